@@ -1,0 +1,426 @@
+package proxylite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/proxylite/proxylite-go/internal/wire"
+)
+
+// call is the state of one call over all its attempts. It is the context of its
+// requests, so that each layer finds it.
+type call struct {
+	context.Context
+	client *Client
+	op     *Operation
+	in     *request
+	out    any
+
+	// what the call options set
+	checks  checks
+	raw     *RawAnswer
+	timeout time.Duration
+	policy  RetryPolicy
+	extra   url.Values
+
+	// over all attempts
+	attempts int
+	unknown  bool        // some attempt may have had an effect
+	sent     atomic.Bool // this attempt had a connection
+	trace    httptrace.ClientTrace
+	reject   func() // tells the keeper that the API refused the secret
+
+	// of the last attempt
+	cancel   context.CancelFunc
+	answered bool // readAnswer has run
+	failure  *Error
+	wait     time.Duration
+	status   int
+	code     int
+}
+
+func newCall(ctx context.Context, c *Client, op *Operation, in *request, out any) *call {
+	st := &call{Context: ctx, client: c, op: op, in: in, out: out, timeout: c.timeout, policy: c.policy, code: NoCode}
+	st.trace.GotConn = func(httptrace.GotConnInfo) { st.sent.Store(true) }
+	return st
+}
+
+type callKey struct{}
+
+// Value makes the call findable in contexts derived from it.
+func (st *call) Value(key any) any {
+	if key == (callKey{}) {
+		return st
+	}
+	return st.Context.Value(key)
+}
+
+func stateOf(ctx context.Context) *call {
+	st, _ := ctx.Value(callKey{}).(*call)
+	return st
+}
+
+func (st *call) route() string { return st.client.base.Path + st.op.Path }
+
+// fail makes the error of an attempt, or of a call that made none.
+func (st *call) fail(kind Kind, cause error) *Error {
+	return &Error{
+		Operation: st.op.Name, Method: st.op.Method, Route: st.route(), Kind: kind,
+		Status: st.status, Code: st.code, Attempts: st.attempts, cause: cause,
+	}
+}
+
+// outside makes an error from below fit to be shown: the URL that net/http wraps
+// around it goes, and a secret that it might quote is hidden.
+func (st *call) outside(err error) error {
+	for {
+		u, ok := err.(*url.Error)
+		if !ok {
+			break
+		}
+		err = u.Err
+	}
+	if text := err.Error(); st.client.keeper.scrub(text) != text || deepURL(err) {
+		return &scrubbed{st.client.keeper.scrub(text), err}
+	}
+	return err
+}
+
+func deepURL(err error) bool { _, ok := errors.AsType[*url.Error](err); return ok }
+
+// scrubbed shows a cleaned text and keeps errors.Is. It has no Unwrap, and As
+// refuses what could hold the text again.
+type scrubbed struct {
+	text string
+	err  error
+}
+
+func (s *scrubbed) Error() string        { return s.text }
+func (s *scrubbed) Is(target error) bool { return errors.Is(s.err, target) }
+
+// attemptLayer is the outermost: it counts an attempt and starts its clock.
+type attemptLayer struct {
+	next    http.RoundTripper
+	limiter Limiter
+}
+
+func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
+	st := stateOf(req.Context())
+	st.attempts++
+	st.answered, st.status, st.code = false, 0, NoCode
+	st.sent.Store(false)
+	if l.limiter != nil {
+		if err := l.limiter.Wait(st.Context); err != nil {
+			if req.Body != nil {
+				_ = req.Body.Close()
+			}
+			if st.Err() != nil {
+				return nil, st.Err()
+			}
+			return nil, fmt.Errorf("%w: limiter: %w", errRefused, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(st, st.timeout)
+	resp, err := l.next.RoundTrip(req.WithContext(ctx))
+	if err == nil && resp == nil {
+		err = errors.New("the transport gave neither an answer nor an error")
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	st.cancel = cancel
+	return resp, nil
+}
+
+// checkRetry is called by go-retryablehttp once before the answer is read, and
+// once after, or once with the failure that left no answer.
+func (st *call) checkRetry(_ context.Context, resp *http.Response, err error) (bool, error) {
+	if err == nil && !st.answered {
+		return false, nil
+	}
+	if err == nil {
+		st.failure = nil
+		return false, nil
+	}
+	if !st.answered {
+		if st.cancel != nil { // http.Client gave an error besides the answer
+			st.cancel()
+		}
+		if resp != nil && resp.Body != nil {
+			_ = resp.Body.Close()
+		}
+		st.failure = st.noAnswer(err)
+	}
+	if st.failure.Outcome == OutcomeUnknown {
+		st.unknown = true
+	}
+	if !st.retry() {
+		return false, st.failure
+	}
+	return true, nil
+}
+
+// noAnswer says what a failed round trip was. Without a connection nothing was
+// sent; the credential layer has marked calls whose transport can't prove that.
+func (st *call) noAnswer(err error) *Error {
+	if cause := context.Cause(st.Context); cause != nil && errors.Is(err, st.Err()) && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, st.outside(err))
+	}
+	e := st.fail(transportKind(err), st.outside(err))
+	if e.Kind == KindTimeout && st.Err() == nil {
+		e.cause = fmt.Errorf("no answer within %s: %w", st.timeout, e.cause)
+	}
+	if st.sent.Load() && e.Kind != KindConfig {
+		e.Outcome = OutcomeUnknown
+	}
+	return e
+}
+
+var answers = sync.Pool{New: func() any { return new(answer) }}
+
+// readAnswer reads, bounds, decodes and closes the body within the attempt.
+func (st *call) readAnswer(resp *http.Response) error {
+	st.answered = true
+	st.sent.Store(true)
+	a := answers.Get().(*answer)
+	*a = answer{body: resp.Body, left: st.client.maxAnswer, keep: st.raw != nil}
+	st.failure = st.judge(resp, a)
+	if st.raw != nil {
+		_, _ = io.Copy(io.Discard, a)
+		*st.raw = RawAnswer{resp.StatusCode, st.header(resp.Header), st.client.keeper.scrubBytes(a.all)}
+	}
+	if e := st.failure; e != nil {
+		e.Body = st.client.keeper.scrubBytes(append([]byte(nil), a.head[:a.filled]...))
+		e.Header = st.header(resp.Header)
+		e.RetryAfter = parseRetryAfter(resp.Header, time.Now())
+		if (e.Code == 3 || e.Status == http.StatusUnauthorized) && st.reject != nil {
+			st.reject()
+		}
+	}
+	_ = resp.Body.Close()
+	resp.Body = http.NoBody
+	st.cancel()
+	a.body, a.all = nil, nil
+	answers.Put(a)
+	if st.failure != nil {
+		return st.failure
+	}
+	return nil
+}
+
+func (st *call) header(h http.Header) http.Header {
+	h = h.Clone()
+	for _, values := range h {
+		for i, v := range values {
+			values[i] = st.client.keeper.scrub(v)
+		}
+	}
+	return h
+}
+
+// judge decodes an answer and says what is wrong with it, or nil.
+func (st *call) judge(resp *http.Response, a *answer) *Error {
+	st.status = resp.StatusCode
+	status := st.status
+	if status < 200 || status >= 300 && status < 400 || status > 599 {
+		kind, why := KindRedirect, "redirects are not followed, check the base URL"
+		if status < 300 || status > 599 {
+			kind, why = KindMalformed, "an HTTP status that no API answers with"
+		}
+		a.peek()
+		return st.answerError(kind, OutcomeUnknown, why)
+	}
+	first := a.peek()
+	if first == 0 && a.err == io.EOF && st.in.emptyOK && status < 300 {
+		return nil
+	}
+	if st.in.text != nil && status == http.StatusOK && first != '{' && first != '<' {
+		return st.readText(a)
+	}
+	if st.out != nil && st.attempts > 1 {
+		reflect.ValueOf(st.out).Elem().SetZero()
+	}
+	var out any
+	if status < 300 {
+		out = st.out
+	}
+	var env wire.Envelope
+	var err error
+	switch {
+	case first == 0 && a.err == io.EOF:
+		err = errors.New("the answer is empty")
+	case first == '<':
+		_, _ = io.CopyN(io.Discard, a, 64<<10) // a short page read whole keeps the connection
+		err = errors.New("a web page, not the API: " + title(a.head[:a.filled]))
+	default:
+		env, err = wire.Decode(a, st.client.zone, out)
+	}
+	if env.HasCode {
+		st.code = env.Code
+	}
+
+	var e *Error
+	switch {
+	case status == http.StatusTooManyRequests:
+		e = st.answerError(KindRateLimited, OutcomeUnknown, "")
+	case err == nil && env.HasCode && !env.OK():
+		kind, outcome := KindAPI, OutcomeRejected
+		if env.Code == http.StatusTooManyRequests {
+			kind = KindRateLimited
+		}
+		// A server error may come after the deed, whoever reports it.
+		if status >= 500 || status == http.StatusRequestTimeout || env.Code >= 500 && env.Code <= 599 {
+			outcome = OutcomeUnknown
+		}
+		e = st.answerError(kind, outcome, "")
+	case status >= 500:
+		e = st.answerError(KindServer, OutcomeUnknown, http.StatusText(status))
+	case status == http.StatusRequestTimeout:
+		e = st.answerError(KindEdge, OutcomeUnknown, http.StatusText(status))
+	case status >= 400:
+		e = st.answerError(KindEdge, OutcomeRejected, http.StatusText(status))
+		if first == '<' {
+			e.cause = err
+		}
+	case err != nil:
+		return st.badAnswer(err, first, &env)
+	case !env.HasCode:
+		e = st.answerError(KindMalformed, OutcomeUnknown, "the answer has no code")
+	case st.in.needsData && !env.HasData:
+		e = st.answerError(KindMalformed, OutcomeUnknown, "the answer says success but has no data")
+	default:
+		return nil
+	}
+	e.Message = st.client.keeper.scrub(env.Message)
+	e.Details = st.client.keeper.scrubBytes(env.Errors)
+	return e
+}
+
+func (st *call) answerError(kind Kind, outcome Outcome, why string) *Error {
+	e := st.fail(kind, nil)
+	if why != "" {
+		e.cause = errors.New(why)
+	}
+	e.Outcome = outcome
+	return e
+}
+
+// badAnswer is about a 2xx whose body can't be taken for a success.
+func (st *call) badAnswer(err error, first byte, env *wire.Envelope) *Error {
+	kind := KindMalformed
+	var cut *wire.ReadError
+	switch {
+	case errors.Is(err, errTooLarge):
+		kind = KindTooLarge
+		err = fmt.Errorf("the answer is larger than %d bytes: see WithMaxAnswer", st.client.maxAnswer)
+	case errors.As(err, &cut):
+		if kind = transportKind(cut); kind == KindTransport {
+			kind = KindTruncated
+		}
+	case first == '<':
+		kind = KindEdge
+	}
+	e := st.fail(kind, st.outside(err))
+	e.Outcome = OutcomeUnknown
+	e.Message = st.client.keeper.scrub(env.Message)
+	return e
+}
+
+func (st *call) readText(a *answer) *Error {
+	body, err := io.ReadAll(a)
+	if err != nil {
+		return st.badAnswer(&wire.ReadError{Err: err}, 0, &wire.Envelope{})
+	}
+	if err := st.in.text(string(body), st.out); err != nil {
+		return st.badAnswer(err, 0, &wire.Envelope{})
+	}
+	return nil
+}
+
+// title finds the one thing worth telling of a web page.
+func title(page []byte) string {
+	_, rest, ok := strings.Cut(string(page), "<title>")
+	if !ok {
+		return "HTML"
+	}
+	t, _, _ := strings.Cut(rest, "</title>")
+	return fmt.Sprintf("%q", clip(strings.TrimSpace(t), 80))
+}
+
+var errTooLarge = errors.New("too large")
+
+// answer is a body with a bound. Its beginning is kept for the error, all of it
+// when the caller wants the raw answer.
+type answer struct {
+	body   io.Reader
+	left   int64
+	err    error
+	head   [4096]byte
+	filled int // bytes in head
+	served int // of those, given to the reader
+	keep   bool
+	all    []byte
+}
+
+// peek returns the first byte that is neither space nor byte order mark, or 0.
+func (a *answer) peek() byte {
+	for {
+		for _, c := range a.head[:a.filled] {
+			switch c {
+			case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF:
+			default:
+				return c
+			}
+		}
+		if a.err != nil || a.filled == len(a.head) {
+			return 0
+		}
+		n, err := a.read(a.head[a.filled:])
+		a.filled += n
+		a.err = err
+	}
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	if a.served < a.filled {
+		n := copy(p, a.head[a.served:a.filled])
+		a.served += n
+		return n, nil
+	}
+	if a.err != nil {
+		return 0, a.err
+	}
+	n, err := a.read(p)
+	a.err = err
+	if a.filled < len(a.head) {
+		a.filled += copy(a.head[a.filled:], p[:n])
+		a.served = a.filled
+	}
+	return n, err
+}
+
+func (a *answer) read(p []byte) (int, error) {
+	if int64(len(p)) > a.left+1 {
+		p = p[:a.left+1]
+	}
+	n, err := a.body.Read(p)
+	if int64(n) > a.left {
+		n, err = int(a.left), errTooLarge
+	}
+	a.left -= int64(n)
+	if a.keep {
+		a.all = append(a.all, p[:n]...)
+	}
+	return n, err
+}

@@ -1,0 +1,179 @@
+package proxylite
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// InputError says what is wrong with the input of a call, all of it at once.
+// Nothing was sent. It stands in the chain of the [Error] of the call, and
+// errors.Is(err, ErrInvalidInput) holds.
+type InputError struct {
+	Problems []InputProblem // at least one
+}
+
+// InputProblem is one rule that one field breaks.
+type InputProblem struct {
+	Field string // the Go name of the parameter, e.g. "Accounts[2].Username"
+	Value string // what was given; empty for passwords
+	Rule  string // what is asked for
+}
+
+// String returns one line: field, rule and value.
+func (p InputProblem) String() string {
+	if p.Value == "" {
+		return p.Field + ": " + p.Rule
+	}
+	return fmt.Sprintf("%s: %s (got %q)", p.Field, p.Rule, p.Value)
+}
+
+// Error lists the problems, separated by semicolons.
+func (e *InputError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return "invalid input: " + strings.Join(lines, "; ")
+}
+
+// Is makes errors.Is(err, ErrInvalidInput) true.
+func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
+
+// checks collects what is wrong with an input. Structural rules always hold:
+// without them a request would say something else than the caller meant. Vendor
+// rules are those that the vendor may relax; [WithoutVendorRules] ends them.
+type checks struct {
+	problems []InputProblem
+	vendor   bool
+}
+
+func (c *checks) must(ok bool, field, value, rule string) {
+	if !ok {
+		if len(value) > 80 {
+			value = value[:80] + "…"
+		}
+		c.problems = append(c.problems, InputProblem{field, value, rule})
+	}
+}
+
+func (c *checks) vendorRule(ok bool, field, value, rule string) {
+	c.must(ok || !c.vendor, field, value, rule)
+}
+
+func (c *checks) required(field, value string) {
+	c.must(strings.TrimSpace(value) != "", field, "", "is required")
+}
+
+const listRule = "must not hold a comma, a colon or a control character, which would change the list it is sent in"
+
+func safeInList(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r == ',' || r == ':' || r < ' ' || r == 0x7f })
+}
+
+func alphanumeric(s string) bool {
+	for _, r := range s {
+		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// newWord checks the name or password of an account to be made. A secret is
+// never repeated in the problem.
+func (c *checks) newWord(field, value string, secret bool) {
+	shown := value
+	if secret {
+		shown = ""
+	}
+	if value == "" {
+		c.must(false, field, "", "is required")
+		return
+	}
+	if !safeInList(value) {
+		c.must(false, field, shown, listRule)
+		return
+	}
+	c.vendorRule(alphanumeric(value), field, shown, "must be letters A-Z a-z and digits only")
+}
+
+// accountName checks the name of an account that exists: the one that was sent
+// when it was made, or the one the list returns, which has a brand prefix.
+func (c *checks) accountName(field, value string) {
+	if strings.TrimSpace(value) == "" {
+		c.must(false, field, "", "is required")
+		return
+	}
+	if !safeInList(value) {
+		c.must(false, field, value, listRule)
+		return
+	}
+	name := value
+	if prefix, rest, ok := strings.Cut(value, "-"); ok && alphanumeric(prefix) {
+		name = rest
+	}
+	c.vendorRule(alphanumeric(name), field, value, "must be letters and digits, with a brand prefix such as pl- at most")
+}
+
+// remark counts as the vendor's rule does at both of its ends: 32 Chinese or 64
+// English characters. Between them we choose: ASCII counts one, all else two.
+func (c *checks) remark(field, value string) {
+	c.must(utf8.ValidString(value), field, "", "must be valid UTF-8")
+	n := 0
+	for _, r := range value {
+		n++
+		if r >= utf8.RuneSelf {
+			n++
+		}
+	}
+	c.vendorRule(n <= 64, field, value, "must be at most 64 English or 32 Chinese characters; ASCII counts 1 and any other character 2, here "+strconv.Itoa(n))
+}
+
+func (c *checks) country(field, value string) {
+	c.vendorRule(len(value) == 2 && alphanumeric(value) && !strings.ContainsAny(value, "0123456789"), field, value, "must be a country code of two letters, such as US")
+}
+
+func (c *checks) notNegative(field string, value int64) {
+	c.must(value >= 0, field, strconv.FormatInt(value, 10), "must not be negative")
+}
+
+func (c *checks) period(start, end time.Time) {
+	c.must(start.IsZero() || end.IsZero() || !start.After(end), "Start", start.Format(time.RFC3339), "must not be after End, "+end.Format(time.RFC3339))
+}
+
+func (c *checks) err() error {
+	if len(c.problems) == 0 {
+		return nil
+	}
+	return &InputError{c.problems}
+}
+
+// The writers of query parameters leave out what is empty: the API then uses its
+// default. A parameter where zero means something is a pointer.
+
+func (in *request) str(name, value string) {
+	if value != "" {
+		in.query.Set(name, value)
+	}
+}
+
+func (in *request) int(name string, value int) {
+	if value != 0 {
+		in.query.Set(name, strconv.Itoa(value))
+	}
+}
+
+func intPtr[T ~int](in *request, name string, value *T) {
+	if value != nil {
+		in.query.Set(name, strconv.Itoa(int(*value)))
+	}
+}
+
+func (in *request) time(name string, t time.Time, zone *time.Location) {
+	if !t.IsZero() {
+		in.query.Set(name, t.In(zone).Format(time.DateTime))
+	}
+}

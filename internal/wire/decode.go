@@ -1,0 +1,464 @@
+package wire
+
+import (
+	"encoding/json"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The decoder works by a plan that is made once for each type. It reads the
+// `json` tag for the name, and a `wire` tag:
+//
+//	absent=-1   what an integer gets when the answer has no such field, or null
+//	round       a fraction goes to the nearest whole number
+//	soft        a value of the wrong kind leaves the field alone; for entries
+//	            that nobody documented
+//	raw         gets the whole object as it was sent
+//
+// What it does not know (maps, interfaces, floats, types with an UnmarshalJSON of
+// their own) goes to encoding/json.
+type plan func(*state, reflect.Value) error
+
+type state struct {
+	d    *jsontext.Decoder
+	zone *time.Location
+}
+
+func (st *state) wrong(why string) error {
+	return &SyntaxError{Where: string(st.d.StackPointer()), Why: why}
+}
+
+var plans sync.Map // reflect.Type → plan
+
+func planFor(t reflect.Type) plan {
+	if p, ok := plans.Load(t); ok {
+		return p.(plan)
+	}
+	p := makePlan(t, false)
+	plans.Store(t, p)
+	return p
+}
+
+var (
+	timeType        = reflect.TypeFor[time.Time]()
+	rawType         = reflect.TypeFor[json.RawMessage]()
+	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
+	numericType     = reflect.TypeFor[Numeric]()
+)
+
+// Numeric is a string type that holds a number exactly as it was sent.
+type Numeric interface{ ExactNumber() }
+
+func makePlan(t reflect.Type, round bool) plan {
+	switch {
+	case t == timeType:
+		return decodeTime
+	case t == rawType:
+		return decodeRaw
+	case reflect.PointerTo(t).Implements(unmarshalerType):
+		return decodeStd
+	case t.Kind() == reflect.String && t.Implements(numericType):
+		return decodeNumeric
+	}
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64:
+		return func(st *state, v reflect.Value) error { return decodeInt(st, v, round) }
+	case reflect.String:
+		return decodeString
+	case reflect.Bool:
+		return decodeBool
+	case reflect.Pointer:
+		elem := t.Elem()
+		return func(st *state, v reflect.Value) error {
+			if st.d.PeekKind() == 'n' {
+				v.SetZero()
+				return st.d.SkipValue()
+			}
+			v.Set(reflect.New(elem))
+			return planFor(elem)(st, v.Elem())
+		}
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return decodeStd
+		}
+		return slicePlan(t)
+	case reflect.Struct:
+		return structPlan(t)
+	}
+	return decodeStd
+}
+
+type field struct {
+	index     int
+	decode    plan
+	soft      bool
+	hasAbsent bool
+	absent    int64
+}
+
+func structPlan(t reflect.Type) plan {
+	fields := make(map[string]*field, t.NumField())
+	var absents []*field
+	list, raw := (*field)(nil), -1
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if !sf.IsExported() {
+			continue
+		}
+		if sf.Anonymous && sf.Tag.Get("json") == "" {
+			return decodeStd
+		}
+		f := &field{index: i}
+		round := false
+		for opt := range strings.SplitSeq(sf.Tag.Get("wire"), ",") {
+			switch name, value, _ := strings.Cut(opt, "="); name {
+			case "absent":
+				f.absent, _ = strconv.ParseInt(value, 10, 64)
+				f.hasAbsent = true
+				absents = append(absents, f)
+			case "round":
+				round = true
+			case "soft":
+				f.soft = true
+			case "raw":
+				raw = i
+			}
+		}
+		name, _, _ := strings.Cut(sf.Tag.Get("json"), ",")
+		switch name {
+		case "-":
+			continue
+		case "":
+			name = sf.Name
+		}
+		f.decode = makePlan(sf.Type, round)
+		fields[name] = f
+		if name == "list" {
+			list = f
+		}
+	}
+
+	object := func(st *state, v reflect.Value) error {
+		for _, f := range absents {
+			v.Field(f.index).SetInt(f.absent)
+		}
+		d := st.d
+		switch d.PeekKind() {
+		case 'n':
+			return d.SkipValue()
+		case '[':
+			if list != nil {
+				return list.decode(st, v.Field(list.index))
+			}
+			// PHP writes an empty object as an empty array.
+			if val, err := d.ReadValue(); err != nil || val.IsValid() && isEmptyArray(val) {
+				return err
+			}
+			return st.wrong("a list where an object belongs")
+		case '{':
+		default:
+			val, err := d.ReadValue()
+			if err != nil || string(val) == `""` || string(val) == "false" {
+				return err
+			}
+			return st.wrong("a " + kindName(val.Kind()) + " where an object belongs")
+		}
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+		for d.PeekKind() != '}' {
+			quoted, err := d.ReadValue()
+			if err != nil {
+				return err
+			}
+			f := fields[string(quoted[1:len(quoted)-1])]
+			if f == nil {
+				if err := d.SkipValue(); err != nil {
+					return err
+				}
+				continue
+			}
+			fv := v.Field(f.index)
+			switch {
+			case f.soft:
+				val, err := d.ReadValue()
+				if err != nil {
+					return err
+				}
+				sub := &state{jsontext.NewDecoder(strings.NewReader(string(val)), lexing, lenient), st.zone}
+				if err := f.decode(sub, fv); err != nil {
+					fv.SetZero()
+					if f.hasAbsent {
+						fv.SetInt(f.absent)
+					}
+				}
+				continue
+			case f.hasAbsent && d.PeekKind() == 'n':
+				err = d.SkipValue()
+			default:
+				err = f.decode(st, fv)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		_, err := d.ReadToken()
+		return err
+	}
+	if raw < 0 {
+		return object
+	}
+	return func(st *state, v reflect.Value) error {
+		val, err := st.d.ReadValue()
+		if err != nil {
+			return err
+		}
+		val = val.Clone()
+		sub := &state{jsontext.NewDecoder(strings.NewReader(string(val)), lexing, lenient), st.zone}
+		if err := object(sub, v); err != nil {
+			return st.wrong("the entry is no object")
+		}
+		v.Field(raw).SetBytes(val)
+		return nil
+	}
+}
+
+func isEmptyArray(v jsontext.Value) bool {
+	return strings.TrimSpace(string(v[1:len(v)-1])) == ""
+}
+
+func slicePlan(t reflect.Type) plan {
+	return func(st *state, v reflect.Value) error {
+		d, elem := st.d, planFor(t.Elem()) // here, so that a type may refer to itself
+		v.Set(reflect.MakeSlice(t, 0, 0))
+		object := false
+		switch d.PeekKind() {
+		case '[':
+		case '{': // PHP writes a list with gaps as an object with the indices as names
+			object = true
+		default:
+			val, err := d.ReadValue()
+			if s := string(val); err != nil || s == "null" || s == `""` || s == "false" {
+				return err
+			}
+			return st.wrong("a " + kindName(val.Kind()) + " where a list belongs")
+		}
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+		for n := 0; ; n++ {
+			if k := d.PeekKind(); k == ']' || k == '}' {
+				_, err := d.ReadToken()
+				return err
+			}
+			if object {
+				name, err := d.ReadToken()
+				if err != nil {
+					return err
+				}
+				if _, err := strconv.Atoi(name.String()); err != nil {
+					return st.wrong("an object where a list belongs")
+				}
+			}
+			if n == v.Cap() {
+				v.Grow(1)
+			}
+			v.SetLen(n + 1)
+			if err := elem(st, v.Index(n)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func decodeString(st *state, v reflect.Value) error {
+	if st.d.PeekKind() == '"' {
+		tok, err := st.d.ReadToken()
+		if err == nil {
+			v.SetString(tok.String())
+		}
+		return err
+	}
+	val, err := st.d.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch val.Kind() {
+	case 'n':
+	case '0', 't', 'f': // an order number that comes bare keeps its digits
+		v.SetString(string(val))
+	default:
+		return st.wrong("a " + kindName(val.Kind()) + " where text belongs")
+	}
+	return nil
+}
+
+// scalar reads a value and takes a string out of its quotes.
+func (st *state) scalar() (text string, kind jsontext.Kind, err error) {
+	val, err := st.d.ReadValue()
+	if err != nil {
+		return "", 0, err
+	}
+	if val.Kind() != '"' {
+		return string(val), val.Kind(), nil
+	}
+	b, err := jsontext.AppendUnquote(nil, val)
+	return strings.TrimSpace(string(b)), '"', ignoreUTF8(b, err)
+}
+
+func decodeInt(st *state, v reflect.Value, round bool) error {
+	val, err := st.d.ReadValue()
+	if err != nil {
+		return err
+	}
+	text := string(val)
+	switch val.Kind() {
+	case '0':
+	case 'n', 'f':
+		v.SetInt(0)
+		return nil
+	case 't':
+		v.SetInt(1)
+		return nil
+	case '"':
+		b, err := jsontext.AppendUnquote(nil, val)
+		if err := ignoreUTF8(b, err); err != nil {
+			return err
+		}
+		if text = strings.TrimSpace(string(b)); text == "" {
+			v.SetInt(0)
+			return nil
+		}
+	default:
+		return st.wrong("a " + kindName(val.Kind()) + " where a number belongs")
+	}
+	n, ok := parseInt(text, round)
+	if !ok || v.OverflowInt(n) {
+		return st.wrong("not a whole number that fits 64 bits")
+	}
+	v.SetInt(n)
+	return nil
+}
+
+func decodeNumeric(st *state, v reflect.Value) error {
+	text, kind, err := st.scalar()
+	if err != nil {
+		return err
+	}
+	switch {
+	case kind == 'n' || text == "":
+		v.SetString("")
+	case kind != '0' && kind != '"' || !ValidNumber(text):
+		return st.wrong("not a number")
+	default:
+		// An exponent of a million would make a small text a huge number.
+		if _, exp, ok := strings.Cut(strings.ToLower(text), "e"); ok && len(strings.TrimLeft(exp, "+-0")) > 2 {
+			return st.wrong("not a number of a sane size")
+		}
+		v.SetString(text)
+	}
+	return nil
+}
+
+func decodeBool(st *state, v reflect.Value) error {
+	text, _, err := st.scalar()
+	if err != nil {
+		return err
+	}
+	switch strings.ToLower(text) {
+	case "true", "1":
+		v.SetBool(true)
+	case "false", "0", "null", "":
+		v.SetBool(false)
+	default:
+		return st.wrong("not true or false")
+	}
+	return nil
+}
+
+// The zoneless form is the common one; time.Parse costs three times as much.
+var layouts = []string{time.DateTime, time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05Z07:00"}
+
+// ParseTime reads the forms of time that the API uses. Those without a zone are
+// in zone; the many ways to say "none" give the zero time, among them the word
+// that the document's own examples have there.
+func ParseTime(s string, zone *time.Location) (time.Time, bool) {
+	s = strings.TrimSpace(s)
+	if s == "" || s == "0" || s == "string" || strings.HasPrefix(s, "0000-00-00") || strings.HasPrefix(s, "0001-01-01") || strings.HasPrefix(s, "-0001") {
+		return time.Time{}, true
+	}
+	for _, layout := range layouts {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t.In(zone), true
+		}
+	}
+	// Unix seconds and milliseconds; ten digits last until the year 2286.
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		switch len(s) {
+		case 10:
+			return time.Unix(n, 0).In(zone), true
+		case 13:
+			return time.UnixMilli(n).In(zone), true
+		}
+	}
+	return time.Time{}, false
+}
+
+func decodeTime(st *state, v reflect.Value) error {
+	text, kind, err := st.scalar()
+	if err != nil {
+		return err
+	}
+	var t time.Time
+	if kind != 'n' && kind != 'f' {
+		ok := kind == '"' || kind == '0'
+		if ok {
+			t, ok = ParseTime(text, st.zone)
+		}
+		if !ok {
+			return st.wrong("not a time")
+		}
+	}
+	*v.Addr().Interface().(*time.Time) = t
+	return nil
+}
+
+func decodeRaw(st *state, v reflect.Value) error {
+	val, err := st.d.ReadValue()
+	if err == nil {
+		v.SetBytes(val.Clone())
+	}
+	return err
+}
+
+func decodeStd(st *state, v reflect.Value) error {
+	val, err := st.d.ReadValue()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(val, v.Addr().Interface()); err != nil {
+		return st.wrong("does not fit " + v.Type().String())
+	}
+	return nil
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case '"':
+		return "text"
+	case '0':
+		return "number"
+	case 't', 'f':
+		return "boolean"
+	case '{':
+		return "object"
+	case '[':
+		return "list"
+	}
+	return "null"
+}

@@ -1,0 +1,311 @@
+package proxylite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// IPService extracts proxy IPs, lists locations, and lists static IPs.
+type IPService struct{ c *Client }
+
+var (
+	opIPExtract      = Operation{"IP.Extract", http.MethodGet, "/ip/v3", RepeatOnce, false}
+	opIPCities       = Operation{"IP.Cities", http.MethodGet, "/ip/dynamic-citys", RepeatRead, false}
+	opIPSearchCities = Operation{"IP.SearchCities", http.MethodGet, "/ip/dynamic-citys/search", RepeatRead, false}
+	opIPStates       = Operation{"IP.States", http.MethodGet, "/ip/dynamic-states", RepeatRead, false}
+	opIPSearchStates = Operation{"IP.SearchStates", http.MethodGet, "/ip/dynamic-states/search", RepeatRead, false}
+	opIPListStatic   = Operation{"IP.ListStatic", http.MethodGet, "/ip/get-static-ip", RepeatRead, false}
+	opIPStaticStock  = Operation{"IP.StaticStock", http.MethodGet, "/static-ip-region", RepeatRead, false}
+)
+
+// Format is the form of an extraction's answer.
+type Format string
+
+// The formats. Both give the same endpoints; JSON is the safer one.
+const (
+	FormatJSON Format = "json"
+	FormatText Format = "text"
+)
+
+// EntryNetwork is the network through which traffic enters, an open set.
+type EntryNetwork string
+
+// The entry networks that are known.
+const (
+	EntryUS EntryNetwork = "us"
+	EntryHK EntryNetwork = "hk"
+	EntryDE EntryNetwork = "de"
+)
+
+// ExtractParams say which IPs to extract.
+type ExtractParams struct {
+	Num         int    // how many; required, since each costs
+	CountryCode string // e.g. "US"; empty means any
+	State       string // as IP.States names it
+	City        string // as IP.Cities names it
+	// Life is how long an address is to last at most, in whole minutes:
+	// 30*time.Minute. It may die earlier. 0 leaves it to the API.
+	Life  time.Duration
+	Entry EntryNetwork // empty leaves it to the API
+	// Format of the answer; FormatJSON if empty.
+	Format Format
+	// Separator between the entries of FormatText; empty leaves it to the API.
+	Separator string
+}
+
+// Extract gives out proxy endpoints. They let in the caller's IP if it is on the
+// allow list (else ErrIPNotAllowed), mostly without a login. When the stock is
+// empty it returns fewer endpoints than asked for, or none, without an error.
+//
+// GET /ip/v3. Spends paid quota, so it is sent once: after a failure with
+// errors.Is(err, ErrOutcomeUnknown) count it as spent.
+func (s *IPService) Extract(ctx context.Context, p ExtractParams, opts ...CallOption) ([]Endpoint, error) {
+	in := s.c.input()
+	in.must(p.Num > 0, "Num", strconv.Itoa(p.Num), "is required and positive")
+	in.must(p.Life >= 0 && p.Life%time.Minute == 0, "Life", p.Life.String(), "must be whole minutes, not negative: 30*time.Minute")
+	if p.CountryCode != "" {
+		in.country("CountryCode", p.CountryCode)
+	}
+	if p.Format == "" {
+		p.Format = FormatJSON
+	}
+	in.must(p.Format == FormatJSON || p.Format == FormatText, "Format", string(p.Format), "must be FormatJSON or FormatText")
+	in.must(p.Separator == "" || p.Format == FormatText, "Separator", p.Separator, "needs FormatText")
+	in.must(!strings.ContainsAny(p.Separator, "0123456789.:[]"), "Separator", p.Separator, "must not hold what an endpoint may hold: digits, dots, colons, brackets")
+	in.str("cc", p.CountryCode)
+	in.str("state", p.State)
+	in.str("city", p.City)
+	in.str("format", string(p.Format))
+	in.str("lb", p.Separator)
+	in.int("num", p.Num)
+	in.int("life", int(p.Life/time.Minute))
+	in.str("ep", string(p.Entry))
+	if p.Format == FormatText {
+		in.emptyOK = true
+		in.text = func(answer string, out any) error {
+			entries, err := parseEndpoints(answer, p.Separator)
+			out.(*list[extracted]).List = []extracted{entries}
+			return err
+		}
+	}
+	lists, err := sendList[extracted](ctx, s.c, &opIPExtract, in, opts)
+	if err != nil {
+		return nil, err
+	}
+	endpoints := make([]Endpoint, 0, p.Num)
+	for _, l := range lists {
+		endpoints = append(endpoints, l...)
+	}
+	return endpoints, nil
+}
+
+// extracted is an entry of an extraction's list: documented as a list of
+// endpoints, but seen as an endpoint too.
+type extracted []Endpoint
+
+func (x *extracted) UnmarshalJSON(b []byte) error {
+	switch {
+	case len(b) > 0 && b[0] == '[':
+		return json.Unmarshal(b, (*[]Endpoint)(x))
+	case string(b) == "null":
+		return nil
+	}
+	*x = make(extracted, 1)
+	return (*x)[0].UnmarshalJSON(b)
+}
+
+// parseEndpoints reads the text form. What stands between the entries is seen as
+// a line break, as the letters \r\n, and as whatever was asked for.
+func parseEndpoints(text, separator string) ([]Endpoint, error) {
+	text = strings.TrimPrefix(text, "\ufeff")
+	pairs := []string{`\r\n`, "\n", `\n`, "\n", `\r`, "\n", "\r", "\n", "<br>", "\n", "<br/>", "\n"}
+	if separator != "" {
+		pairs = append([]string{separator, "\n"}, pairs...)
+	}
+	endpoints := []Endpoint{}
+	for line := range strings.SplitSeq(strings.NewReplacer(pairs...).Replace(text), "\n") {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		e, err := ParseEndpoint(line)
+		if err != nil {
+			return nil, errors.New("the text answer holds a line that is no host:port; see Body")
+		}
+		endpoints = append(endpoints, e)
+	}
+	return endpoints, nil
+}
+
+// CountryCities is a country with the cities where dynamic IPs are.
+type CountryCities struct {
+	NameZH        string `json:"name_zh_cn"`
+	NameEN        string `json:"name_en"`
+	ContinentCode string `json:"continent_code"`
+	CountryCode   string `json:"country_code"`
+	Cities        []City `json:"items"`
+}
+
+// City is a place where dynamic IPs are. A field that the API leaves null is empty.
+type City struct {
+	City          string `json:"city"`
+	State         string `json:"state"`
+	ContinentCode string `json:"continent_code"`
+	CountryCode   string `json:"country_code"`
+}
+
+// CountryStates is a country with the states or provinces where dynamic IPs are.
+type CountryStates struct {
+	NameZH        string  `json:"name_zh_cn"`
+	NameEN        string  `json:"name_en"`
+	ContinentCode string  `json:"continent_code"`
+	CountryCode   string  `json:"country_code"`
+	States        []State `json:"items"`
+}
+
+// State is a state or province where dynamic IPs are. A field that the API leaves
+// null is empty.
+type State struct {
+	State         string `json:"state"`
+	ContinentCode string `json:"continent_code"`
+	CountryCode   string `json:"country_code"`
+}
+
+// Cities returns the cities where dynamic IPs are, by country.
+//
+// GET /ip/dynamic-citys. Free; may be repeated.
+func (s *IPService) Cities(ctx context.Context, opts ...CallOption) ([]CountryCities, error) {
+	return sendList[CountryCities](ctx, s.c, &opIPCities, s.c.input(), opts)
+}
+
+// States returns the states where dynamic IPs are, by country.
+//
+// GET /ip/dynamic-states. Free; may be repeated.
+func (s *IPService) States(ctx context.Context, opts ...CallOption) ([]CountryStates, error) {
+	return sendList[CountryStates](ctx, s.c, &opIPStates, s.c.input(), opts)
+}
+
+// SearchCities returns the names of the cities of a state.
+//
+// GET /ip/dynamic-citys/search. Free; may be repeated.
+func (s *IPService) SearchCities(ctx context.Context, countryCode, state string, opts ...CallOption) ([]string, error) {
+	in := s.c.input()
+	in.country("countryCode", countryCode)
+	in.required("countryCode", countryCode)
+	in.required("state", state)
+	in.str("country_code", countryCode)
+	in.str("state", state)
+	return sendList[string](ctx, s.c, &opIPSearchCities, in, opts)
+}
+
+// SearchStates returns the names of the states of a country.
+//
+// GET /ip/dynamic-states/search. Free; may be repeated.
+func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts ...CallOption) ([]string, error) {
+	in := s.c.input()
+	in.country("countryCode", countryCode)
+	in.required("countryCode", countryCode)
+	in.str("country_code", countryCode)
+	return sendList[string](ctx, s.c, &opIPSearchStates, in, opts)
+}
+
+// StaticIP is a static IP that was bought. The vendor's document shows no answer
+// of this endpoint: the fields after ID are those that its filters name and those
+// that sister brands are seen to send. One that is missing, or of another kind,
+// is empty here; Raw has the entry as it was sent.
+type StaticIP struct {
+	ID          string         `json:"id"` // for CreateOrderParams.StaticIPs
+	CountryCode string         `json:"country_code" wire:"soft"`
+	ProductType ProductType    `json:"product_type" wire:"soft"`
+	TradeNo     string         `json:"trade_no" wire:"soft"`
+	Status      StaticIPStatus `json:"status" wire:"soft"`
+
+	IP        string    `json:"ip" wire:"soft"`
+	Port      int       `json:"port" wire:"soft"`
+	Username  string    `json:"username" wire:"soft"`
+	Password  string    `json:"password" wire:"soft"` // never in String or slog
+	ExpiredAt time.Time `json:"expired_at" wire:"soft"`
+
+	Raw json.RawMessage `json:"raw,omitempty" wire:"raw"`
+}
+
+// Endpoint returns where its traffic goes; ok is false when the entry does not
+// say, or not in the fields we know.
+func (ip StaticIP) Endpoint() (e Endpoint, ok bool) {
+	e = Endpoint{Host: ip.IP, Port: ip.Port, Username: ip.Username, Password: ip.Password}
+	return e, plausibleHost(ip.IP) && 0 < ip.Port && ip.Port < 1<<16
+}
+
+// String describes the entry without its login.
+func (ip StaticIP) String() string {
+	return "static IP " + ip.ID + " (" + ip.IP + " " + ip.CountryCode + ", " + ip.Status.String() + ")"
+}
+
+// GoString keeps the login out of %#v.
+func (ip StaticIP) GoString() string { return "proxylite.StaticIP(" + ip.String() + ")" }
+
+// LogValue keeps the login out of logs.
+func (ip StaticIP) LogValue() slog.Value { return slog.StringValue(ip.String()) }
+
+// ListStaticParams pick static IPs. All of them may be left out.
+type ListStaticParams struct {
+	PageParams
+	CountryCode string
+	ProductType ProductType // ProductStaticResidential or ProductStaticDatacenter
+	TradeNo     string
+	Status      StaticIPStatus
+}
+
+// ListStatic returns one page of the static IPs that were bought.
+//
+// GET /ip/get-static-ip. Free; may be repeated.
+func (s *IPService) ListStatic(ctx context.Context, p ListStaticParams, opts ...CallOption) (Page[StaticIP], error) {
+	in := s.c.input()
+	p.put(in, "page", "size")
+	if p.CountryCode != "" {
+		in.country("CountryCode", p.CountryCode)
+	}
+	in.notNegative("ProductType", int64(p.ProductType))
+	in.notNegative("Status", int64(p.Status))
+	in.str("country_code", p.CountryCode)
+	in.int("product_type", int(p.ProductType))
+	in.str("trade_no", p.TradeNo)
+	in.int("status", int(p.Status))
+	return sendPage[StaticIP](ctx, s.c, &opIPListStatic, in, opts)
+}
+
+// AllStatic walks the static IPs from p.Page on, one page at a time, as it is
+// ranged over. It stops after the first error. It may be ranged again.
+func (s *IPService) AllStatic(ctx context.Context, p ListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
+	return walk(p.Page, func(ip StaticIP) string { return string(ip.Raw) }, func(page int) (Page[StaticIP], error) {
+		p := p
+		p.Page = page
+		return s.ListStatic(ctx, p, opts...)
+	})
+}
+
+// StaticStockParams pick the stock of static IPs.
+type StaticStockParams struct {
+	ISP *ISP // nil means all: new(proxylite.ISPDatacenter)
+}
+
+// RegionStock is how many static IPs a country has for sale.
+type RegionStock struct {
+	CountryCode string `json:"code"`
+	Number      int    `json:"number"`
+}
+
+// StaticStock returns how many static IPs are for sale, by country.
+//
+// GET /static-ip-region. Free; may be repeated.
+func (s *IPService) StaticStock(ctx context.Context, p StaticStockParams, opts ...CallOption) ([]RegionStock, error) {
+	in := s.c.input()
+	intPtr(in, "isp", p.ISP)
+	return sendList[RegionStock](ctx, s.c, &opIPStaticStock, in, opts)
+}

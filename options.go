@@ -1,0 +1,267 @@
+package proxylite
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// DefaultBaseURL is where the API is, unless [WithBaseURL] says otherwise.
+const DefaultBaseURL = "https://api.proxylite.com"
+
+// Option sets up a client; see [NewClient].
+type Option func(*settings) error
+
+// Middleware wraps the transport. It sees every attempt of every call, before
+// the credential is added, and must pass on a context derived from the request's.
+type Middleware func(next http.RoundTripper) http.RoundTripper
+
+// Limiter paces requests; *rate.Limiter of golang.org/x/time/rate is one.
+type Limiter interface{ Wait(context.Context) error }
+
+type settings struct {
+	base        *url.URL
+	transport   http.RoundTripper
+	timeout     time.Duration
+	policy      RetryPolicy
+	middleware  []Middleware
+	logger      *slog.Logger
+	observe     func(context.Context, CallInfo)
+	zone        *time.Location
+	limiter     Limiter
+	maxAnswer   int64
+	vendorRules bool
+	userAgent   string
+	envProxy    bool
+}
+
+// WithBaseURL sets where the API is. An origin alone ("https://api.example.com")
+// gets the documented prefix /end-point; a URL with a path keeps its own path.
+// It must be https; http is for loopback only, since the credential travels in it.
+func WithBaseURL(rawURL string) Option {
+	return func(s *settings) error {
+		u, err := url.Parse(strings.TrimSpace(rawURL))
+		switch {
+		case err != nil:
+			return errors.New("proxylite: the base URL can't be parsed") // its text might hold a secret
+		case u.Host == "" || u.Opaque != "":
+			return errors.New("proxylite: the base URL must be absolute, such as " + DefaultBaseURL)
+		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+			return errors.New("proxylite: the base URL must have no user, query or fragment")
+		case u.Scheme == "http" && !isLoopback(u.Hostname()):
+			return errors.New("proxylite: the base URL must be https (http is for loopback only), not http://" + u.Host)
+		case u.Scheme != "http" && u.Scheme != "https":
+			return errors.New("proxylite: the base URL must be https, not " + u.Scheme)
+		}
+		u.Path = strings.TrimRight(u.Path, "/")
+		if u.Path == "" {
+			u.Path = "/end-point"
+		}
+		u.RawPath = ""
+		s.base = u
+		return nil
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// WithTransport replaces the transport, [NewTransport] by default. It necessarily
+// sees the credential. With one that is not a *http.Transport, no failure of a
+// call that spends counts as unsent: it might not say what it sent.
+func WithTransport(rt http.RoundTripper) Option {
+	return func(s *settings) error {
+		if rt == nil {
+			return errors.New("proxylite: the transport is nil")
+		}
+		s.transport = rt
+		return nil
+	}
+}
+
+// WithHTTPClient takes the transport and the timeout (as that of an attempt) of
+// an http.Client, which is not changed. Redirects are never followed and cookies
+// are not kept, whatever it says.
+func WithHTTPClient(c *http.Client) Option {
+	return func(s *settings) error {
+		if c == nil {
+			return errors.New("proxylite: the http.Client is nil")
+		}
+		if c.Transport != nil {
+			s.transport = c.Transport
+		}
+		if c.Timeout > 0 {
+			s.timeout = c.Timeout
+		}
+		return nil
+	}
+}
+
+// WithMiddleware wraps the transport; the first one is the outermost.
+func WithMiddleware(m ...Middleware) Option {
+	return func(s *settings) error {
+		s.middleware = append(s.middleware, m...)
+		return nil
+	}
+}
+
+// WithAttemptTimeout bounds one attempt, from its start to the last byte of the
+// answer; default 30 s. The context bounds the whole call.
+func WithAttemptTimeout(d time.Duration) Option {
+	return func(s *settings) error {
+		if d <= 0 {
+			return errors.New("proxylite: the attempt timeout must be positive")
+		}
+		s.timeout = d
+		return nil
+	}
+}
+
+// WithRetry sets how calls are repeated.
+func WithRetry(p RetryPolicy) Option {
+	return func(s *settings) error { s.policy = p; return nil }
+}
+
+// WithLogger logs one line for each call: debug when it succeeded, warn when it
+// failed. No line has a query, a body or the credential. By default nothing is logged.
+func WithLogger(l *slog.Logger) Option {
+	return func(s *settings) error { s.logger = l; return nil }
+}
+
+// WithObserver calls f at the end of each call, for metrics. It must be quick and
+// safe for concurrent use.
+func WithObserver(f func(context.Context, CallInfo)) Option {
+	return func(s *settings) error { s.observe = f; return nil }
+}
+
+// WithTimeZone sets the zone of the API's zoneless times, in answers and in
+// requests. The document names none; the default, UTC+8, is our choice.
+func WithTimeZone(zone *time.Location) Option {
+	return func(s *settings) error {
+		if zone == nil {
+			return errors.New("proxylite: the time zone is nil")
+		}
+		s.zone = zone
+		return nil
+	}
+}
+
+// WithLimiter makes each attempt wait for l first.
+func WithLimiter(l Limiter) Option {
+	return func(s *settings) error { s.limiter = l; return nil }
+}
+
+// WithMaxAnswer bounds the size of an answer, after decompression; default 64 MiB.
+func WithMaxAnswer(bytes int64) Option {
+	return func(s *settings) error {
+		if bytes <= 0 {
+			return errors.New("proxylite: the bound of an answer must be positive")
+		}
+		s.maxAnswer = bytes
+		return nil
+	}
+}
+
+// WithoutVendorRules ends the checks of rules that the vendor may relax one day:
+// the characters of names and passwords, the length of remarks, the highest
+// limit, the form of country codes. What would garble a request is still refused.
+func WithoutVendorRules() Option {
+	return func(s *settings) error { s.vendorRules = false; return nil }
+}
+
+// WithUserAgent puts a name in front of the User-Agent header.
+func WithUserAgent(name string) Option {
+	return func(s *settings) error {
+		if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return errors.New("proxylite: the user agent must be printable ASCII")
+		}
+		s.userAgent = strings.TrimSpace(name + " " + s.userAgent)
+		return nil
+	}
+}
+
+// NewTransport returns a new transport as a client has by default: HTTP/2 with
+// pings, an idle pool for 128 concurrent calls, a clock on every phase, and no
+// proxy from the environment. Change it before its first use.
+func NewTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		DialContext:         dialer.DialContext,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConns:        256,
+		MaxIdleConnsPerHost: 128,
+		// Below the usual keep-alive of servers, so that few connections are
+		// found dead: a call that spends can't tell that from a lost answer.
+		IdleConnTimeout:        30 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
+	}
+}
+
+// CallOption changes one call.
+type CallOption func(*call)
+
+// CallRaw stores the answer as it came, of the last attempt, also when the call
+// fails. The credential is hidden should the server echo it.
+func CallRaw(raw *RawAnswer) CallOption {
+	return func(st *call) {
+		*raw = RawAnswer{}
+		st.raw = raw
+	}
+}
+
+// RawAnswer is an answer before it was decoded.
+type RawAnswer struct {
+	Status int
+	Header http.Header
+	Body   []byte // up to the bound of WithMaxAnswer
+}
+
+// CallTimeout replaces the attempt timeout.
+func CallTimeout(d time.Duration) CallOption {
+	return func(st *call) {
+		st.checks.must(d > 0, "CallTimeout", d.String(), "must be positive")
+		st.timeout = d
+	}
+}
+
+// CallAttempts replaces [RetryPolicy.MaxAttempts]; 1 sends the call once.
+func CallAttempts(n int) CallOption {
+	return func(st *call) {
+		st.checks.must(n > 0, "CallAttempts", "", "must be positive")
+		st.policy.MaxAttempts = n
+	}
+}
+
+// CallQuery adds a query parameter that the SDK does not know, such as language.
+func CallQuery(name, value string) CallOption {
+	return func(st *call) {
+		st.checks.must(name != "" && name != "app_key", "CallQuery", name, "must name a parameter other than app_key")
+		if st.extra == nil {
+			st.extra = url.Values{}
+		}
+		st.extra.Set(name, value)
+	}
+}
+
+// CallInfo describes a finished call. All of its words are few, fit for labels.
+type CallInfo struct {
+	Operation string // e.g. "Accounts.List"
+	Method    string
+	Route     string // the path without query
+	Status    int    // HTTP status of the last answer; 0 without one
+	Code      int    // envelope code of the last answer; NoCode without one
+	Attempts  int
+	Duration  time.Duration
+	Kind      Kind  // empty on success
+	Err       error // nil on success
+}

@@ -1,0 +1,154 @@
+package proxylite
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// OrdersService lists, creates and closes orders.
+type OrdersService struct{ c *Client }
+
+// Order is an order.
+type Order struct {
+	ID          int64       `json:"id"`
+	TradeNo     string      `json:"trade_no"` // up to 28 digits
+	ProductID   int64       `json:"product_id"`
+	ProductName string      `json:"product_name"`
+	TotalFee    Decimal     `json:"total_fee"` // before discounts
+	PayFee      Decimal     `json:"pay_fee"`   // what is to be paid
+	Status      OrderStatus `json:"status" wire:"absent=-1"`
+	CreatedAt   time.Time   `json:"created_at"`
+}
+
+// ListOrdersParams pick orders. All of them may be left out.
+type ListOrdersParams struct {
+	PageParams
+	TradeNo     string       // the whole order number
+	Status      *OrderStatus // nil means all: new(proxylite.OrderAwaitingPayment)
+	ProductType ProductType  // 0 means all
+}
+
+var (
+	opOrdersList   = Operation{"Orders.List", http.MethodGet, "/order/list", RepeatRead, false}
+	opOrdersCreate = Operation{"Orders.Create", http.MethodPost, "/order/create", RepeatOnce, false}
+	opOrdersClose  = Operation{"Orders.Close", http.MethodPost, "/order/close", RepeatIdempotent, false}
+)
+
+// List returns one page of the orders.
+//
+// GET /order/list. Free; may be repeated.
+func (s *OrdersService) List(ctx context.Context, p ListOrdersParams, opts ...CallOption) (Page[Order], error) {
+	in := s.c.input()
+	p.put(in, "page_no", "page_size")
+	in.notNegative("ProductType", int64(p.ProductType))
+	in.str("trade_no", p.TradeNo)
+	intPtr(in, "status", p.Status)
+	in.int("product_type", int(p.ProductType))
+	return sendPage[Order](ctx, s.c, &opOrdersList, in, opts)
+}
+
+// All walks the orders from p.Page on, one page at a time, as it is ranged over.
+// It stops after the first error. It may be ranged again.
+func (s *OrdersService) All(ctx context.Context, p ListOrdersParams, opts ...CallOption) iter.Seq2[Order, error] {
+	type key struct {
+		id      int64
+		tradeNo string
+	}
+	return walk(p.Page, func(o Order) key { return key{o.ID, o.TradeNo} }, func(page int) (Page[Order], error) {
+		p := p
+		p.Page = page
+		return s.List(ctx, p, opts...)
+	})
+}
+
+// CreateOrderParams describe an order. Which of them a product needs is not
+// documented in full: ask the vendor's support, who also name the ProductID.
+type CreateOrderParams struct {
+	ProductID int64 // pid; required
+	// PaymentMethodID is the ID of a [PaymentMethod]; required, and 0 is one:
+	// new(int64(0)).
+	PaymentMethodID *int64
+
+	Amount     int      // how many to buy; 0 leaves it out
+	RegionList string   // which static IPs, region and count, in the vendor's own notation
+	StaticIPs  []string // renewal: IDs of [StaticIP] entries
+	// RenewDuration is how long to renew: a whole number as documented ("1"), or
+	// what the dashboard shows at sister brands ("1m").
+	RenewDuration string
+	CouponSN      string
+	// UseInvitationDiscount applies the discount of an invited registration; nil
+	// leaves it out.
+	UseInvitationDiscount *bool
+	BandwidthSKU          int64 // product type 11: bandwidth plan
+	ConcurrencySKU        int64 // product type 11: concurrency plan
+	RechargeAmount        int   // product type 3: what to add to the balance
+}
+
+// Create places an order. It spends money when PaymentMethodID pays from the
+// balance, and otherwise leaves an order awaiting payment.
+//
+// POST /order/create. Sent once, the API has no idempotency key: after a failure
+// with errors.Is(err, ErrOutcomeUnknown), look with [OrdersService.List] whether
+// the order is there before creating it again.
+func (s *OrdersService) Create(ctx context.Context, p CreateOrderParams, opts ...CallOption) (Order, error) {
+	in := s.c.input()
+	in.needsData = true
+	in.must(p.ProductID > 0, "ProductID", strconv.FormatInt(p.ProductID, 10), "is required and positive")
+	in.must(p.PaymentMethodID != nil, "PaymentMethodID", "", "is required: the ID of a payment method, see Payment.Groups")
+	if p.PaymentMethodID != nil {
+		in.notNegative("PaymentMethodID", *p.PaymentMethodID)
+	}
+	in.notNegative("Amount", int64(p.Amount))
+	in.notNegative("BandwidthSKU", p.BandwidthSKU)
+	in.notNegative("ConcurrencySKU", p.ConcurrencySKU)
+	in.notNegative("RechargeAmount", int64(p.RechargeAmount))
+	for i, id := range p.StaticIPs {
+		field := fmt.Sprintf("StaticIPs[%d]", i)
+		in.required(field, id)
+		in.must(safeInList(id), field, id, listRule)
+	}
+	body := struct {
+		PID            int64  `json:"pid"`
+		UpIDs          string `json:"upids,omitempty"`
+		Amount         int    `json:"amount,omitempty"`
+		PMID           *int64 `json:"pm_id"`
+		RegionList     string `json:"region_list,omitempty"`
+		CouponSN       string `json:"coupon_sn,omitempty"`
+		UseInvitation  *bool  `json:"use_invitation_registration_discount,omitempty"`
+		RenewDuration  any    `json:"renew_duration,omitempty"`
+		BandwidthSKU   int64  `json:"product_sku_bandwidth_id,omitempty"`
+		ConcurrencySKU int64  `json:"product_sku_concurrency_id,omitempty"`
+		RechargeAmount int    `json:"recharge_amount,omitempty"`
+	}{
+		PID: p.ProductID, UpIDs: strings.Join(p.StaticIPs, ","), Amount: p.Amount, PMID: p.PaymentMethodID,
+		RegionList: p.RegionList, CouponSN: p.CouponSN, UseInvitation: p.UseInvitationDiscount,
+		BandwidthSKU: p.BandwidthSKU, ConcurrencySKU: p.ConcurrencySKU, RechargeAmount: p.RechargeAmount,
+	}
+	if n, err := strconv.Atoi(p.RenewDuration); err == nil {
+		in.must(n > 0, "RenewDuration", p.RenewDuration, "must be positive")
+		body.RenewDuration = n
+	} else if p.RenewDuration != "" {
+		body.RenewDuration = p.RenewDuration
+	}
+	in.body = body
+	return send[Order](ctx, s.c, &opOrdersCreate, in, opts)
+}
+
+// Close cancels an order that awaits payment.
+//
+// POST /order/close. May be repeated. The document names no answer body: an empty
+// one with status 200 is success too.
+func (s *OrdersService) Close(ctx context.Context, tradeNo string, opts ...CallOption) error {
+	in := s.c.input()
+	in.emptyOK = true
+	in.required("tradeNo", tradeNo)
+	in.body = struct {
+		TradeNo string `json:"trade_no"`
+	}{tradeNo}
+	return s.c.run(ctx, &opOrdersClose, in, opts)
+}

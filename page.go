@@ -1,0 +1,118 @@
+package proxylite
+
+import (
+	"context"
+	"iter"
+)
+
+// Page is one page of a list. The counts are what the API says; it may say 0 or
+// be wrong, so take All to walk a list.
+type Page[T any] struct {
+	Items []T `json:"items"` // never nil
+	Page  int `json:"page"`  // number of this page, from 1
+	Size  int `json:"size"`  // entries on a full page
+	Total int `json:"total"` // entries on all pages
+	Pages int `json:"pages"` // number of pages
+}
+
+// PageParams picks a page. What is 0 is left to the API: page 1, of 20.
+type PageParams struct {
+	Page int // from 1
+	Size int // entries on a page
+}
+
+// pageAnswer has both forms in which the API writes counts.
+type pageAnswer[T any] struct {
+	List       []T `json:"list"`
+	Page       int `json:"page" wire:"soft"`
+	PageSize   int `json:"page_size" wire:"soft"`
+	TotalCount int `json:"total_count" wire:"soft"`
+	TotalPage  int `json:"total_page" wire:"soft"`
+	Pagination struct {
+		Total      int `json:"total" wire:"soft"`
+		PageNo     int `json:"page_no" wire:"soft"`
+		PageSize   int `json:"page_size" wire:"soft"`
+		TotalPages int `json:"total_pages" wire:"soft"`
+	} `json:"pagination" wire:"soft"`
+}
+
+func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request, opts []CallOption) (Page[T], error) {
+	a, err := send[pageAnswer[T]](ctx, c, op, in, opts)
+	if err != nil {
+		return Page[T]{}, err
+	}
+	p := Page[T]{a.List, a.Page + a.Pagination.PageNo, a.PageSize + a.Pagination.PageSize,
+		a.TotalCount + a.Pagination.Total, a.TotalPage + a.Pagination.TotalPages}
+	if p.Items == nil {
+		p.Items = []T{}
+	}
+	return p, nil
+}
+
+func (p PageParams) put(in *request, pageName, sizeName string) {
+	in.notNegative("Page", int64(p.Page))
+	in.notNegative("Size", int64(p.Size))
+	in.int(pageName, p.Page)
+	in.int(sizeName, p.Size)
+}
+
+const (
+	maxPages      = 10_000 // of one walk; far above what an account can hold
+	maxEmptyPages = 3      // in a row, in the midst of a list
+)
+
+// walk goes through the pages from the first, holding one of them. It ends on any
+// answer: at an empty page (unless the counts promise more), at a page with
+// nothing new, and after maxPages. Entries that a page shares with the one before
+// come once: the list moves when an order is added meanwhile.
+func walk[T any, K comparable](first int, key func(T) K, fetch func(page int) (Page[T], error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		var before map[K]struct{}
+		count, empty := 0, 0
+		start := max(first, 1)
+		for n := start; ; n++ {
+			if n-start == maxPages {
+				yield(zero, &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, Code: NoCode,
+					cause: errEndless})
+				return
+			}
+			p, err := fetch(n)
+			if err != nil {
+				yield(zero, err)
+				return
+			}
+			pages := p.Pages
+			if pages == 0 && p.Size > 0 {
+				pages = (p.Total + p.Size - 1) / p.Size
+			}
+			if len(p.Items) == 0 {
+				if empty++; empty > maxEmptyPages || n >= pages {
+					return
+				}
+				continue
+			}
+			empty = 0
+			now := make(map[K]struct{}, len(p.Items))
+			fresh := false
+			for _, item := range p.Items {
+				k := key(item)
+				now[k] = struct{}{}
+				if _, seen := before[k]; seen {
+					continue
+				}
+				fresh = true
+				count++
+				if !yield(item, nil) {
+					return
+				}
+			}
+			// Totals that are too low are seen through: the walk goes on until
+			// a page brings nothing.
+			if !fresh || start == 1 && n >= pages && count == p.Total {
+				return
+			}
+			before = now
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package proxylite
+
+import (
+	"context"
+	"net/http"
+)
+
+// PaymentService lists the ways to pay.
+type PaymentService struct{ c *Client }
+
+// PaymentGroup is a group of payment methods.
+type PaymentGroup struct {
+	Name  string          `json:"name"`
+	Logos []string        `json:"logos"` // URLs
+	Items []PaymentMethod `json:"items"`
+}
+
+// PaymentMethod is a way to pay; its ID goes into [CreateOrderParams].
+type PaymentMethod struct {
+	ID       int64   `json:"id"` // 0 is one
+	Title    string  `json:"title"`
+	Logo     string  `json:"logo"` // URL
+	Group    string  `json:"group"`
+	Disabled bool    `json:"disabled"`
+	Min      Decimal `json:"min"` // smallest amount to pay with it
+	Max      Decimal `json:"max"` // largest
+}
+
+// PaymentGroupsParams pick payment methods. All of them may be left out.
+type PaymentGroupsParams struct {
+	TradeNo string // the methods for this order; some orders have their own
+}
+
+var opPaymentGroups = Operation{"Payment.Groups", http.MethodGet, "/payment/groups", RepeatRead, false}
+
+// Groups returns the payment methods by group.
+//
+// GET /payment/groups. Free; may be repeated.
+func (s *PaymentService) Groups(ctx context.Context, p PaymentGroupsParams, opts ...CallOption) ([]PaymentGroup, error) {
+	in := s.c.input()
+	in.str("trade_no", p.TradeNo)
+	return sendList[PaymentGroup](ctx, s.c, &opPaymentGroups, in, opts)
+}

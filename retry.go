@@ -1,0 +1,184 @@
+package proxylite
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Repeat says when a call may be sent again by the client.
+type Repeat int
+
+const (
+	// RepeatOnce: it spends money or quota. It is sent again only when it is
+	// certain that no byte reached the server: there was no connection. Otherwise
+	// the error says that the outcome is unknown. The zero value, to be safe.
+	RepeatOnce Repeat = iota
+	// RepeatIdempotent: it changes something, but a second time changes nothing
+	// more. It is sent again after a transport failure, 429, 502, 503 and 504.
+	RepeatIdempotent
+	// RepeatRead: it changes nothing. It is sent again as an idempotent one is.
+	RepeatRead
+)
+
+// String returns "once", "idempotent" or "read".
+func (r Repeat) String() string {
+	switch r {
+	case RepeatIdempotent:
+		return "idempotent"
+	case RepeatRead:
+		return "read"
+	default:
+		return "once"
+	}
+}
+
+// RetryPolicy bounds the repetition of calls. A zero field takes its default.
+// Calls of class [RepeatOnce] obey it too, but are repeated only when unsent.
+type RetryPolicy struct {
+	// MaxAttempts bounds the requests of one call; default 3, 1 ends retries.
+	MaxAttempts int
+	// MinBackoff and MaxBackoff bound the wait between attempts: a random time
+	// between 0 and MinBackoff, doubled for each attempt, at most MaxBackoff.
+	// Defaults 250 ms and 10 s.
+	MinBackoff, MaxBackoff time.Duration
+	// MaxRetryAfter is the longest Retry-After that is waited for; with a longer
+	// one the call returns at once, and the error has it. Default 30 s.
+	MaxRetryAfter time.Duration
+	// Budget is how many retries all calls of the client together may spend
+	// at once, so that an outage is not made worse: a retry takes one, ten
+	// calls that succeed give one back, and so does a second of time. Default
+	// 100; negative for no budget.
+	Budget int
+}
+
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	def := func(v *time.Duration, d time.Duration) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	if p.MaxAttempts <= 0 {
+		p.MaxAttempts = 3
+	}
+	def(&p.MinBackoff, 250*time.Millisecond)
+	def(&p.MaxBackoff, 10*time.Second)
+	def(&p.MaxRetryAfter, 30*time.Second)
+	if p.Budget == 0 {
+		p.Budget = 100
+	}
+	return p
+}
+
+// budget is a token bucket over all calls of a client. nil is without bound.
+type budget struct {
+	mu     sync.Mutex
+	max    float64
+	tokens float64
+	last   time.Time
+}
+
+func newBudget(size int) *budget {
+	if size < 0 {
+		return nil
+	}
+	return &budget{max: float64(size), tokens: float64(size)}
+}
+
+func (b *budget) spend() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if !b.last.IsZero() {
+		b.tokens = min(b.max, b.tokens+now.Sub(b.last).Seconds())
+	}
+	b.last = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+func (b *budget) succeeded() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	b.tokens = min(b.max, b.tokens+0.1)
+	b.mu.Unlock()
+}
+
+// retry decides about the failure in st.failure and, when the call is to go on,
+// sets the wait before the next attempt.
+func (st *call) retry() bool {
+	e, p := st.failure, &st.policy
+	if st.Err() != nil || st.attempts >= p.MaxAttempts || !mayRepeat(st.op.Repeat, e) || e.RetryAfter > p.MaxRetryAfter {
+		return false
+	}
+	limit := p.MaxBackoff
+	if shift := st.attempts - 1; shift < 30 {
+		limit = min(limit, p.MinBackoff<<shift)
+	}
+	// Full jitter, so that the clients of an outage do not come back together.
+	st.wait = max(e.RetryAfter, rand.N(limit+1))
+	if deadline, ok := st.Deadline(); ok && time.Until(deadline) <= st.wait {
+		return false
+	}
+	if !st.client.budget.spend() {
+		e.cause = errors.Join(e.cause, ErrRetryBudget)
+		return false
+	}
+	return true
+}
+
+func mayRepeat(class Repeat, e *Error) bool {
+	if class == RepeatOnce && e.Outcome != OutcomeNotSent {
+		return false
+	}
+	switch e.Kind {
+	case KindRateLimited, KindTransport, KindTruncated, KindTimeout, KindDial:
+		return true
+	case KindDNS:
+		var dns *net.DNSError
+		return errors.As(e.cause, &dns) && !dns.IsNotFound
+	}
+	switch e.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// parseRetryAfter reads seconds or a date; the date counts from the answer's own
+// Date, as the clocks may differ. Nonsense gives 0, too much the longest duration.
+func parseRetryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if v == "" {
+		return 0
+	}
+	if strings.Trim(v, "0123456789") == "" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n > int64(math.MaxInt64/time.Second) {
+			return math.MaxInt64
+		}
+		return time.Duration(n) * time.Second
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return max(0, at.Sub(now))
+}

@@ -1,0 +1,50 @@
+package proxylite
+
+import "time"
+
+// The types below stand in the schema section of the vendor's document, and no
+// documented endpoint returns them. They are for [Call], on the day one does.
+
+// Product is a plan on sale.
+type Product struct {
+	ID          int64       `json:"id"`
+	Name        string      `json:"name"`
+	Type        ProductType `json:"type"`
+	Price       Decimal     `json:"price"`
+	Description string      `json:"description"`
+}
+
+// WhiteIP is an address on the allow list.
+type WhiteIP struct {
+	ID        int64     `json:"id"`
+	IP        string    `json:"ip"`
+	Remark    string    `json:"remark"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// WhitelistAccount is the schema section's short form of an [Account]. Its units
+// are not documented.
+type WhitelistAccount struct {
+	ID       int64         `json:"id"`
+	Username string        `json:"username"`
+	Limit    int64         `json:"limit"`
+	Used     int64         `json:"used"`
+	Status   AccountStatus `json:"status" wire:"absent=-1"`
+}
+
+// Coupon is a discount; Code goes into CreateOrderParams.CouponSN.
+type Coupon struct {
+	ID         int64     `json:"id"`
+	Name       string    `json:"name"`
+	Code       string    `json:"code"`
+	Discount   Decimal   `json:"discount"`
+	ExpireTime time.Time `json:"expire_time"`
+}
+
+// Article is a text of the vendor's site.
+type Article struct {
+	ID        int64     `json:"id"`
+	Title     string    `json:"title"`
+	Content   string    `json:"content"`
+	CreatedAt time.Time `json:"created_at"`
+}

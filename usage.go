@@ -1,0 +1,46 @@
+package proxylite
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// UsageService reports traffic.
+type UsageService struct{ c *Client }
+
+// UsageParams pick what to report. All of them may be left out.
+type UsageParams struct {
+	Start    time.Time // to the second; default 7 days ago
+	End      time.Time // to the second; default now
+	Username string    // one account; default all of them
+	// ProductType picks one kind of plan; 0 means all.
+	ProductType ProductType
+}
+
+// DailyUsage is the traffic of one day.
+type DailyUsage struct {
+	Day  time.Time `json:"day"` // midnight in the client's zone
+	Flow Traffic   `json:"flow" wire:"round"`
+}
+
+var opUsageDaily = Operation{"Usage.Daily", http.MethodGet, "/user-usage-flow/total", RepeatRead, false}
+
+// Daily returns the traffic by day. It is counted up to 5 minutes late. Start and
+// End are sent in the client's zone, see [WithTimeZone]. Accounts that were
+// deleted and made again under the same name share their history.
+//
+// GET /user-usage-flow/total. Free; may be repeated.
+func (s *UsageService) Daily(ctx context.Context, p UsageParams, opts ...CallOption) ([]DailyUsage, error) {
+	in := s.c.input()
+	in.period(p.Start, p.End)
+	if p.Username != "" {
+		in.accountName("Username", p.Username)
+	}
+	in.notNegative("ProductType", int64(p.ProductType))
+	in.time("start_time", p.Start, s.c.zone)
+	in.time("end_time", p.End, s.c.zone)
+	in.str("username", p.Username)
+	in.int("product_type", int(p.ProductType))
+	return sendList[DailyUsage](ctx, s.c, &opUsageDaily, in, opts)
+}
