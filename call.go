@@ -55,6 +55,15 @@ func newCall(ctx context.Context, c *Client, op *Operation, in *request, out any
 	return st
 }
 
+// ctxError says why a context ended, with the cause its owner gave.
+func ctxError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == err {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
 type callKey struct{}
 
 // Value makes the call findable in contexts derived from it.
@@ -174,10 +183,10 @@ func (st *call) checkRetry(_ context.Context, resp *http.Response, err error) (b
 // noAnswer says what a failed round trip was. Without a connection nothing was
 // sent; the credential layer has marked calls whose transport can't prove that.
 func (st *call) noAnswer(err error) *Error {
-	if cause := context.Cause(st.Context); cause != nil && errors.Is(err, st.Err()) && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, st.outside(err))
-	}
 	e := st.fail(transportKind(err), st.outside(err))
+	if st.Err() != nil && errors.Is(err, st.Err()) {
+		e.cause = ctxError(st.Context)
+	}
 	if e.Kind == KindTimeout && st.Err() == nil {
 		e.cause = fmt.Errorf("no answer within %s: %w", st.timeout, e.cause)
 	}

@@ -72,7 +72,9 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 	var rt http.RoundTripper = &credentialLayer{c.transport, proven, c.base, keeper}
 	for i := len(c.middleware) - 1; i >= 0; i-- {
 		if m := c.middleware[i]; m != nil {
-			rt = m(rt)
+			if rt = m(rt); rt == nil {
+				return nil, errors.New("proxylite: a middleware returned nil: it must return a transport that calls next")
+			}
 		}
 	}
 	// The attempt layer has no CloseIdleConnections: go-retryablehttp calls it
@@ -204,6 +206,10 @@ func sendList[T any](ctx context.Context, c *Client, op *Operation, in *request,
 
 func (c *Client) send(ctx context.Context, op *Operation, in *request, out any, opts []CallOption) error {
 	start := time.Now()
+	in.must(ctx != nil, "ctx", "", "must not be nil")
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	st := newCall(ctx, c, op, in, out)
 	for _, opt := range opts {
 		if opt != nil {
@@ -224,7 +230,7 @@ func (st *call) do() *Error {
 		return err
 	}
 	if err := st.Err(); err != nil {
-		return st.fail(transportKind(err), context.Cause(st.Context))
+		return st.fail(transportKind(err), ctxError(st.Context))
 	}
 	// A retryablehttp client for each call gives its hooks the state of the
 	// call; it is cheap, the connections are in the shared http.Client.
@@ -250,7 +256,7 @@ func (st *call) do() *Error {
 			last = errors.New(string(st.failure.Kind))
 		}
 		st.failure.Kind = transportKind(ctxErr)
-		st.failure.cause = fmt.Errorf("%w, while waiting to repeat the call after: %w", context.Cause(st.Context), last)
+		st.failure.cause = fmt.Errorf("%w, while waiting to repeat the call after: %w", ctxError(st.Context), last)
 	}
 	if st.unknown && st.op.Repeat != RepeatRead {
 		st.failure.Outcome = OutcomeUnknown

@@ -1,6 +1,7 @@
 package proxylite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -283,7 +284,7 @@ func (s *IPService) ListStatic(ctx context.Context, p ListStaticParams, opts ...
 // AllStatic walks the static IPs from p.Page on, one page at a time, as it is
 // ranged over. It stops after the first error. It may be ranged again.
 func (s *IPService) AllStatic(ctx context.Context, p ListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
-	return walk(p.Page, func(ip StaticIP) string { return string(ip.Raw) }, func(page int) (Page[StaticIP], error) {
+	return walk(p.Page, func(ip StaticIP) string { return cmp.Or(ip.ID, string(ip.Raw)) }, func(page int) (Page[StaticIP], error) {
 		p := p
 		p.Page = page
 		return s.ListStatic(ctx, p, opts...)

@@ -214,8 +214,10 @@ type CallOption func(*call)
 // fails. The credential is hidden should the server echo it.
 func CallRaw(raw *RawAnswer) CallOption {
 	return func(st *call) {
-		*raw = RawAnswer{}
-		st.raw = raw
+		st.checks.must(raw != nil, "CallRaw", "", "must not be nil")
+		if st.raw = raw; raw != nil {
+			*raw = RawAnswer{}
+		}
 	}
 }
 
