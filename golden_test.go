@@ -1,0 +1,351 @@
+package proxylite_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// beijing is the default zone of the API's zoneless times.
+var beijing = time.FixedZone("UTC+8", 8*60*60)
+
+func at(year int, month time.Month, day, hour, minute, sec int) time.Time {
+	return time.Date(year, month, day, hour, minute, sec, 0, beijing)
+}
+
+func countryStates(items ...proxylite.State) []proxylite.CountryStates {
+	return []proxylite.CountryStates{{NameZH: "美国", NameEN: "United States", ContinentCode: "NA", CountryCode: "US", States: items}}
+}
+
+func countryCities(items ...proxylite.City) []proxylite.CountryCities {
+	return []proxylite.CountryCities{{NameZH: "美国", NameEN: "United States", ContinentCode: "NA", CountryCode: "US", Cities: items}}
+}
+
+// documented is what the answers of the vendor's document decode to: the files
+// testdata/<operation>.json, as they stand there, placeholders included.
+func documented() map[string]any {
+	order := proxylite.Order{
+		TradeNo: "string", ProductName: "string", TotalFee: "0.1", PayFee: "0.1",
+		Status: proxylite.OrderAwaitingPayment, CreatedAt: at(2019, 8, 24, 22, 15, 22),
+	}
+	var ips []proxylite.Endpoint
+	for i := range 10 {
+		ips = append(ips, proxylite.Endpoint{Host: "150.109.114.72", Port: 1140 + i})
+	}
+	return map[string]any{
+		"Accounts.List": []proxylite.Account{{
+			Username: "string", Password: "string", Remark: "string",
+			ProductType: proxylite.ProductResidentialTraffic, LimitRaw: new(int64(102400)), Status: proxylite.AccountDisabled,
+		}},
+		"Accounts.Add": nil, "Accounts.Delete": nil, "Accounts.Disable": nil, "Accounts.Enable": nil,
+		"Accounts.ChangePassword": nil, "Accounts.ChangeRemark": nil, "Accounts.ChangeLimit": nil,
+		"Usage.Daily": []proxylite.DailyUsage{{Day: at(2022, 8, 1, 0, 0, 0)}},
+		"Products.List": proxylite.Page[proxylite.PurchasedProduct]{
+			Items: []proxylite.PurchasedProduct{{
+				CreatedAt: at(2022, 5, 13, 12, 14, 15), ExpiredAt: at(2022, 5, 13, 12, 14, 15), ProductType: 9,
+				TradeNo: "2022051312134339861461465434",
+				Order:   proxylite.ProductOrder{CreatedAt: at(2022, 5, 13, 12, 13, 43), PaidAt: at(2022, 5, 13, 12, 13, 43), Title: "入门级"},
+			}}, Page: 1, Size: 20,
+		},
+		"IP.Extract":      ips,
+		"IP.Cities":       countryCities(proxylite.City{}),
+		"IP.SearchCities": []string{"string"},
+		"IP.States":       countryStates(proxylite.State{}),
+		"IP.SearchStates": []string{"string"},
+		"IP.ListStatic":   proxylite.Page[proxylite.StaticIP]{Items: []proxylite.StaticIP{}},
+		"IP.StaticStock":  []proxylite.RegionStock{{CountryCode: "US", Number: 55}},
+		"Orders.List":     proxylite.Page[proxylite.Order]{Items: []proxylite.Order{order}},
+		"Orders.Create":   order,
+		"Orders.Close":    nil,
+		"User.Info": proxylite.User{
+			Email: "[email\u00a0protected]", Phone: "string", Balance: "0.1", IsRealName: new(true), CreatedAt: at(2019, 8, 24, 22, 15, 22),
+		},
+		"Payment.Groups": []proxylite.PaymentGroup{{
+			Name: "支付方式分组", Logos: []string{"https://example.com/logo1.png", "https://example.com/logo2.png"},
+			Items: []proxylite.PaymentMethod{{
+				ID: 1, Title: "title1", Logo: "https://example.com/logo1.png", Group: "online", Min: "10", Max: "5000",
+			}},
+		}},
+		"Marketing.RechargeGiftRatios": []proxylite.RechargeGiftRatio{{Amount: "100", Ratio: "1.2"}},
+	}
+}
+
+// full is what testdata/full/<operation>.json decodes to. There each field has a
+// value of its own, so that none can be mistaken, or missed.
+func full() map[string]any {
+	order := proxylite.Order{
+		ID: 5, TradeNo: "2022051312134339861461465434", ProductID: 7, ProductName: "1 GB", TotalFee: "18.20", PayFee: "18.10",
+		Status: proxylite.OrderPaid, CreatedAt: at(2019, 8, 24, 22, 15, 22),
+	}
+	created := order
+	created.TradeNo, created.TotalFee, created.PayFee, created.Status = "T1", "0.1", "0.10", proxylite.OrderRefunded
+	return map[string]any{
+		"Accounts.List": []proxylite.Account{
+			{
+				ID: 7, Username: "pl-bob", Password: "pw1", CreatedAt: at(2022, 5, 13, 12, 14, 15), Remark: "爬虫", ProductType: 9,
+				Used: 2 * proxylite.GB, LimitRaw: new(int64(5)), Status: proxylite.AccountEnabled,
+			},
+			{
+				ID: 8, Username: "pl-eve", Password: "pw2", CreatedAt: at(2022, 5, 14, 0, 0, 1), Remark: "shop", ProductType: 99,
+				Used: 1536 * proxylite.KB, LimitRaw: new(int64(102401)), Status: 7,
+			},
+		},
+		"Usage.Daily": []proxylite.DailyUsage{
+			{Day: at(2022, 8, 1, 0, 0, 0), Flow: 1536 * proxylite.MB}, {Day: at(2022, 8, 2, 0, 0, 0), Flow: proxylite.KB},
+		},
+		"Products.List": proxylite.Page[proxylite.PurchasedProduct]{
+			Items: []proxylite.PurchasedProduct{{
+				ID: 11, CreatedAt: at(2022, 5, 13, 12, 14, 15), ExpiredAt: at(2022, 6, 13, 12, 14, 16),
+				ProductType: proxylite.ProductStaticResidential, TradeNo: "2022051312134339861461465434",
+				Order: proxylite.ProductOrder{CreatedAt: at(2022, 5, 13, 12, 13, 43), PaidAt: at(2022, 5, 13, 12, 13, 44), Title: "入门级"},
+			}}, Page: 2, Size: 50, Total: 51, Pages: 2,
+		},
+		"IP.Extract": []proxylite.Endpoint{
+			{Host: "150.109.114.72", Port: 1140},
+			{Host: "2001:db8::1", Port: 1141, Username: "u", Password: "p"},
+			{Host: "gate.example.com", Port: 9},
+		},
+		"IP.Cities":       countryCities(proxylite.City{City: "Austin", State: "TX", ContinentCode: "na", CountryCode: "us"}),
+		"IP.SearchCities": []string{"Albany", "Buffalo"},
+		"IP.States":       countryStates(proxylite.State{State: "TX", ContinentCode: "na", CountryCode: "us"}),
+		"IP.SearchStates": []string{"New York", "Texas"},
+		"IP.ListStatic": proxylite.Page[proxylite.StaticIP]{
+			Items: []proxylite.StaticIP{{
+				ID: "31", CountryCode: "DE", ProductType: proxylite.ProductStaticDatacenter, TradeNo: "20220513121343",
+				Status: proxylite.StaticIPExpiringSoon, IP: "203.0.113.9", Port: 8000, Username: "u", Password: "p",
+				ExpiredAt: at(2022, 6, 1, 0, 0, 0),
+				Raw: json.RawMessage(`{"id":31,"country_code":"DE","product_type":14,"trade_no":20220513121343,"status":3,` +
+					`"ip":"203.0.113.9","port":"8000","username":"u","password":"p","expired_at":"2022-06-01 00:00:00","line":"bgp"}`),
+			}}, Page: 1, Size: 10, Total: 21, Pages: 3,
+		},
+		"IP.StaticStock": []proxylite.RegionStock{{CountryCode: "US", Number: 55}, {CountryCode: "DE", Number: 3}},
+		"Orders.List":    proxylite.Page[proxylite.Order]{Items: []proxylite.Order{order}, Page: 3, Size: 20, Total: 41, Pages: 4},
+		"Orders.Create":  created,
+		"User.Info": proxylite.User{
+			ID: 9, Email: "bob@example.com", Phone: "123", Balance: "12345678901234567.89", Status: 2, IsRealName: new(false),
+			CreatedAt: at(2019, 8, 24, 22, 15, 22),
+		},
+		"Payment.Groups": []proxylite.PaymentGroup{{
+			Name: "卡", Logos: []string{"https://example.com/1.png"},
+			Items: []proxylite.PaymentMethod{{
+				ID: 4, Title: "visa", Logo: "https://example.com/2.png", Group: "online", Disabled: true, Min: "10", Max: "5000.5",
+			}},
+		}},
+		"Marketing.RechargeGiftRatios": []proxylite.RechargeGiftRatio{{Amount: "100", Ratio: "1.20"}},
+	}
+}
+
+func TestEveryOperationDecodesTheDocumentedAnswer(t *testing.T) {
+	t.Parallel()
+	want := documented()
+	require.Len(t, want, len(operations))
+	for _, op := range operations {
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, want, op.name)
+			c, _ := mocked(t, 200, fixture(t, op.name+".json"))
+			got, err := op.call(t.Context(), c)
+			require.NoError(t, err)
+			require.Equal(t, want[op.name], got)
+		})
+	}
+}
+
+func TestEveryFieldDecodes(t *testing.T) {
+	t.Parallel()
+	want := full()
+	for _, op := range operations {
+		if documented()[op.name] == nil {
+			continue // its answer has no data
+		}
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			require.Contains(t, want, op.name)
+			c, _ := mocked(t, 200, fixture(t, "full/"+op.name+".json"))
+			got, err := op.call(t.Context(), c)
+			require.NoError(t, err)
+			require.Equal(t, want[op.name], got)
+			everyFieldSet(t, op.name, reflect.ValueOf(got))
+		})
+	}
+}
+
+// everyFieldSet fails for a field that is zero in each element: the fixture
+// would not notice its loss.
+func everyFieldSet(t *testing.T, path string, values ...reflect.Value) {
+	t.Helper()
+	switch v := values[0]; {
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() != reflect.Uint8:
+		require.NotZero(t, v.Len(), path)
+		var all []reflect.Value
+		for _, v := range values {
+			for i := range v.Len() {
+				all = append(all, v.Index(i))
+			}
+		}
+		everyFieldSet(t, path+"[]", all...)
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
+		for i := range v.NumField() {
+			var all []reflect.Value
+			for _, v := range values {
+				all = append(all, v.Field(i))
+			}
+			if path != "IP.Extract[]" || v.Type().Field(i).Name != "Raw" { // for objects only
+				everyFieldSet(t, path+"."+v.Type().Field(i).Name, all...)
+			}
+		}
+	default:
+		for _, v := range values {
+			if !v.IsZero() {
+				return
+			}
+		}
+		t.Errorf("%s is nowhere set", path)
+	}
+}
+
+// sentBy returns method, path and query, and the body of the one request of call,
+// without the credential.
+func sentBy(t *testing.T, call func(context.Context, *proxylite.Client) error, opts ...proxylite.Option) (line, body string) {
+	t.Helper()
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
+		line, body = r.Method+" "+r.URL.RequestURI(), bodyOf(t, r)
+		require.Equal(t, "Bearer "+testKey, r.Header.Get("Authorization"))
+		require.Equal(t, body != "", r.Header.Get("Content-Type") == "application/json")
+		return httpmock.NewStringResponse(200, `{"code":200,"data":{}}`), nil
+	})
+	c, err := proxylite.NewClient(proxylite.BearerToken(testKey), append([]proxylite.Option{proxylite.WithTransport(mock)}, opts...)...)
+	require.NoError(t, err)
+	require.NoError(t, call(t.Context(), c))
+	require.Equal(t, 1, mock.GetTotalCallCount())
+	return line, body
+}
+
+// The table of operations sends every parameter; here are the other forms: what
+// is left out is not sent, and zero is where it means something.
+func TestWhatIsLeftOutIsNotSent(t *testing.T) {
+	t.Parallel()
+	type (
+		client = *proxylite.Client
+		ctx    = context.Context
+	)
+	for _, tt := range []struct {
+		line, body string
+		call       func(ctx, client) error
+	}{
+		{"POST /end-point/whitelist-account/add", `{"accounts":"bob:pw","remark":""}`, func(ctx ctx, c client) error {
+			return c.Accounts.Add(ctx, proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{"bob", "pw"}}})
+		}},
+		{"POST /end-point/whitelist-account/change-remark", `{"account":"pl-bob","remark":"<b>&\"爬虫"}`, func(ctx ctx, c client) error {
+			return c.Accounts.ChangeRemark(ctx, "pl-bob", `<b>&"爬虫`)
+		}},
+		{"POST /end-point/whitelist-account/change-limit", `{"account":"bob","limit":102400}`, func(ctx ctx, c client) error {
+			return c.Accounts.ChangeLimit(ctx, "bob", 100*proxylite.TB)
+		}},
+		{"GET /end-point/user-usage-flow/total", "", func(ctx ctx, c client) error {
+			_, err := c.Usage.Daily(ctx, proxylite.UsageParams{})
+			return err
+		}},
+		{"GET /end-point/user-product/list", "", func(ctx ctx, c client) error {
+			_, err := c.Products.List(ctx, proxylite.ListProductsParams{})
+			return err
+		}},
+		{"GET /end-point/ip/v3?format=json&num=1", "", func(ctx ctx, c client) error {
+			_, err := c.IP.Extract(ctx, proxylite.ExtractParams{Num: 1})
+			return err
+		}},
+		{"GET /end-point/ip/v3?ep=de&format=text&lb=%5Cr%5Cn&life=1440&num=2", "", func(ctx ctx, c client) error {
+			_, err := c.IP.Extract(ctx, proxylite.ExtractParams{
+				Num: 2, Format: proxylite.FormatText, Separator: `\r\n`, Life: 24 * time.Hour, Entry: proxylite.EntryDE,
+			})
+			return err
+		}},
+		{"GET /end-point/ip/get-static-ip", "", func(ctx ctx, c client) error {
+			_, err := c.IP.ListStatic(ctx, proxylite.ListStaticParams{})
+			return err
+		}},
+		{"GET /end-point/static-ip-region", "", func(ctx ctx, c client) error {
+			_, err := c.IP.StaticStock(ctx, proxylite.StaticStockParams{})
+			return err
+		}},
+		{"GET /end-point/static-ip-region?isp=1", "", func(ctx ctx, c client) error {
+			_, err := c.IP.StaticStock(ctx, proxylite.StaticStockParams{ISP: new(proxylite.ISPResidential)})
+			return err
+		}},
+		{"GET /end-point/order/list", "", func(ctx ctx, c client) error {
+			_, err := c.Orders.List(ctx, proxylite.ListOrdersParams{})
+			return err
+		}},
+		{"POST /end-point/order/create", `{"pid":1,"pm_id":5}`, func(ctx ctx, c client) error {
+			_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64(5))})
+			return err
+		}},
+		{"POST /end-point/order/create", `{"pid":1,"pm_id":5,"renew_duration":"1m"}`, func(ctx ctx, c client) error {
+			_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64(5)), RenewDuration: "1m"})
+			return err
+		}},
+		{"GET /end-point/payment/groups", "", func(ctx ctx, c client) error {
+			_, err := c.Payment.Groups(ctx, proxylite.PaymentGroupsParams{})
+			return err
+		}},
+	} {
+		line, body := sentBy(t, tt.call)
+		require.Equal(t, tt.line, line)
+		if tt.body == "" {
+			require.Empty(t, body, line)
+			continue
+		}
+		require.JSONEq(t, tt.body, body, line)
+	}
+}
+
+// An account's limit knows its unit: GB as documented, KB where it can't be GB.
+func TestAccountLimit(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		`{"limit_flow":5}`: "5 GB true", `{"limit_flow":0}`: "0 KB true", `{"limit_flow":102400}`: "100 TB true",
+		`{"limit_flow":102401}`: "100.00 MB true", `{"limit_flow":"1048576"}`: "1 GB true",
+		`{"limit_flow":null}`: "0 KB false", `{}`: "0 KB false",
+	} {
+		c, _ := mocked(t, 200, `{"code":200,"data":{"list":[`+raw+`]}}`)
+		accounts, err := c.Accounts.List(t.Context())
+		require.NoError(t, err, raw)
+		limit, ok := accounts[0].Limit()
+		require.Equal(t, want, limit.String()+" "+strconv.FormatBool(ok), raw)
+	}
+}
+
+// The types of the document's schema section decode through Call.
+func TestSchemaTypesDecode(t *testing.T) {
+	t.Parallel()
+	when := at(2019, 8, 24, 22, 15, 22)
+	decodes(t, `{"id":1,"name":"n","type":9,"price":0.10,"description":"d"}`,
+		proxylite.Product{ID: 1, Name: "n", Type: 9, Price: "0.10", Description: "d"})
+	decodes(t, `{"id":1,"ip":"203.0.113.1","remark":"r","created_at":"2019-08-24T14:15:22Z"}`,
+		proxylite.WhiteIP{ID: 1, IP: "203.0.113.1", Remark: "r", CreatedAt: when})
+	decodes(t, `{"id":1,"username":"u","limit":2,"used":3,"status":1}`,
+		proxylite.WhitelistAccount{ID: 1, Username: "u", Limit: 2, Used: 3, Status: proxylite.AccountEnabled})
+	decodes(t, `{"id":1}`, proxylite.WhitelistAccount{ID: 1, Status: proxylite.AccountStatusAbsent})
+	decodes(t, `{"id":1,"name":"n","code":"c","discount":0.1,"expire_time":"2019-08-24T14:15:22Z"}`,
+		proxylite.Coupon{ID: 1, Name: "n", Code: "c", Discount: "0.1", ExpireTime: when})
+	decodes(t, `{"id":1,"title":"t","content":"c","created_at":"2019-08-24T14:15:22Z"}`,
+		proxylite.Article{ID: 1, Title: "t", Content: "c", CreatedAt: when})
+}
+
+func decodes[T any](t *testing.T, data string, want T) {
+	t.Helper()
+	c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`)
+	got, err := proxylite.Call[T](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: "/x"}, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}

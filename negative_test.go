@@ -1,0 +1,224 @@
+package proxylite_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+const webPage = "<!DOCTYPE html><html><head><title> Just a moment... </title></head></html>"
+
+// A fault is an answer that is no success, and what the error must say about it.
+type fault struct {
+	name    string
+	status  int
+	body    string
+	cut     bool // the body breaks after these bytes
+	repeats bool // reads and idempotent operations go on
+	kind    proxylite.Kind
+	outcome proxylite.Outcome
+	code    int
+	message string
+	is      []error
+	not     []error
+}
+
+var (
+	unknown   = []error{proxylite.ErrOutcomeUnknown}
+	malformed = []error{proxylite.ErrOutcomeUnknown, proxylite.ErrMalformedAnswer}
+)
+
+var faults = []fault{
+	{
+		name: "code 3", status: 200, body: `{"code":3,"msg":"app_key 无效","data":[]}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 3, message: "app_key 无效",
+		is: []error{proxylite.ErrInvalidAppKey}, not: malformed,
+	},
+	{
+		name: "code 156", status: 200, body: `{"code":"156","message":"账户未实名认证","data":""}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 156, message: "账户未实名认证",
+		is: []error{proxylite.ErrNotVerified}, not: malformed,
+	},
+	{
+		name: "code 202", status: 200, body: `{"code":202,"msg":"请先添加白名单 IP:203.0.113.7。"}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 202, message: "请先添加白名单 IP:203.0.113.7。",
+		is: []error{proxylite.ErrIPNotAllowed}, not: malformed,
+	},
+	{
+		name: "429", status: 429, body: webPage, repeats: true,
+		kind: proxylite.KindRateLimited, outcome: proxylite.OutcomeUnknown, code: proxylite.NoCode,
+		is: []error{proxylite.ErrRateLimited, proxylite.ErrOutcomeUnknown}, not: []error{proxylite.ErrMalformedAnswer},
+	},
+	{
+		name: "code 429", status: 200, body: `{"code":429,"msg":"too many"}`, repeats: true,
+		kind: proxylite.KindRateLimited, outcome: proxylite.OutcomeRejected, code: 429, message: "too many",
+		is: []error{proxylite.ErrRateLimited}, not: malformed,
+	},
+	{
+		name: "502 HTML", status: 502, body: webPage, repeats: true,
+		kind: proxylite.KindServer, outcome: proxylite.OutcomeUnknown, code: proxylite.NoCode,
+		is: unknown, not: []error{proxylite.ErrMalformedAnswer},
+	},
+	{
+		name: "500 with a code", status: 500, body: `{"code":9,"msg":"oops"}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeUnknown, code: 9, message: "oops",
+		is: unknown, not: []error{proxylite.ErrMalformedAnswer},
+	},
+	{
+		name: "403 HTML", status: 403, body: webPage,
+		kind: proxylite.KindEdge, outcome: proxylite.OutcomeRejected, code: proxylite.NoCode,
+		not: malformed,
+	},
+	{
+		name: "HTML with 200", status: 200, body: "\n" + webPage,
+		kind: proxylite.KindEdge, outcome: proxylite.OutcomeUnknown, code: proxylite.NoCode,
+		is: malformed,
+	},
+	{
+		name: "truncated JSON", status: 200, body: `{"code":200,"msg":"ok","data":{"list":[`,
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown, code: 200, message: "ok",
+		is: malformed,
+	},
+	{
+		name: "cut body", status: 200, body: `{"code":200,"msg":"ok","data":{"list":[`, cut: true, repeats: true,
+		kind: proxylite.KindTruncated, outcome: proxylite.OutcomeUnknown, code: 200, message: "ok",
+		is: append(malformed, io.ErrUnexpectedEOF),
+	},
+	{
+		name: "empty body", status: 200, body: " \n",
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown, code: proxylite.NoCode,
+		is: malformed,
+	},
+	{
+		name: "no code", status: 200, body: `{"data":{"list":[]},"msg":"hm"}`,
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown, code: proxylite.NoCode, message: "hm",
+		is: malformed,
+	},
+	{
+		name: "redirect", status: 302, body: "",
+		kind: proxylite.KindRedirect, outcome: proxylite.OutcomeUnknown, code: proxylite.NoCode,
+		is: unknown,
+	},
+}
+
+func TestEveryOperationFailsWell(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		for _, f := range faults {
+			if f.name == "empty body" && op.empty {
+				continue
+			}
+			t.Run(op.name+"/"+f.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { failsWell(t, op, f) }) // its clock makes back-off free
+			})
+		}
+	}
+}
+
+func failsWell(t *testing.T, op operation, f fault) {
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(func(*http.Request) (*http.Response, error) {
+		resp := httpmock.NewStringResponse(f.status, "")
+		resp.Header.Set("X-Trace", f.name)
+		body := io.Reader(strings.NewReader(f.body))
+		if f.cut {
+			body = io.MultiReader(body, iotest.ErrReader(io.ErrUnexpectedEOF))
+		}
+		resp.Body = io.NopCloser(body)
+		return resp, nil
+	})
+	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(mock))
+	require.NoError(t, err)
+	value, err := op.call(t.Context(), c)
+
+	if value != nil {
+		require.Zero(t, value, "a failed call must give nothing")
+	}
+	attempts := 1
+	if f.repeats && op.repeat != proxylite.RepeatOnce {
+		attempts = 3
+	}
+	e := asError(t, err)
+	require.Equal(t, attempts, mock.GetTotalCallCount())
+	want := proxylite.Error{
+		Operation: op.name, Method: op.method, Route: "/end-point" + op.path, Kind: f.kind, Outcome: f.outcome,
+		Status: f.status, Code: f.code, Message: f.message, Attempts: attempts,
+	}
+	got := proxylite.Error{
+		Operation: e.Operation, Method: e.Method, Route: e.Route, Kind: e.Kind, Outcome: e.Outcome,
+		Status: e.Status, Code: e.Code, Message: e.Message, Attempts: e.Attempts,
+	}
+	require.Equal(t, want, got)
+	require.Equal(t, f.body, string(e.Body))
+	require.Equal(t, f.name, e.Header.Get("X-Trace"))
+	for _, target := range f.is {
+		require.ErrorIs(t, err, target)
+	}
+	for _, target := range f.not {
+		require.NotErrorIs(t, err, target)
+	}
+	require.Contains(t, err.Error(), "proxylite: "+op.name+": ")
+	require.Contains(t, err.Error(), "outcome "+strings.ReplaceAll(f.outcome.String(), "_", " "))
+}
+
+func TestEveryOperationObeysACanceledContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("shop closed"))
+	for _, op := range operations {
+		c, mock := mocked(t, 200, fixture(t, op.name+".json"))
+		value, err := op.call(ctx, c)
+		e := asError(t, err)
+		if value != nil {
+			require.True(t, reflect.ValueOf(value).IsZero(), op.name)
+		}
+		require.ErrorIs(t, err, context.Canceled, op.name)
+		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
+		require.ErrorContains(t, err, "shop closed", op.name)
+		require.Equal(t, proxylite.KindCanceled, e.Kind, op.name)
+		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome, op.name)
+		require.Equal(t, proxylite.NoCode, e.Code, op.name)
+		require.Zero(t, e.Attempts+e.Status+mock.GetTotalCallCount(), op.name)
+	}
+}
+
+// The document has no answer body for Orders.Close: nothing at all is success,
+// with a success status only.
+func TestCloseOrderTakesAnEmptyAnswer(t *testing.T) {
+	t.Parallel()
+	for status, ok := range map[int]bool{200: true, 204: true, 404: false, 500: false} {
+		c, _ := mocked(t, status, "", tryOnce)
+		require.Equal(t, ok, c.Orders.Close(t.Context(), "1") == nil, status)
+	}
+}
+
+// An error still comes as the JSON envelope where text was asked for, and a page
+// or a line that is no endpoint is no extraction.
+func TestTextExtractionFailsWell(t *testing.T) {
+	t.Parallel()
+	for body, kind := range map[string]proxylite.Kind{
+		" {\"code\":202,\"msg\":\"\"}": proxylite.KindAPI,
+		"\ufeff{\"code\":3}":           proxylite.KindAPI,
+		`{"msg":"x"}`:                  proxylite.KindMalformed,
+		webPage:                        proxylite.KindEdge,
+		"1.2.3.4:80\nsold out":         proxylite.KindMalformed,
+		"please add IP first":          proxylite.KindMalformed,
+	} {
+		c, _ := mocked(t, 200, body)
+		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText})
+		require.Equal(t, kind, asError(t, err).Kind, body)
+		require.Nil(t, got, body)
+	}
+}
