@@ -52,10 +52,7 @@ type checks struct {
 
 func (c *checks) must(ok bool, field, value, rule string) {
 	if !ok {
-		if len(value) > 80 {
-			value = value[:80] + "…"
-		}
-		c.problems = append(c.problems, InputProblem{field, value, rule})
+		c.problems = append(c.problems, InputProblem{field, clip(value, 80), rule})
 	}
 }
 

@@ -1,0 +1,267 @@
+package proxylite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// A problem as a test wants it: vendor is for the rules that WithoutVendorRules ends.
+type problem struct {
+	field, value, rule string
+	vendor             bool
+}
+
+func structural(field, value, rule string) problem { return problem{field, value, rule, false} }
+func vendor(field, value, rule string) problem     { return problem{field, value, rule, true} }
+
+const (
+	required    = "is required"
+	inList      = "must not hold a comma, a colon"
+	plainWord   = "letters A-Z a-z and digits only"
+	nameRule    = "letters and digits, with a brand prefix"
+	countryRule = "country code of two letters"
+	negative    = "must not be negative"
+)
+
+func rulesOfInput() []struct {
+	name string
+	call func(context.Context, *proxylite.Client) error
+	want []problem
+} {
+	type (
+		ctx    = context.Context
+		client = *proxylite.Client
+	)
+	add := func(remark string, kind proxylite.ProductType, accounts ...proxylite.NewAccount) func(ctx, client) error {
+		return func(ctx ctx, c client) error {
+			return c.Accounts.Add(ctx, proxylite.AddAccountsParams{Accounts: accounts, Remark: remark, ProductType: kind})
+		}
+	}
+	extract := func(p proxylite.ExtractParams) func(ctx, client) error {
+		return func(ctx ctx, c client) error { _, err := c.IP.Extract(ctx, p); return err }
+	}
+	create := func(p proxylite.CreateOrderParams) func(ctx, client) error {
+		return func(ctx ctx, c client) error { _, err := c.Orders.Create(ctx, p); return err }
+	}
+	usage := func(p proxylite.UsageParams) func(ctx, client) error {
+		return func(ctx ctx, c client) error { _, err := c.Usage.Daily(ctx, p); return err }
+	}
+	limit := func(n proxylite.Traffic) func(ctx, client) error {
+		return func(ctx ctx, c client) error { return c.Accounts.ChangeLimit(ctx, "bob", n) }
+	}
+	remark := func(s string) func(ctx, client) error {
+		return func(ctx ctx, c client) error { return c.Accounts.ChangeRemark(ctx, "bob", s) }
+	}
+	name := func(s string) func(ctx, client) error {
+		return func(ctx ctx, c client) error { return c.Accounts.ChangeRemark(ctx, s, "") }
+	}
+	one := proxylite.NewAccount{Username: "bob", Password: "pw"}
+
+	return []struct {
+		name string
+		call func(ctx, client) error
+		want []problem
+	}{
+		// Accounts.Add, everything at once, the password never repeated.
+		{"add all wrong", add("x\xff", -1, proxylite.NewAccount{}, proxylite.NewAccount{"a:b", "c,d"}, proxylite.NewAccount{"é", "p w"}, one, one), []problem{
+			structural("Accounts[0].Username", "", required), structural("Accounts[0].Password", "", required),
+			structural("Accounts[1].Username", "a:b", inList), structural("Accounts[1].Password", "", inList),
+			vendor("Accounts[2].Username", "é", plainWord), vendor("Accounts[2].Password", "", plainWord),
+			structural("Accounts[4].Username", "bob", "twice"),
+			structural("Remark", "", "UTF-8"), structural("ProductType", "-1", negative),
+		}},
+		{"add none", add("", 0), []problem{structural("Accounts", "", "at least one")}},
+		{"add control", add("", 0, proxylite.NewAccount{"bob\n", "pw\x7f"}), []problem{
+			structural("Accounts[0].Username", "bob\n", inList), structural("Accounts[0].Password", "", inList),
+		}},
+		{"add prefixed", add("", 0, proxylite.NewAccount{"pl-bob", "pw"}), []problem{vendor("Accounts[0].Username", "pl-bob", plainWord)}},
+		{"add long remark", add(strings.Repeat("a", 65), 0, one), []problem{vendor("Remark", strings.Repeat("a", 65), "here 65")}},
+
+		// Operations on accounts that exist take the brand's prefix, once.
+		{"delete", func(ctx ctx, c client) error { return c.Accounts.Delete(ctx, nil) }, []problem{structural("usernames", "", "at least one")}},
+		{"disable", func(ctx ctx, c client) error { return c.Accounts.Disable(ctx, []string{}) }, []problem{structural("usernames", "", "at least one")}},
+		{"enable", func(ctx ctx, c client) error {
+			return c.Accounts.Enable(ctx, []string{"bob", "pl-bob", " ", "a,b", "pl-", "-bob", "pl-a-b", "b b"})
+		}, []problem{
+			structural("usernames[2]", "", required), structural("usernames[3]", "a,b", inList), vendor("usernames[4]", "pl-", nameRule),
+			vendor("usernames[5]", "-bob", nameRule), vendor("usernames[6]", "pl-a-b", nameRule), vendor("usernames[7]", "b b", nameRule),
+		}},
+		{"password", func(ctx ctx, c client) error { return c.Accounts.ChangePassword(ctx, "", "") }, []problem{
+			structural("username", "", required), structural("password", "", required),
+		}},
+		{"password secret", func(ctx ctx, c client) error { return c.Accounts.ChangePassword(ctx, "pl-bob", "s3cret!") }, []problem{vendor("password", "", plainWord)}},
+		{"name", name("\t"), []problem{structural("username", "", required)}},
+		{"name prefixed", name("pl-bob"), nil},
+		{"name limit", func(ctx ctx, c client) error { return c.Accounts.ChangeLimit(ctx, "a:b", 0) }, []problem{structural("username", "a:b", inList)}},
+
+		// Remarks: ASCII counts one, any other character two, 64 in all.
+		{"remark 64 English", remark(strings.Repeat("a", 64)), nil},
+		{"remark 65 English", remark(strings.Repeat("a", 65)), []problem{vendor("remark", strings.Repeat("a", 65), "here 65")}},
+		{"remark 32 Chinese", remark(strings.Repeat("爬", 32)), nil},
+		{"remark 33 Chinese", remark(strings.Repeat("爬", 33)), []problem{vendor("remark", strings.Repeat("爬", 26)+"…", "here 66")}},
+		{"remark mixed", remark(strings.Repeat("爬", 16) + strings.Repeat("a", 32)), nil},
+		{"remark mixed, one more", remark(strings.Repeat("爬", 16) + strings.Repeat("a", 33)), []problem{
+			vendor("remark", strings.Repeat("爬", 16)+strings.Repeat("a", 32)+"…", "here 65"),
+		}},
+		{"remark UTF-8", remark("\xff"), []problem{structural("remark", "", "UTF-8")}},
+
+		{"limit highest", limit(102400 * proxylite.GB), nil},
+		{"limit above", limit(102401 * proxylite.GB), []problem{vendor("limit", "100.00 TB", "at most 102400 GB")}},
+		{"limit negative", limit(-proxylite.GB), []problem{structural("limit", "-1 GB", "not negative")}},
+		{"limit fraction", limit(1536 * proxylite.MB), []problem{structural("limit", "1.50 GB", "whole number of GB")}},
+
+		{"usage", usage(proxylite.UsageParams{Start: end, End: start, Username: "a,b", ProductType: -1}), []problem{
+			structural("Start", "2022-08-02T12:30:01+08:00", "must not be after End, 2022-08-01T00:00:00+08:00"),
+			structural("Username", "a,b", inList), structural("ProductType", "-1", negative),
+		}},
+		{"usage one instant", usage(proxylite.UsageParams{Start: start, End: start.UTC()}), nil},
+		{"usage no end", usage(proxylite.UsageParams{Start: end}), nil},
+		{"usage name", usage(proxylite.UsageParams{Username: "b b"}), []problem{vendor("Username", "b b", nameRule)}},
+
+		{"products", func(ctx ctx, c client) error {
+			_, err := c.Products.List(ctx, proxylite.ListProductsParams{PageParams: proxylite.PageParams{Page: -1, Size: -2}, ProductType: -3})
+			return err
+		}, []problem{structural("Page", "-1", negative), structural("Size", "-2", negative), structural("ProductType", "-3", negative)}},
+		{"orders", func(ctx ctx, c client) error {
+			_, err := c.Orders.List(ctx, proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Page: -1, Size: -2}, ProductType: -3})
+			return err
+		}, []problem{structural("Page", "-1", negative), structural("Size", "-2", negative), structural("ProductType", "-3", negative)}},
+		{"static", func(ctx ctx, c client) error {
+			_, err := c.IP.ListStatic(ctx, proxylite.ListStaticParams{
+				PageParams: proxylite.PageParams{Page: -1, Size: -2}, CountryCode: "USA", ProductType: -3, Status: -4,
+			})
+			return err
+		}, []problem{
+			structural("Page", "-1", negative), structural("Size", "-2", negative), vendor("CountryCode", "USA", countryRule),
+			structural("ProductType", "-3", negative), structural("Status", "-4", negative),
+		}},
+
+		{"extract nothing", extract(proxylite.ExtractParams{}), []problem{structural("Num", "0", "required and positive")}},
+		{"extract all wrong", extract(proxylite.ExtractParams{Num: -1, CountryCode: "U1", Life: 90 * time.Second, Format: "xml", Separator: ","}), []problem{
+			structural("Num", "-1", "required and positive"), structural("Life", "1m30s", "whole minutes"), vendor("CountryCode", "U1", countryRule),
+			structural("Format", "xml", "FormatJSON or FormatText"), structural("Separator", ",", "needs FormatText"),
+		}},
+		{"extract life", extract(proxylite.ExtractParams{Num: 1, Life: -time.Minute}), []problem{structural("Life", "-1m0s", "not negative")}},
+		{"extract separator", extract(proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText, Separator: "a:"}), []problem{
+			structural("Separator", "a:", "what an endpoint may hold"),
+		}},
+
+		{"cities", func(ctx ctx, c client) error { _, err := c.IP.SearchCities(ctx, "", ""); return err }, []problem{
+			vendor("countryCode", "", countryRule), structural("countryCode", "", required), structural("state", "", required),
+		}},
+		{"cities country", func(ctx ctx, c client) error { _, err := c.IP.SearchCities(ctx, "1U", "TX"); return err }, []problem{vendor("countryCode", "1U", countryRule)}},
+		{"states", func(ctx ctx, c client) error { _, err := c.IP.SearchStates(ctx, ""); return err }, []problem{
+			vendor("countryCode", "", countryRule), structural("countryCode", "", required),
+		}},
+		{"states country", func(ctx ctx, c client) error { _, err := c.IP.SearchStates(ctx, "爬"); return err }, []problem{vendor("countryCode", "爬", countryRule)}},
+
+		{"order nothing", create(proxylite.CreateOrderParams{}), []problem{
+			structural("ProductID", "0", "required and positive"), structural("PaymentMethodID", "", required),
+		}},
+		{"order all wrong", create(proxylite.CreateOrderParams{
+			ProductID: -1, PaymentMethodID: new(int64(-2)), Amount: -3, BandwidthSKU: -4, ConcurrencySKU: -5, RechargeAmount: -6,
+			StaticIPs: []string{"1", "", "2,3"}, RenewDuration: "0",
+		}), []problem{
+			structural("ProductID", "-1", "required and positive"), structural("PaymentMethodID", "-2", negative),
+			structural("Amount", "-3", negative), structural("BandwidthSKU", "-4", negative), structural("ConcurrencySKU", "-5", negative),
+			structural("RechargeAmount", "-6", negative), structural("StaticIPs[1]", "", required),
+			structural("StaticIPs[2]", "2,3", inList), structural("RenewDuration", "0", "must be positive"),
+		}},
+		{"close", func(ctx ctx, c client) error { return c.Orders.Close(ctx, " ") }, []problem{structural("tradeNo", "", required)}},
+
+		// The hatch, and the options of a call.
+		{"call", func(ctx ctx, c client) error {
+			_, err := proxylite.Call[any](ctx, c, proxylite.Operation{Method: "PUT", Path: "x?y", KeyInBody: true}, url.Values{"app_key": {"k"}}, nil)
+			return err
+		}, []problem{
+			structural("Operation.Path", "x?y", "begin with a slash"), structural("Operation.Method", "PUT", "GET or POST"),
+			structural("Operation.KeyInBody", "", "needs a POST"), structural("query", "", "must not have app_key"),
+		}},
+		{"call body", func(ctx ctx, c client) error {
+			_, err := proxylite.Call[any](ctx, c, proxylite.Operation{Method: "POST", Path: "/x"}, nil, func() {})
+			return err
+		}, []problem{structural("body", "", "writable as JSON")}},
+		{"call options", func(ctx ctx, c client) error {
+			_, err := c.Accounts.List(ctx, nil, proxylite.CallRaw(nil), proxylite.CallTimeout(-1), proxylite.CallAttempts(0),
+				proxylite.CallQuery("app_key", "k"), proxylite.CallQuery("", "k"))
+			return err
+		}, []problem{
+			structural("CallRaw", "", "must not be nil"), structural("CallTimeout", "-1ns", "must be positive"),
+			structural("CallAttempts", "", "must be positive"), structural("CallQuery", "app_key", "other than app_key"),
+			structural("CallQuery", "", "other than app_key"),
+		}},
+		{"nil context", func(_ ctx, c client) error {
+			var none ctx
+			_, err := c.User.Info(none)
+			return err
+		}, []problem{structural("ctx", "", "must not be nil")}},
+	}
+}
+
+func TestInputIsCheckedBeforeAnythingIsSent(t *testing.T) {
+	t.Parallel()
+	for _, tt := range rulesOfInput() {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			checkInput(t, tt.call, tt.want)
+
+			// Without the vendor's rules, what would garble a request is still refused.
+			var left []problem
+			for _, p := range tt.want {
+				if !p.vendor {
+					left = append(left, p)
+				}
+			}
+			checkInput(t, tt.call, left, proxylite.WithoutVendorRules())
+		})
+	}
+}
+
+func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) error, want []problem, opts ...proxylite.Option) {
+	t.Helper()
+	c, mock := mocked(t, 200, `{"code":200,"data":{}}`, opts...)
+	err := call(t.Context(), c)
+	if len(want) == 0 {
+		require.NoError(t, err)
+		require.Equal(t, 1, mock.GetTotalCallCount())
+		return
+	}
+	require.Zero(t, mock.GetTotalCallCount(), "nothing may be sent")
+	require.ErrorIs(t, err, proxylite.ErrInvalidInput)
+	require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+	e := asError(t, err)
+	require.Equal(t, proxylite.KindInput, e.Kind)
+	require.Equal(t, proxylite.OutcomeNotSent, e.Outcome)
+	require.Zero(t, e.Attempts+e.Status)
+
+	input, ok := errors.AsType[*proxylite.InputError](err)
+	require.True(t, ok)
+	var gotFields, wantFields []string
+	for _, p := range input.Problems {
+		gotFields = append(gotFields, p.Field+"="+p.Value)
+	}
+	for _, p := range want {
+		wantFields = append(wantFields, p.field+"="+p.value)
+	}
+	require.Equal(t, wantFields, gotFields)
+	for i, p := range want {
+		require.Contains(t, input.Problems[i].Rule, p.rule, p.field)
+		require.Contains(t, err.Error(), input.Problems[i].String())
+	}
+}
+
+func TestInputErrorReadsWell(t *testing.T) {
+	t.Parallel()
+	err := &proxylite.InputError{Problems: []proxylite.InputProblem{{"Num", "0", "is required"}, {"State", "", "is required"}}}
+	require.Equal(t, `invalid input: Num: is required (got "0"); State: is required`, fmt.Sprint(err))
+	require.NotErrorIs(t, err, proxylite.ErrRateLimited)
+}
