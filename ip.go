@@ -284,11 +284,7 @@ func (s *IPService) ListStatic(ctx context.Context, p ListStaticParams, opts ...
 // AllStatic walks the static IPs from p.Page on, one page at a time, as it is
 // ranged over. It stops after the first error. It may be ranged again.
 func (s *IPService) AllStatic(ctx context.Context, p ListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
-	return walk(p.Page, func(ip StaticIP) string { return cmp.Or(ip.ID, string(ip.Raw)) }, func(page int) (Page[StaticIP], error) {
-		p := p
-		p.Page = page
-		return s.ListStatic(ctx, p, opts...)
-	})
+	return walk(ctx, s.ListStatic, p, opts, func(ip StaticIP) string { return cmp.Or(ip.ID, string(ip.Raw)) })
 }
 
 // StaticStockParams pick the stock of static IPs.

@@ -55,15 +55,7 @@ func (s *OrdersService) List(ctx context.Context, p ListOrdersParams, opts ...Ca
 // All walks the orders from p.Page on, one page at a time, as it is ranged over.
 // It stops after the first error. It may be ranged again.
 func (s *OrdersService) All(ctx context.Context, p ListOrdersParams, opts ...CallOption) iter.Seq2[Order, error] {
-	type key struct {
-		id      int64
-		tradeNo string
-	}
-	return walk(p.Page, func(o Order) key { return key{o.ID, o.TradeNo} }, func(page int) (Page[Order], error) {
-		p := p
-		p.Page = page
-		return s.List(ctx, p, opts...)
-	})
+	return walk(ctx, s.List, p, opts, func(o Order) rowKey { return rowKey{o.ID, o.TradeNo} })
 }
 
 // CreateOrderParams describe an order. Which of them a product needs is not

@@ -49,7 +49,9 @@ func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request,
 	return p, nil
 }
 
-func (p PageParams) put(in *request, pageName, sizeName string) {
+func (p *PageParams) page() *int { return &p.Page }
+
+func (p *PageParams) put(in *request, pageName, sizeName string) {
 	in.notNegative("Page", int64(p.Page))
 	in.notNegative("Size", int64(p.Size))
 	in.int(pageName, p.Page)
@@ -61,23 +63,35 @@ const (
 	maxEmptyPages = 3      // in a row, in the midst of a list
 )
 
+// rowKey tells the entries of a list apart.
+type rowKey struct {
+	id      int64
+	tradeNo string
+}
+
 // walk goes through the pages from the first, holding one of them. It ends on any
 // answer: at an empty page (unless the counts promise more), at a page with
 // nothing new, and after maxPages. Entries that a page shares with the one before
 // come once: the list moves when an order is added meanwhile.
-func walk[T any, K comparable](first int, key func(T) K, fetch func(page int) (Page[T], error)) iter.Seq2[T, error] {
+func walk[T any, K comparable, P any, PP interface {
+	*P
+	page() *int
+}](ctx context.Context, list func(context.Context, P, ...CallOption) (Page[T], error), params P, opts []CallOption, key func(T) K) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
 		var before map[K]struct{}
 		count, empty := 0, 0
-		start := max(first, 1)
+		params := params
+		number := PP(&params).page()
+		start := max(*number, 1)
 		for n := start; ; n++ {
 			if n-start == maxPages {
 				yield(zero, &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, Code: NoCode,
 					cause: errEndless})
 				return
 			}
-			p, err := fetch(n)
+			*number = n
+			p, err := list(ctx, params, opts...)
 			if err != nil {
 				yield(zero, err)
 				return

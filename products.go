@@ -51,13 +51,5 @@ func (s *ProductsService) List(ctx context.Context, p ListProductsParams, opts .
 // All walks the purchased plans from p.Page on, one page at a time, as it is
 // ranged over. It stops after the first error. It may be ranged again.
 func (s *ProductsService) All(ctx context.Context, p ListProductsParams, opts ...CallOption) iter.Seq2[PurchasedProduct, error] {
-	type key struct {
-		id      int64
-		tradeNo string
-	}
-	return walk(p.Page, func(p PurchasedProduct) key { return key{p.ID, p.TradeNo} }, func(page int) (Page[PurchasedProduct], error) {
-		p := p
-		p.Page = page
-		return s.List(ctx, p, opts...)
-	})
+	return walk(ctx, s.List, p, opts, func(p PurchasedProduct) rowKey { return rowKey{p.ID, p.TradeNo} })
 }
