@@ -271,7 +271,7 @@ func (st *call) judge(resp *http.Response, a *answer) *Error {
 		err = errors.New("the answer is empty")
 	case first == '<':
 		_, _ = io.CopyN(io.Discard, a, 64<<10) // a short page read whole keeps the connection
-		err = errors.New("a web page, not the API: " + title(a.head[:a.filled]))
+		err = errors.New("a web page, not the API: " + title(st.client.keeper.scrubBytes(a.head[:a.filled])))
 	default:
 		env, err = wire.Decode(a, st.client.zone, out)
 	}

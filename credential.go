@@ -25,7 +25,13 @@ type keeper struct {
 	bearer bool
 	get    func(context.Context) (string, error)
 	reject func(secret string) // the API did not accept it
-	hide   atomic.Pointer[strings.Replacer]
+	hide   atomic.Pointer[hidden]
+}
+
+// hidden knows the forms in which a text might show the secret.
+type hidden struct {
+	forms    []string
+	replacer *strings.Replacer
 }
 
 // AppKey authenticates with the app_key of the dashboard. It has administrator
@@ -136,32 +142,47 @@ func (k *keeper) hideSecret(secret string) {
 	enc := json.NewEncoder(&plain)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(secret)
-	inner := strings.Trim(strings.TrimSpace(plain.String()), `"`)
-	var pairs []string
-	for _, form := range []string{
+	inner := strings.TrimSpace(plain.String())
+	inner = inner[1 : len(inner)-1]
+	forms := []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret),
 		strings.ReplaceAll(url.QueryEscape(secret), "+", "%20"),
 		string(quoted[1 : len(quoted)-1]), inner, strings.ReplaceAll(inner, "/", `\/`),
 		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)),
 		base64.URLEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
-	} {
+	}
+	if old := k.hide.Load(); old != nil { // a call may still be under way with the last token
+		forms = append(forms, old.forms[:min(len(forms), len(old.forms))]...)
+	}
+	var pairs []string
+	for _, form := range forms {
 		pairs = append(pairs, form, redacted)
 	}
-	k.hide.Store(strings.NewReplacer(pairs...))
+	k.hide.Store(&hidden{forms, strings.NewReplacer(pairs...)})
 }
 
 func (k *keeper) scrub(s string) string {
-	if r := k.hide.Load(); r != nil && s != "" {
-		return r.Replace(s)
+	if h := k.hide.Load(); h != nil && s != "" {
+		return h.replacer.Replace(s)
 	}
 	return s
 }
 
+// scrubBytes is scrub for the beginning of a text, which may end within the secret.
 func (k *keeper) scrubBytes(b []byte) []byte {
-	if len(b) == 0 {
+	h := k.hide.Load()
+	if h == nil || len(b) == 0 {
 		return b
 	}
-	return []byte(k.scrub(string(b)))
+	s := k.scrub(string(b))
+	for _, form := range h.forms {
+		for n := min(len(form)-1, len(s)); n >= 4; n-- { // fewer tell nothing
+			if strings.HasSuffix(s, form[:n]) {
+				return []byte(s[:len(s)-n] + redacted)
+			}
+		}
+	}
+	return []byte(s)
 }
 
 // errRefused marks what the client itself would not send.

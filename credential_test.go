@@ -1,0 +1,502 @@
+package proxylite_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// sentinel has all that is written differently in URLs, JSON and headers.
+const sentinel = `k+/=&"\<é%20~key`
+
+// formsOf are the ways in which a text might show a secret.
+func formsOf(secret string) []string {
+	quoted, _ := json.Marshal(secret)
+	return []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), string(quoted[1 : len(quoted)-1]),
+		strings.Trim(fmt.Sprintf("%q", secret), `"`), strings.Trim(fmt.Sprintf("%+q", secret), `"`),
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Invariant 1. Whatever the server or the transport says, and however it is
+// looked at, nothing that the client gives out shows the credential.
+func TestNothingShowsTheCredential(t *testing.T) {
+	t.Parallel()
+	// echo has all that a hostile answer could know of the request.
+	echo := func(r *http.Request) string {
+		body, _ := io.ReadAll(r.Body)
+		auth := r.Header.Get("Authorization")
+		return strings.Join(append(formsOf(sentinel)[:4], r.URL.String(), auth, base64.StdEncoding.EncodeToString([]byte(sentinel)), string(body)), " ")
+	}
+	answer := func(status int, body string) (*http.Response, error) {
+		resp := httpmock.NewStringResponse(status, body)
+		resp.Header.Set("Location", "/?app_key="+url.QueryEscape(sentinel))
+		resp.Header.Set("X-Echo", sentinel)
+		return resp, nil
+	}
+	inJSON := func(s string) string { b, _ := json.Marshal(s); return string(b) }
+	bases := map[string]func(*http.Request) (*http.Response, error){
+		"success": func(*http.Request) (*http.Response, error) { return answer(200, `{"code":200,"data":{}}`) },
+		"refusal": func(r *http.Request) (*http.Response, error) {
+			s := inJSON(echo(r))
+			return answer(200, `{"code":3,"msg":`+s+`,"errors":{"echo":`+s+`}}`)
+		},
+		"page": func(r *http.Request) (*http.Response, error) {
+			return answer(403, "<html><title>"+sentinel+"</title>"+echo(r)+"</html>")
+		},
+		"redirect":  func(*http.Request) (*http.Response, error) { return answer(302, sentinel) },
+		"garbage":   func(r *http.Request) (*http.Response, error) { return answer(200, `{"code":200,"data":`+echo(r)) },
+		"bad field": func(r *http.Request) (*http.Response, error) { return answer(200, `{"code":"`+sentinel+`"}`) },
+		"failure": func(r *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("malformed HTTP response %q", echo(r))
+		},
+		"url error": func(r *http.Request) (*http.Response, error) {
+			return nil, &url.Error{Op: "Get", URL: r.URL.String(), Err: io.ErrUnexpectedEOF}
+		},
+		"deep url error": func(r *http.Request) (*http.Response, error) {
+			return nil, fmt.Errorf("proxy: %w", &url.Error{Op: "Get", URL: r.URL.String(), Err: io.ErrUnexpectedEOF})
+		},
+	}
+	for name, base := range bases {
+		for kind, credential := range map[string]proxylite.Credential{
+			"key": proxylite.AppKey(sentinel), "token": proxylite.BearerToken(sentinel),
+			"source": proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return proxylite.Token{Value: sentinel}, nil }),
+		} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				for _, op := range operations {
+					if op.name == "Accounts.Enable" || op.name == "Orders.Create" || op.name == "IP.Extract" {
+						hidesCredential(t, op, credential, base)
+					}
+				}
+			})
+		}
+	}
+}
+
+func hidesCredential(t *testing.T, op operation, credential proxylite.Credential, base roundTripper) {
+	var seen bytes.Buffer // all that a user could print
+	logger := slog.New(slog.NewJSONHandler(&seen, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	show := func(values ...any) {
+		for _, v := range values {
+			fmt.Fprintf(&seen, "%v\n%+v\n%#v\n%s\n%q\n", v, v, v, v, v)
+			_ = json.NewEncoder(&seen).Encode(v)
+			logger.Info("value", "v", v)
+			slog.New(slog.NewTextHandler(&seen, nil)).Info("value", "v", v)
+		}
+	}
+	var kept []*http.Request
+	reached := false
+	c, err := proxylite.NewClient(credential, tryOnce, proxylite.WithLogger(logger),
+		proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			reached = true
+			if r.Body == nil {
+				r.Body = http.NoBody
+			}
+			return base(r)
+		})),
+		proxylite.WithObserver(func(_ context.Context, info proxylite.CallInfo) { show(info) }),
+		proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := next.RoundTrip(r)
+				kept = append(kept, r)
+				if resp != nil {
+					kept = append(kept, resp.Request)
+				}
+				return resp, err
+			})
+		}))
+	require.NoError(t, err)
+	var raw proxylite.RawAnswer
+	value, err := op.call(t.Context(), c, proxylite.CallRaw(&raw))
+	require.True(t, reached)
+
+	show(credential, c, *c, c.Accounts, *c.Accounts, value, raw, string(raw.Body))
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		show(e)
+	}
+	if err != nil {
+		e := asError(t, err)
+		show(*e, string(e.Body), string(e.Details), e.Header)
+		_, leaky := errors.AsType[*url.Error](err)
+		require.False(t, leaky, "the chain must hold no *url.Error")
+	}
+	for _, r := range kept {
+		show(*r.URL, r.URL.String(), r.Header, bodyOf(t, r), r.GetBody == nil)
+	}
+	require.NotEmpty(t, kept)
+	for _, form := range formsOf(sentinel) {
+		assert.NotContains(t, seen.String(), form, op.name)
+	}
+}
+
+// An answer that is cut within the secret shows none of it.
+func TestACutAnswerShowsNoPartOfTheCredential(t *testing.T) {
+	t.Parallel()
+	for shown := 4; shown <= len(testKey); shown++ {
+		body := strings.Repeat("x", 4096-shown) + testKey
+		c, _ := mocked(t, 500, body, tryOnce, proxylite.WithMaxAnswer(4096))
+		var raw proxylite.RawAnswer
+		_, err := c.Accounts.List(t.Context(), proxylite.CallRaw(&raw))
+		want := strings.Repeat("x", 4096-shown) + "[REDACTED]"
+		require.Equal(t, want, string(asError(t, err).Body))
+		require.Equal(t, want, string(raw.Body))
+
+		c, _ = mocked(t, 403, "<title>"+strings.Repeat("x", 80-shown)+testKey+"</title>", tryOnce)
+		_, err = c.Accounts.List(t.Context())
+		require.NotContains(t, err.Error(), testKey[:4])
+	}
+}
+
+// A token that is in use while the next one is fetched stays hidden.
+func TestTheLastTokenStaysHidden(t *testing.T) {
+	t.Parallel()
+	var c *proxylite.Client
+	asked := 0
+	c, err := proxylite.NewClient(proxylite.TokenFrom((&tokens{}).get), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+		if asked++; asked == 1 { // meanwhile the token is refused to another call, and a third has a new one
+			_, err := c.Accounts.List(t.Context())
+			require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
+			_, err = c.Accounts.List(t.Context())
+			require.ErrorContains(t, err, "code 9")
+		}
+		code := "9"
+		if asked == 2 {
+			code = "3"
+		}
+		return httpmock.NewStringResponse(200, `{"code":`+code+`,"msg":"token-1 and token-2"}`), nil
+	})))
+	require.NoError(t, err)
+	_, err = c.Accounts.List(t.Context())
+	require.Equal(t, "[REDACTED] and [REDACTED]", asError(t, err).Message)
+	require.Equal(t, 3, asked)
+}
+
+func TestTokenIsRedacted(t *testing.T) {
+	t.Parallel()
+	token := proxylite.Token{Value: sentinel, Expiry: start}
+	asJSON, err := json.Marshal(token)
+	require.NoError(t, err)
+	text := fmt.Sprintf("%v %+v %#v %s %s", token, token, &token, token, asJSON)
+	require.NotContains(t, text, "key")
+	require.Contains(t, text, "redacted")
+}
+
+// recorder keeps the bytes that connections carry away.
+type recorder struct {
+	mu    sync.Mutex
+	bytes bytes.Buffer
+}
+
+func (r *recorder) transport() *http.Transport {
+	tr := proxylite.NewTransport()
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return recorded{conn, r}, err
+	}
+	return tr
+}
+
+type recorded struct {
+	net.Conn
+	to *recorder
+}
+
+func (c recorded) Write(p []byte) (int, error) {
+	c.to.mu.Lock()
+	c.to.bytes.Write(p)
+	c.to.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+// The bytes on the wire, for every operation and both kinds of credential: the
+// secret stands where the document puts it, once, and nowhere else.
+func TestCredentialPlacementOnTheWire(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"code":200,"data":{}}`)
+	}))
+	t.Cleanup(server.Close)
+	inBody := 0
+	for _, op := range operations {
+		for kind, credential := range map[string]proxylite.Credential{"key": proxylite.AppKey(testKey), "bearer": proxylite.BearerToken(testKey)} {
+			rec := &recorder{}
+			tr := rec.transport()
+			c, err := proxylite.NewClient(credential, proxylite.WithTransport(tr), proxylite.WithBaseURL(server.URL))
+			require.NoError(t, err)
+			_, err = op.call(t.Context(), c)
+			require.NoError(t, err)
+			tr.CloseIdleConnections()
+
+			head, body, ok := strings.Cut(rec.bytes.String(), "\r\n\r\n")
+			require.True(t, ok)
+			line, headers, _ := strings.Cut(head, "\r\n")
+			require.Equal(t, 1, strings.Count(head+body, testKey), "%s %s", op.name, kind)
+			switch {
+			case kind == "bearer":
+				require.Contains(t, headers, "Authorization: Bearer "+testKey)
+				require.NotContains(t, head+body, "app_key", op.name)
+			case op.inBody:
+				inBody++
+				require.True(t, strings.HasPrefix(body, `{"app_key":"`+testKey+`",`), "%s: %s", op.name, body)
+				require.NotContains(t, head, "app_key", op.name)
+			default:
+				require.Regexp(t, `^`+op.method+` /end-point\S+[?&]app_key=`+testKey+` HTTP/1\.1$`, line, op.name)
+			}
+			if kind == "key" {
+				require.NotContains(t, headers, "Authorization", op.name)
+			}
+			if op.method == "GET" {
+				require.Empty(t, body, op.name)
+				require.NotContains(t, headers, "Content-", op.name) // a plain GET, guarded or not
+				require.NotContains(t, headers, "Transfer-", op.name)
+			}
+		}
+	}
+	require.Equal(t, 7, inBody, "the seven account POSTs")
+}
+
+// The key keeps its value however it has to be written, also in an empty body.
+func TestCredentialIsEscaped(t *testing.T) {
+	t.Parallel()
+	var query url.Values
+	var body map[string]any
+	mock := roundTripper(func(r *http.Request) (*http.Response, error) {
+		query, body = r.URL.Query(), map[string]any{}
+		if r.Body != nil {
+			_ = json.Unmarshal([]byte(bodyOf(t, r)), &body)
+		}
+		return httpmock.NewStringResponse(200, `{"code":0}`), nil
+	})
+	c, err := proxylite.NewClient(proxylite.AppKey(sentinel), proxylite.WithTransport(mock))
+	require.NoError(t, err)
+	op := proxylite.Operation{Name: "X", Method: "POST", Path: "/x"}
+	_, err = proxylite.Call[any](t.Context(), c, op, url.Values{"a": {"&"}}, nil)
+	require.NoError(t, err)
+	require.Equal(t, url.Values{"a": {"&"}, "app_key": {sentinel}}, query)
+
+	op.KeyInBody = true
+	_, err = proxylite.Call[any](t.Context(), c, op, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string]any{"app_key": sentinel}, body)
+	require.Empty(t, query)
+
+	_, err = proxylite.Call[any](t.Context(), c, op, nil, []int{1}) // nowhere to put it
+	require.ErrorContains(t, err, "must be a JSON object")
+	require.Equal(t, proxylite.KindConfig, asError(t, err).Kind)
+	require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
+}
+
+// Redirects are never followed: another host would get the key in a Referer, a
+// query or a body.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Int32
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		followed.Add(1)
+		_, _ = io.WriteString(w, `{"code":200,"data":{}}`)
+	}))
+	t.Cleanup(target.Close)
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		var asked atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			http.Redirect(w, r, target.URL+r.URL.Path, status)
+		}))
+		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithHTTPClient(client))
+		require.NoError(t, err)
+		for _, op := range operations {
+			_, err := op.call(t.Context(), c)
+			e := asError(t, err)
+			require.Equal(t, proxylite.KindRedirect, e.Kind, op.name)
+			require.Equal(t, status, e.Status)
+			require.ErrorContains(t, err, "redirects are not followed")
+		}
+		server.Close()
+		require.EqualValues(t, len(operations), asked.Load())
+	}
+	require.Zero(t, followed.Load())
+}
+
+// A middleware can't lead the credential elsewhere, nor a spent call out twice.
+func TestMiddlewareCanNotMisleadTheCredential(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*http.Request) *http.Request{
+		"host":   func(r *http.Request) *http.Request { r.URL.Host = "evil.example.com"; return r },
+		"port":   func(r *http.Request) *http.Request { r.URL.Host += ":444"; return r },
+		"scheme": func(r *http.Request) *http.Request { r.URL.Scheme = "http"; return r },
+		"header": func(r *http.Request) *http.Request { r.Host = "evil.example.com"; return r },
+		"context": func(r *http.Request) *http.Request {
+			return r.WithContext(context.Background())
+		},
+	} {
+		c, mock := mocked(t, 200, `{"code":0,"data":{}}`, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) { return next.RoundTrip(change(r.Clone(r.Context()))) })
+		}))
+		err := c.Accounts.Enable(t.Context(), []string{"bob"})
+		require.ErrorContains(t, err, "not sent: a middleware", name)
+		e := asError(t, err)
+		require.Equal(t, proxylite.KindConfig, e.Kind, name)
+		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome, name)
+		require.Zero(t, mock.GetTotalCallCount(), name)
+	}
+}
+
+func TestSecretsThatCanNotBe(t *testing.T) {
+	t.Parallel()
+
+	for _, tt := range []struct {
+		credential proxylite.Credential
+		want       string
+	}{
+		{proxylite.Credential{}, "no credential: use AppKey"},
+		{proxylite.AppKey(""), "app_key is empty"},
+		{proxylite.AppKey("k3y12"), "app_key is too short to be one (5 bytes"},
+		{proxylite.AppKey("k3y123 "), "app_key holds a space"},
+		{proxylite.BearerToken(""), "token is empty"},
+		{proxylite.BearerToken("k3y123\n"), "token holds a space or control character"},
+		{proxylite.BearerToken("k3y\x7f123"), "token holds a space or control character"},
+		{proxylite.TokenFrom(nil), "token source is nil"},
+	} {
+		c, err := proxylite.NewClient(tt.credential)
+		require.ErrorContains(t, err, tt.want)
+		require.NotContains(t, err.Error(), "k3y")
+		require.Nil(t, c)
+	}
+}
+
+// tokens is a source that counts how often it is asked.
+type tokens struct {
+	asked atomic.Int32
+	life  time.Duration
+	delay time.Duration
+}
+
+func (s *tokens) get(ctx context.Context) (proxylite.Token, error) {
+	n := s.asked.Add(1)
+	select {
+	case <-time.After(s.delay):
+	case <-ctx.Done():
+		return proxylite.Token{}, ctx.Err()
+	}
+	token := proxylite.Token{Value: fmt.Sprintf("token-%d", n)}
+	if s.life > 0 {
+		token.Expiry = time.Now().Add(s.life)
+	}
+	return token, nil
+}
+
+func TestManyCallsAskForATokenOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &tokens{life: time.Minute, delay: time.Second}
+		var last atomic.Value
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			last.Store(r.Header.Get("Authorization"))
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{}}`), nil
+		})))
+		require.NoError(t, err)
+		burst := func() {
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() { _, err := c.Accounts.List(t.Context()); assert.NoError(t, err) })
+			}
+			wg.Wait()
+		}
+		burst()
+		require.EqualValues(t, 1, source.asked.Load())
+		time.Sleep(29 * time.Second) // 30 more until it expires
+		burst()
+		require.EqualValues(t, 1, source.asked.Load())
+		time.Sleep(2 * time.Second)
+		burst()
+		require.EqualValues(t, 2, source.asked.Load())
+		require.Equal(t, "Bearer token-2", last.Load())
+
+		// A call that gives up waiting for its turn leaves the others alone.
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(burst)
+		synctest.Wait()
+		_, err = c.Accounts.List(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
+		wg.Wait()
+		require.EqualValues(t, 3, source.asked.Load())
+	})
+}
+
+func TestARefusedTokenIsAskedForAnew(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []struct {
+		status int
+		body   string
+	}{{200, `{"code":3}`}, {401, webPage}} {
+		source := &tokens{}
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Authorization") == "Bearer token-1" {
+				return httpmock.NewStringResponse(refusal.status, refusal.body), nil
+			}
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{}}`), nil
+		})))
+		require.NoError(t, err)
+		_, err = c.Accounts.List(t.Context())
+		require.Error(t, err)
+		for range 3 {
+			_, err = c.Accounts.List(t.Context())
+			require.NoError(t, err)
+		}
+		require.EqualValues(t, 2, source.asked.Load())
+	}
+}
+
+func TestAFailingTokenSourceEndsTheCallUnsent(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("vault is sealed")
+	for _, token := range []func() (proxylite.Token, error){
+		func() (proxylite.Token, error) { return proxylite.Token{}, cause },
+		func() (proxylite.Token, error) { return proxylite.Token{Value: "short"}, nil },
+	} {
+		mock := httpmock.NewMockTransport()
+		c, err := proxylite.NewClient(proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return token() }), proxylite.WithTransport(mock))
+		require.NoError(t, err)
+		_, err = c.Accounts.List(t.Context())
+		e := asError(t, err)
+		require.Equal(t, proxylite.KindConfig, e.Kind)
+		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome)
+		require.Equal(t, 1, e.Attempts)
+		require.Zero(t, mock.GetTotalCallCount())
+		if _, err := token(); err != nil {
+			require.ErrorIs(t, e, cause)
+		}
+	}
+}
