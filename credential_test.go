@@ -432,16 +432,16 @@ func TestManyCallsAskForATokenOnce(t *testing.T) {
 		}
 		burst()
 		require.EqualValues(t, 1, source.asked.Load())
-		time.Sleep(29 * time.Second) // 30 more until it expires
+		pass(29 * time.Second) // 30 more until it expires
 		burst()
 		require.EqualValues(t, 1, source.asked.Load())
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		burst()
 		require.EqualValues(t, 2, source.asked.Load())
 		require.Equal(t, "Bearer token-2", last.Load())
 
 		// A call that gives up waiting for its turn leaves the others alone.
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		var wg sync.WaitGroup

@@ -268,7 +268,7 @@ func transportKind(err error) Kind {
 		return KindCanceled
 	case errors.As(err, &dnsErr):
 		return KindDNS
-	case errors.As(err, &certErr), errors.As(err, &headerErr), errors.As(err, &alert):
+	case errors.As(err, &certErr), errors.As(err, &headerErr), errors.As(err, &alert), errors.Is(err, http.ErrSchemeMismatch):
 		return KindTLS
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return KindTimeout

@@ -76,7 +76,8 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// budget is a token bucket over all calls of a client. nil is without bound.
+// budget is a token bucket over all calls of a client. nil is without bound. A
+// retry costs ten tokens, so that what a success gives back is a whole one.
 type budget struct {
 	mu     sync.Mutex
 	max    float64
@@ -84,11 +85,13 @@ type budget struct {
 	last   time.Time
 }
 
+const retryCost = 10
+
 func newBudget(size int) *budget {
 	if size < 0 {
 		return nil
 	}
-	return &budget{max: float64(size), tokens: float64(size)}
+	return &budget{max: retryCost * float64(size), tokens: retryCost * float64(size)}
 }
 
 func (b *budget) spend() bool {
@@ -99,13 +102,13 @@ func (b *budget) spend() bool {
 	defer b.mu.Unlock()
 	now := time.Now()
 	if !b.last.IsZero() {
-		b.tokens = min(b.max, b.tokens+now.Sub(b.last).Seconds())
+		b.tokens = min(b.max, b.tokens+retryCost*now.Sub(b.last).Seconds())
 	}
 	b.last = now
-	if b.tokens < 1 {
+	if b.tokens < retryCost {
 		return false
 	}
-	b.tokens--
+	b.tokens -= retryCost
 	return true
 }
 
@@ -114,7 +117,7 @@ func (b *budget) succeeded() {
 		return
 	}
 	b.mu.Lock()
-	b.tokens = min(b.max, b.tokens+0.1)
+	b.tokens = min(b.max, b.tokens+1)
 	b.mu.Unlock()
 }
 
