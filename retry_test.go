@@ -1,6 +1,7 @@
 package proxylite_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		b, _ := io.ReadAll(r.Body)
 		s.bodies = append(s.bodies, string(b))
+		r.Body = io.NopCloser(bytes.NewReader(b))
 	}
 	s.mu.Unlock()
 	return s.steps[min(n, len(s.steps)-1)](r)

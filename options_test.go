@@ -1,0 +1,451 @@
+package proxylite_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ base, sent, problem string }{
+		{"https://api.example.com", "https://api.example.com/end-point/user/info", ""},
+		{" https://api.example.com/ ", "https://api.example.com/end-point/user/info", ""},
+		{"https://api.example.com:8443", "https://api.example.com:8443/end-point/user/info", ""},
+		{"https://api.duckip.com/developers", "https://api.duckip.com/developers/user/info", ""},
+		{"https://example.com/a%2Fb/c/", "https://example.com/a/b/c/user/info", ""},
+		{"http://127.0.0.1:8080/x", "http://127.0.0.1:8080/x/user/info", ""},
+		{"http://[::1]:8080", "http://[::1]:8080/end-point/user/info", ""},
+		{"http://localhost", "http://localhost/end-point/user/info", ""},
+		{"http://api.example.com", "", "must be https (http is for loopback only), not http://api.example.com"},
+		{"http://127.0.0.1.example.com", "", "must be https"},
+		{"http://192.168.0.1", "", "must be https"},
+		{"ftp://api.example.com", "", "must be https, not ftp"},
+		{"api.example.com", "", "must be absolute"},
+		{"", "", "must be absolute"},
+		{"mailto:x@example.com", "", "must be absolute"},
+		{"https://", "", "must be absolute"},
+		{"https://u:s3cret@example.com", "", "must have no user, query or fragment"},
+		{"https://example.com?app_key=s3cret", "", "must have no user, query or fragment"},
+		{"https://example.com/#s3cret", "", "must have no user, query or fragment"},
+		{"https://example.com/%zz?s3cret", "", "can't be parsed"},
+	} {
+		var sent string
+		c, err := proxylite.NewClient(proxylite.BearerToken(testKey), proxylite.WithBaseURL(tt.base), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			sent = r.URL.String()
+			return httpmock.NewStringResponse(200, fine), nil
+		})))
+		if tt.problem != "" {
+			require.ErrorContains(t, err, "proxylite: the base URL "+tt.problem, tt.base)
+			require.NotContains(t, err.Error(), "s3cret")
+			require.Nil(t, c)
+			continue
+		}
+		require.NoError(t, err, tt.base)
+		_, err = c.User.Info(t.Context())
+		require.NoError(t, err, tt.base)
+		require.Equal(t, tt.sent, sent)
+	}
+}
+
+func TestClientNamesItsBaseURLOnly(t *testing.T) {
+	t.Parallel()
+	c, err := proxylite.NewClient(proxylite.AppKey(testKey))
+	require.NoError(t, err)
+	const want = "proxylite.Client(https://api.proxylite.com/end-point)"
+	require.Equal(t, []string{want, want, want}, []string{c.String(), c.GoString(), c.LogValue().String()})
+}
+
+func TestOptionsThatCanNotBe(t *testing.T) {
+	t.Parallel()
+	for want, opt := range map[string]proxylite.Option{
+		"transport is nil":                 proxylite.WithTransport(nil),
+		"http.Client is nil":               proxylite.WithHTTPClient(nil),
+		"timeout must be positive":         proxylite.WithAttemptTimeout(0),
+		"time zone is nil":                 proxylite.WithTimeZone(nil),
+		"bound of an answer must be":       proxylite.WithMaxAnswer(0),
+		"user agent must be printable":     proxylite.WithUserAgent("a\nb"),
+		"middleware returned nil":          proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper { return nil }),
+		"the base URL must be absolute, s": proxylite.WithBaseURL("x"),
+	} {
+		c, err := proxylite.NewClient(proxylite.AppKey(testKey), nil, opt)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "proxylite: ")
+		require.Nil(t, c)
+	}
+}
+
+// The zone rules both directions, and the default is UTC+8.
+func TestTimeZone(t *testing.T) {
+	t.Parallel()
+	kolkata := time.FixedZone("IST", 5*3600+1800)
+	for _, tt := range []struct {
+		opts []proxylite.Option
+		zone *time.Location
+		sent string
+	}{
+		{nil, beijing, "end_time=2022-08-02+12%3A30%3A01&start_time=2022-08-01+00%3A00%3A00"},
+		{[]proxylite.Option{proxylite.WithTimeZone(time.UTC)}, time.UTC, "end_time=2022-08-02+04%3A30%3A01&start_time=2022-07-31+16%3A00%3A00"},
+		{[]proxylite.Option{proxylite.WithTimeZone(kolkata)}, kolkata, "end_time=2022-08-02+10%3A00%3A01&start_time=2022-07-31+21%3A30%3A00"},
+	} {
+		var sent string
+		mock := roundTripper(func(r *http.Request) (*http.Response, error) {
+			sent = r.URL.RawQuery
+			return httpmock.NewStringResponse(200, fixture(t, "full/Usage.Daily.json")), nil
+		})
+		c, err := proxylite.NewClient(proxylite.BearerToken(testKey), append(tt.opts, proxylite.WithTransport(mock))...)
+		require.NoError(t, err)
+		days, err := c.Usage.Daily(t.Context(), proxylite.UsageParams{Start: start, End: end})
+		require.NoError(t, err)
+		require.Equal(t, tt.sent, sent)
+		require.Equal(t, time.Date(2022, 8, 1, 0, 0, 0, 0, tt.zone), days[0].Day)
+
+		// A time with a zone of its own is the same instant, shown in the client's.
+		opts := append(tt.opts, proxylite.WithTransport(playing(reply(200, fixture(t, "full/Orders.Create.json")))))
+		c, err = proxylite.NewClient(proxylite.BearerToken(testKey), opts...)
+		require.NoError(t, err)
+		order, err := c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64)})
+		require.NoError(t, err)
+		require.Equal(t, time.Date(2019, 8, 24, 14, 15, 22, 0, time.UTC).In(tt.zone), order.CreatedAt)
+	}
+}
+
+func TestHTTPClientIsCopied(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &http.Client{Transport: playing(hangs), Timeout: 3 * time.Second, Jar: nil}
+		before := *h
+		c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithHTTPClient(h))
+		require.NoError(t, err)
+		begin := time.Now()
+		_, err = c.Accounts.List(t.Context())
+		require.Equal(t, proxylite.KindTimeout, asError(t, err).Kind)
+		require.ErrorContains(t, err, "no answer within 3s")
+		require.Equal(t, 3*time.Second, time.Since(begin))
+		require.Equal(t, before, *h)
+	})
+	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithHTTPClient(&http.Client{}))
+	require.NoError(t, err, "an empty one takes the defaults")
+	require.NotNil(t, c)
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	answer := `{"code":200,"msg":"` + strings.Repeat("x", 6000) + `","data":{"list":[]}}`
+	size := int64(len(answer))
+	for _, tt := range []struct {
+		bound int64
+		ok    bool
+	}{{size + 1, true}, {size, true}, {size - 1, false}, {5000, false}, {10, false}, {1, false}} {
+		c, mock := mocked(t, 200, answer, proxylite.WithMaxAnswer(tt.bound))
+		var raw proxylite.RawAnswer
+		_, err := c.Accounts.List(t.Context(), proxylite.CallRaw(&raw))
+		require.Len(t, raw.Body, int(min(size, tt.bound)))
+		if tt.ok {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, proxylite.ErrAnswerTooLarge)
+		require.ErrorIs(t, err, proxylite.ErrMalformedAnswer)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+		e := asError(t, err)
+		require.Equal(t, proxylite.KindTooLarge, e.Kind)
+		require.Len(t, e.Body, int(min(tt.bound, 4096)))
+		require.Equal(t, 1, mock.GetTotalCallCount(), "it will not be smaller the next time")
+	}
+	// An endless body, and one in the text form.
+	endless := reply(200, "")
+	s := playing(func(r *http.Request) (*http.Response, error) {
+		resp, err := endless(r)
+		resp.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) { return copy(p, strings.Repeat("1.2.3.4:5\n", 100)), nil }))
+		return resp, err
+	})
+	_, err := s.client(t, proxylite.WithMaxAnswer(1<<20)).IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText})
+	require.ErrorIs(t, err, proxylite.ErrAnswerTooLarge)
+}
+
+// Middleware sees every attempt, the first one outermost, before the credential.
+func TestMiddlewareOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var trace []string
+		layer := func(name string) proxylite.Middleware {
+			return func(next http.RoundTripper) http.RoundTripper {
+				return roundTripper(func(r *http.Request) (*http.Response, error) {
+					trace = append(trace, name+" "+r.URL.RequestURI())
+					r.Header.Set("X-"+name, "1")
+					resp, err := next.RoundTrip(r)
+					trace = append(trace, "/"+name)
+					return resp, err
+				})
+			}
+		}
+		s := playing(reply(503, ""), func(r *http.Request) (*http.Response, error) {
+			trace = append(trace, "base "+r.Header.Get("X-a")+r.Header.Get("X-b")+r.Header.Get("X-c"))
+			return httpmock.NewStringResponse(200, fine), nil
+		})
+		c := s.client(t, proxylite.WithMiddleware(layer("a"), nil, layer("b")), proxylite.WithMiddleware(layer("c")))
+		_, err := c.IP.SearchStates(t.Context(), "US")
+		require.NoError(t, err)
+		const path = " /end-point/ip/dynamic-states/search?country_code=US"
+		attempt := []string{"a" + path, "b" + path, "c" + path}
+		want := append(append([]string{}, attempt...), "/c", "/b", "/a")
+		want = append(append(want, attempt...), "base 111", "/c", "/b", "/a")
+		require.Equal(t, want, trace)
+	})
+}
+
+func TestMiddlewareMayAnswerItself(t *testing.T) {
+	t.Parallel()
+	s := playing(reply(200, fine))
+	c := s.client(t, proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper {
+		return roundTripper(reply(200, `{"code":0,"data":["Texas"]}`))
+	}))
+	states, err := c.IP.SearchStates(t.Context(), "US")
+	require.NoError(t, err)
+	require.Equal(t, []string{"Texas"}, states)
+	require.Empty(t, s.times)
+}
+
+func TestObserverSeesEveryCallOnce(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		var seen []proxylite.CallInfo
+		s := playing(reply(503, ""), reply(200, `{"code":3,"msg":"no"}`), reply(200, fine))
+		c := s.client(t, proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) {
+			require.Equal(t, "caller's", ctx.Value(key{}))
+			seen = append(seen, info)
+		}), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}),
+			proxylite.WithLimiter(limiterFunc(func(context.Context) error { pass(time.Second); return nil })))
+		ctx := context.WithValue(t.Context(), key{}, "caller's")
+		_, refused := c.Orders.List(ctx, proxylite.ListOrdersParams{})
+		_, err := c.User.Info(ctx)
+		require.NoError(t, err)
+		wrong := c.Orders.Close(ctx, "")
+
+		for i := range seen {
+			seen[i].Duration = seen[i].Duration.Truncate(time.Millisecond)
+		}
+		require.Equal(t, []proxylite.CallInfo{
+			{
+				Operation: "Orders.List", Method: "GET", Route: "/end-point/order/list", Status: 200, Code: 3, Attempts: 2,
+				Duration: 2 * time.Second, Kind: proxylite.KindAPI, Err: refused,
+			},
+			{Operation: "User.Info", Method: "GET", Route: "/end-point/user/info", Status: 200, Code: 200, Attempts: 1, Duration: time.Second},
+			{Operation: "Orders.Close", Method: "POST", Route: "/end-point/order/close", Code: proxylite.NoCode, Kind: proxylite.KindInput, Err: wrong},
+		}, seen)
+	})
+}
+
+func TestLoggerGetsOneLineForACall(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := playing(reply(200, fine), reply(429, `{"code":202,"msg":"`+strings.Repeat("x", 400)+`"}`, "Retry-After", "60"))
+	c := s.client(t, proxylite.WithLogger(logger))
+	_, err := c.Payment.Groups(t.Context(), proxylite.PaymentGroupsParams{TradeNo: "private"})
+	require.NoError(t, err)
+	_, err = c.Payment.Groups(t.Context(), proxylite.PaymentGroupsParams{TradeNo: "private"})
+	require.Error(t, err)
+	require.NotContains(t, out.String(), "private")
+
+	var lines []map[string]any
+	for line := range strings.Lines(out.String()) {
+		var m map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &m))
+		delete(m, "time")
+		delete(m, "duration")
+		lines = append(lines, m)
+	}
+	require.Equal(t, []map[string]any{
+		{"level": "DEBUG", "msg": "proxylite call", "operation": "Payment.Groups", "attempts": 1.0, "status": 200.0},
+		{
+			"level": "WARN", "msg": "proxylite call failed", "operation": "Payment.Groups", "attempts": 1.0, "status": 429.0,
+			"error": map[string]any{
+				"operation": "Payment.Groups", "kind": "rate_limited", "outcome": "unknown", "attempts": 1.0, "status": 429.0,
+				"code": 202.0, "message": strings.Repeat("x", 300) + "…", "retry_after": 60e9, "error": err.Error(),
+			},
+		},
+	}, lines)
+}
+
+func TestUserAgent(t *testing.T) {
+	t.Parallel()
+	for want, opts := range map[string][]proxylite.Option{
+		"proxylite-go/" + proxylite.Version:          nil,
+		"shop/1.2 proxylite-go/" + proxylite.Version: {proxylite.WithUserAgent("shop/1.2")},
+	} {
+		s := playing(func(r *http.Request) (*http.Response, error) {
+			require.Equal(t, []string{want}, r.Header["User-Agent"])
+			return httpmock.NewStringResponse(200, fine), nil
+		})
+		_, err := s.client(t, opts...).User.Info(t.Context())
+		require.NoError(t, err)
+	}
+}
+
+func TestCallOptionsChangeOneCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := playing(hangs)
+		c := s.client(t)
+		begin := time.Now()
+		_, err := c.Accounts.List(t.Context(), proxylite.CallAttempts(1), proxylite.CallTimeout(time.Second))
+		require.Equal(t, time.Second, time.Since(begin))
+		require.Equal(t, 1, asError(t, err).Attempts)
+		_, err = c.Accounts.List(t.Context())
+		require.Equal(t, 3, asError(t, err).Attempts)
+		require.Greater(t, time.Since(begin), 90*time.Second)
+		_, err = c.Accounts.List(t.Context(), proxylite.CallAttempts(5))
+		require.Equal(t, 5, asError(t, err).Attempts)
+	})
+	var queries []string
+	s := playing(func(r *http.Request) (*http.Response, error) {
+		queries = append(queries, r.URL.RawQuery)
+		return httpmock.NewStringResponse(200, fine), nil
+	})
+	c := s.client(t)
+	_, err := c.IP.SearchStates(t.Context(), "US", proxylite.CallQuery("language", "en & de"), proxylite.CallQuery("b", "1"))
+	require.NoError(t, err)
+	_, err = c.IP.States(t.Context(), proxylite.CallQuery("b", "2"))
+	require.NoError(t, err)
+	require.NoError(t, c.Accounts.Enable(t.Context(), []string{"bob"}, proxylite.CallQuery("b", "3")))
+	require.Equal(t, []string{
+		"country_code=US&b=1&language=en+%26+de&app_key=" + testKey, "b=2&app_key=" + testKey, "b=3",
+	}, queries)
+}
+
+// The hatch has the same credential, retries, envelope and errors.
+func TestCallReachesAnyEndpoint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent []string
+		step := func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r.Method+" "+r.URL.RequestURI()+" "+bodyOf(t, r))
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{"list":null,"n":"7","at":"2022-08-01"}}`), nil
+		}
+		c := playing(reply(503, ""), step).client(t)
+		type answer struct {
+			List []string  `json:"list"`
+			N    int       `json:"n"`
+			At   time.Time `json:"at"`
+		}
+		want := answer{[]string{}, 7, at(2022, 8, 1, 0, 0, 0)}
+		op := proxylite.Operation{Name: "Coupons.List", Method: "GET", Path: "/coupon/list", Repeat: proxylite.RepeatRead}
+		query := url.Values{"q": {"1"}}
+		got, err := proxylite.Call[answer](t.Context(), c, op, query, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Equal(t, url.Values{"q": {"1"}}, query)
+
+		op.Method, op.KeyInBody = "POST", true
+		pointer, err := proxylite.Call[*answer](t.Context(), c, op, query, map[string]int{"id": 1})
+		require.NoError(t, err)
+		require.Equal(t, &want, pointer)
+		require.Equal(t, []string{
+			"GET /end-point/coupon/list?q=1&app_key=" + testKey + " ", `POST /end-point/coupon/list?q=1 {"app_key":"` + testKey + `","id":1}`,
+		}, sent)
+
+		c = playing(reply(503, "")).client(t)
+		op.Repeat = 0
+		_, err = proxylite.Call[answer](t.Context(), c, op, nil, nil)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+		require.ErrorContains(t, err, "proxylite: Coupons.List: Service Unavailable (status 503")
+		require.Equal(t, 1, asError(t, err).Attempts, "the zero class is the safe one")
+	})
+}
+
+//nolint:paralleltest // it sets the environment
+func TestNewClientFromEnv(t *testing.T) {
+	var sent http.Header
+	var uri string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent, uri = r.Header, r.URL.RequestURI()
+		_, _ = io.WriteString(w, fine)
+	}))
+	t.Cleanup(server.Close)
+	for _, tt := range []struct {
+		key, token, base string
+		opts             []proxylite.Option
+		uri, auth        string
+		problem          string
+	}{
+		{key: testKey, base: server.URL, uri: "/end-point/user/info?app_key=" + testKey},
+		{token: testKey, base: server.URL + "/gateway", uri: "/gateway/user/info", auth: "Bearer " + testKey},
+		{token: testKey, base: "https://api.example.com", opts: []proxylite.Option{proxylite.WithBaseURL(server.URL)}, uri: "/end-point/user/info", auth: "Bearer " + testKey},
+		{problem: "set PROXYLITE_APP_KEY"},
+		{key: testKey, token: testKey, problem: "both PROXYLITE_APP_KEY and PROXYLITE_TOKEN are set"},
+		{key: "short", problem: "app_key is too short"},
+		{key: testKey, base: "http://api.example.com", problem: "must be https"},
+	} {
+		t.Setenv("PROXYLITE_APP_KEY", tt.key)
+		t.Setenv("PROXYLITE_TOKEN", tt.token)
+		t.Setenv("PROXYLITE_BASE_URL", tt.base)
+		c, err := proxylite.NewClientFromEnv(tt.opts...)
+		if tt.problem != "" {
+			require.ErrorContains(t, err, "proxylite: ")
+			require.ErrorContains(t, err, tt.problem)
+			require.NotContains(t, err.Error(), testKey)
+			require.Nil(t, c)
+			continue
+		}
+		require.NoError(t, err)
+		_, err = c.User.Info(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, tt.uri, uri)
+		require.Equal(t, tt.auth, sent.Get("Authorization"))
+	}
+	t.Setenv("PROXYLITE_TOKEN", "")
+	t.Setenv("PROXYLITE_BASE_URL", "")
+	c, err := proxylite.NewClientFromEnv()
+	require.NoError(t, err)
+	require.Equal(t, "proxylite.Client(https://api.proxylite.com/end-point)", c.String())
+}
+
+func TestCloseIdleConnectionsReachesTheTransport(t *testing.T) {
+	t.Parallel()
+	closed := 0
+	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(closer{playing(reply(502, "")), &closed}), tryOnce)
+	require.NoError(t, err)
+	_, err = c.User.Info(t.Context())
+	require.Error(t, err)
+	require.Zero(t, closed, "a failed call must not empty the pool for all")
+	c.CloseIdleConnections()
+	require.Equal(t, 1, closed)
+	playing(reply(200, "")).client(t).CloseIdleConnections() // one without is fine
+}
+
+type closer struct {
+	http.RoundTripper
+	n *int
+}
+
+func (c closer) CloseIdleConnections() { *c.n++ }
+
+func TestDefaultTransportKeepsConnectionsUnderLoad(t *testing.T) {
+	t.Parallel()
+	tr := proxylite.NewTransport()
+	require.GreaterOrEqual(t, tr.MaxIdleConnsPerHost, 64)
+	require.GreaterOrEqual(t, tr.MaxIdleConns, tr.MaxIdleConnsPerHost)
+	require.True(t, tr.ForceAttemptHTTP2)
+	require.Nil(t, tr.Proxy, "no environment unless asked")
+	for _, clock := range []time.Duration{tr.IdleConnTimeout, tr.TLSHandshakeTimeout, tr.HTTP2.SendPingTimeout, tr.HTTP2.PingTimeout} {
+		require.Positive(t, clock)
+	}
+	require.NotSame(t, tr, proxylite.NewTransport())
+}
