@@ -567,3 +567,13 @@ func TestRepeatClassesHaveNames(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "once idempotent read", fmt.Sprint(proxylite.RepeatOnce, " ", proxylite.RepeatIdempotent, " ", proxylite.RepeatRead))
 }
+
+// recordQueries keeps the query of every attempt, without the credential.
+func recordQueries(to *[]string) proxylite.Middleware {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			*to = append(*to, r.URL.RawQuery)
+			return next.RoundTrip(r)
+		})
+	}
+}

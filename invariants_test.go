@@ -1,0 +1,304 @@
+package proxylite_test
+
+import (
+	"context"
+	"encoding/json"
+	"go/build"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// The invariants of the client, each with the tests that hold it:
+//
+//	1  the credential is in one layer only    TestNothingShowsTheCredential, TestRedirectsAreNotFollowed, …
+//	2  nothing is paid twice                  TestNothingIsPaidTwice, …
+//	3  every failure says its outcome         TestEveryFailureSaysItsOutcome, …
+//	4  a call ends                            TestACallEnds, TestAnswersAreBounded, TestRetryBudget, TestAnEndlessListEnds
+//	5  odd answers decode, wrong ones error   TestOnlyAnEnvelopeIsAnAnswer, and the others here
+//	8  two results, lazy iterators            TestAllIsLazy
+
+// Invariant 5. A missing code is not success, nor is anything that is no envelope.
+func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	for body, why := range map[string]string{
+		`{}`:                           "no code",
+		`{"code":null}`:                "no code",
+		`{"CODE":0,"Code":200}`:        "no code",
+		`{"msg":"ok","data":[]}`:       "no code",
+		`null`:                         "not a JSON object",
+		`[]`:                           "not a JSON object",
+		`0`:                            "not a JSON object",
+		`"code"`:                       "not a JSON object",
+		`{"code":true}`:                "/code: not a number",
+		`{"code":"ok"}`:                "/code: not a whole number",
+		`{"code":0.5}`:                 "/code: not a whole number",
+		`{"code":500,"code":0}`:        "code stands twice",
+		`{"code":0,"data":[]} x`:       "not valid JSON",
+		`{"code":0}{"code":0}`:         "something follows the answer",
+		"Warning: x in y.php\n{}":      "not valid JSON",
+		`{"code":0,"data":{"list"`:     "ends too early",
+		`{"code":0,"data":{"list":7}}`: "/data/list: a number where a list belongs",
+		`{"data":{"list":[{"id":"x"}]},"code":0}`: "not a whole number",
+	} {
+		c, _ := mocked(t, 200, body)
+		got, err := c.Accounts.List(t.Context())
+		require.ErrorIs(t, err, proxylite.ErrMalformedAnswer, body)
+		require.ErrorContains(t, err, why, body)
+		require.Nil(t, got)
+		e := asError(t, err)
+		require.Equal(t, 200, e.Status)
+		require.Equal(t, body, string(e.Body))
+	}
+	for body, want := range map[string]int{
+		"\ufeff{\"code\":\"200\",\"data\":[{\"id\":\"1\"}]}": 1, `{"data":{"list":[{},{}]},"code":0.0}`: 2,
+		`{"code":200}`: 0, `{"code":0,"data":null}`: 0, `{"code":0,"data":{}}`: 0, `{"code":0,"data":""}`: 0,
+	} {
+		c, _ := mocked(t, 200, body)
+		got, err := c.Accounts.List(t.Context())
+		require.NoError(t, err, body)
+		require.NotNil(t, got)
+		require.Len(t, got, want)
+	}
+}
+
+// Data is asked for where a success without it would be a lie.
+func TestOrdersAndUsersNeedData(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		for _, body := range []string{`{"code":0}`, `{"data":null,"code":200}`} {
+			c, _ := mocked(t, 200, body)
+			_, err := op.call(t.Context(), c)
+			if op.name == "Orders.Create" || op.name == "User.Info" {
+				require.ErrorContains(t, err, "says success but has no data")
+				require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+			} else {
+				require.NoError(t, err, op.name)
+			}
+		}
+	}
+}
+
+// Invariant 6. The answer of any call can be had as it came, a failed one's too.
+func TestRawAnswerOfEveryOperation(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		documentedAnswer := fixture(t, op.name+".json")
+		for _, tt := range []struct {
+			status int
+			body   string
+		}{{200, documentedAnswer}, {200, documentedAnswer + strings.Repeat(" ", 9000)}, {200, `{"code":9}`}, {503, webPage}, {404, ""}, {302, "moved"}} {
+			c := playing(reply(tt.status, tt.body, "X-Trace", "t1")).client(t, tryOnce)
+			raw := proxylite.RawAnswer{Status: 1, Body: []byte("old")}
+			_, err := op.call(t.Context(), c, proxylite.CallRaw(&raw))
+			require.Equal(t, tt.status == 200 && tt.body != `{"code":9}`, err == nil, op.name)
+			require.Equal(t, tt.status, raw.Status, op.name)
+			require.Equal(t, tt.body, string(raw.Body), op.name)
+			require.Equal(t, http.Header{"X-Trace": {"t1"}}, raw.Header, op.name)
+		}
+		raw := proxylite.RawAnswer{Status: 1}
+		_, err := op.call(t.Context(), playing(breaks(http.ErrHandlerTimeout)).client(t, tryOnce), proxylite.CallRaw(&raw))
+		require.Error(t, err)
+		require.Zero(t, raw, "nothing is left of an earlier call")
+	}
+}
+
+// Unknown enum values and undocumented entries survive.
+func TestNothingIsLost(t *testing.T) {
+	t.Parallel()
+	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"status":42,"product_type":77,"new":{"x":[1]}},{"ip":[],"status":"gone","id":2}]}}`)
+	ips, err := c.IP.ListStatic(t.Context(), proxylite.ListStaticParams{})
+	require.NoError(t, err)
+	require.Equal(t, []proxylite.StaticIP{
+		{ID: "1", Status: 42, ProductType: 77, Raw: json.RawMessage(`{"id":1,"status":42,"product_type":77,"new":{"x":[1]}}`)},
+		{ID: "2", Raw: json.RawMessage(`{"ip":[],"status":"gone","id":2}`)},
+	}, ips.Items)
+	orders, err := c.Orders.List(t.Context(), proxylite.ListOrdersParams{})
+	require.Error(t, err, "an order's status is documented: text is no status")
+	require.Zero(t, orders)
+	c, _ = mocked(t, 200, `{"code":0,"data":{"list":[{"status":42}]}}`)
+	orders, err = c.Orders.List(t.Context(), proxylite.ListOrdersParams{})
+	require.NoError(t, err)
+	require.EqualValues(t, 42, orders.Items[0].Status)
+}
+
+// Invariant 7. Zero and absent differ, both ways. What is sent stands in
+// TestWhatIsLeftOutIsNotSent and in the table of operations.
+func TestZeroIsNotAbsent(t *testing.T) {
+	t.Parallel()
+	for field, tt := range map[string]struct {
+		list         string
+		zero, absent any
+		get          func(context.Context, *proxylite.Client) (any, error)
+	}{
+		"order status": {`"status":0`, proxylite.OrderAwaitingPayment, proxylite.OrderStatusAbsent, func(ctx context.Context, c *proxylite.Client) (any, error) {
+			p, err := c.Orders.List(ctx, proxylite.ListOrdersParams{})
+			return p.Items[0].Status, err
+		}},
+		"account status": {`"status":"0"`, proxylite.AccountDisabled, proxylite.AccountStatusAbsent, func(ctx context.Context, c *proxylite.Client) (any, error) {
+			a, err := c.Accounts.List(ctx)
+			return a[0].Status, err
+		}},
+		"limit": {`"limit_flow":0`, new(int64), (*int64)(nil), func(ctx context.Context, c *proxylite.Client) (any, error) {
+			a, err := c.Accounts.List(ctx)
+			return a[0].LimitRaw, err
+		}},
+	} {
+		for entry, want := range map[string]any{`{` + tt.list + `}`: tt.zero, `{}`: tt.absent, `{"status":null,"limit_flow":null}`: tt.absent} {
+			c, _ := mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
+			got, err := tt.get(t.Context(), c)
+			require.NoError(t, err)
+			require.Equal(t, want, got, "%s %s", field, entry)
+		}
+	}
+	for data, want := range map[string]proxylite.User{
+		`{"status":0,"is_real_name":false}`: {IsRealName: new(false)}, `{"id":1}`: {ID: 1, Status: -1},
+		`{"is_real_name":"1","status":"3"}`: {IsRealName: new(true), Status: 3},
+	} {
+		decodes(t, data, want)
+	}
+
+	// What zero means something for is sent when it is zero.
+	for want, call := range map[string]func(context.Context, *proxylite.Client) error{
+		"GET /end-point/order/list?status=0": func(ctx context.Context, c *proxylite.Client) error {
+			_, err := c.Orders.List(ctx, proxylite.ListOrdersParams{Status: new(proxylite.OrderAwaitingPayment)})
+			return err
+		},
+		"GET /end-point/static-ip-region?isp=0": func(ctx context.Context, c *proxylite.Client) error {
+			_, err := c.IP.StaticStock(ctx, proxylite.StaticStockParams{ISP: new(proxylite.ISPDatacenter)})
+			return err
+		},
+		`POST /end-point/whitelist-account/change-limit{"account":"bob","limit":0}`: func(ctx context.Context, c *proxylite.Client) error {
+			return c.Accounts.ChangeLimit(ctx, "bob", 0)
+		},
+		`POST /end-point/whitelist-account/change-remark{"account":"bob","remark":""}`: func(ctx context.Context, c *proxylite.Client) error {
+			return c.Accounts.ChangeRemark(ctx, "bob", "")
+		},
+		`POST /end-point/order/create{"pid":1,"pm_id":0,"use_invitation_registration_discount":false}`: func(ctx context.Context, c *proxylite.Client) error {
+			_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64), UseInvitationDiscount: new(bool)})
+			return err
+		},
+	} {
+		line, body := sentBy(t, call)
+		require.Equal(t, want, line+body)
+	}
+}
+
+// Invariant 8. A list is never nil without an error, whatever stands for none.
+func TestEmptyListsAreNotNil(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		for _, body := range []string{`{"code":0,"data":null}`, `{"code":0,"data":{}}`, `{"code":0,"data":[]}`, `{"code":0,"data":{"list":null}}`} {
+			c, _ := mocked(t, 200, body)
+			got, err := op.call(t.Context(), c)
+			if err != nil || got == nil {
+				continue // it needs data, or has none
+			}
+			v := reflect.ValueOf(got)
+			if v.Kind() == reflect.Struct {
+				v = v.FieldByName("Items")
+			}
+			if v.IsValid() {
+				require.False(t, v.IsNil(), "%s %s", op.name, body)
+				require.Zero(t, v.Len())
+			}
+		}
+	}
+}
+
+// Invariant 9. A client may be used by many at once, starts no goroutine that
+// outlives a call, and leaves alone what it is handed.
+func TestClientIsSafeForConcurrentUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // fails when a goroutine is left behind
+		mock := httpmock.NewMockTransport()
+		mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/end-point/user/info" {
+				return httpmock.NewStringResponse(503, ""), nil
+			}
+			for _, op := range operations {
+				if r.URL.Path == "/end-point"+op.path {
+					return httpmock.NewStringResponse(200, fixture(t, op.name+".json")), nil
+				}
+			}
+			return nil, http.ErrNoLocation
+		})
+		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(mock))
+		require.NoError(t, err)
+		want := documented()
+		var wg sync.WaitGroup
+		for range 8 {
+			for _, op := range operations {
+				wg.Go(func() {
+					got, err := op.call(t.Context(), c)
+					if op.name == "User.Info" {
+						assert.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+						return
+					}
+					assert.NoError(t, err)
+					assert.Equal(t, want[op.name], got, op.name)
+				})
+			}
+		}
+		wg.Wait()
+	})
+}
+
+func TestClientLeavesItsInputAlone(t *testing.T) {
+	t.Parallel()
+	c, _ := mocked(t, 200, `{"code":0,"data":{}}`)
+	query, payload := url.Values{"b": {"2"}, "a": {"1"}}, map[string]any{"x": 1}
+	_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "POST", Path: "/x", KeyInBody: true}, query, payload, proxylite.CallQuery("c", "3"))
+	require.NoError(t, err)
+	require.Equal(t, url.Values{"b": {"2"}, "a": {"1"}}, query)
+	require.Equal(t, map[string]any{"x": 1}, payload)
+
+	names := []string{"bob", "eve"}
+	opts := make([]proxylite.CallOption, 0, 8)
+	require.NoError(t, c.Accounts.Delete(t.Context(), names, opts...))
+	require.Equal(t, []string{"bob", "eve"}, names)
+	require.Nil(t, opts[:1][0], "nothing is appended to the caller's options")
+
+	orders := proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Page: 2}}
+	for range c.Orders.All(t.Context(), orders) {
+		break
+	}
+	require.Equal(t, 2, orders.Page)
+}
+
+//nolint:paralleltest // it sets the environment
+func TestNewClientReadsNoEnvironment(t *testing.T) {
+	t.Setenv("PROXYLITE_BASE_URL", "http://evil.example.com")
+	t.Setenv("PROXYLITE_TOKEN", testKey)
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+	c, err := proxylite.NewClient(proxylite.AppKey(testKey))
+	require.NoError(t, err)
+	require.Contains(t, c.String(), proxylite.DefaultBaseURL)
+}
+
+// Invariant 10. A user's vendor folder gets what a call needs and no more.
+func TestRootModuleStaysLight(t *testing.T) {
+	t.Parallel()
+	allowed := map[string]bool{
+		"github.com/hashicorp/go-retryablehttp": true, "github.com/go-json-experiment/json/jsontext": true,
+		"github.com/proxylite/proxylite-go/internal/wire": true,
+	}
+	for _, dir := range []string{".", "internal/wire"} {
+		pkg, err := build.ImportDir(dir, 0)
+		require.NoError(t, err)
+		for _, path := range pkg.Imports {
+			host, _, _ := strings.Cut(path, "/")
+			require.True(t, !strings.Contains(host, ".") || allowed[path], "%s imports %s", dir, path)
+		}
+	}
+}
