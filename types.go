@@ -47,8 +47,8 @@ func (t Traffic) String() string {
 // Use [Decimal.Rat] to calculate.
 type Decimal string
 
-// ExactNumber marks the type for the decoder; it does nothing.
-func (Decimal) ExactNumber() {}
+// ExactNumber returns the text as the API sent it. It marks the type for the decoder.
+func (d Decimal) ExactNumber() string { return string(d) }
 
 // Rat returns the exact value; an empty or malformed Decimal is 0.
 func (d Decimal) Rat() *big.Rat {

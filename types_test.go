@@ -74,7 +74,7 @@ func TestDecimalIsExact(t *testing.T) {
 	got, err := c.Marketing.RechargeGiftRatios(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.RechargeGiftRatio{{"18.20", "0.30000000000000004"}, {}}, got)
-	proxylite.Decimal("").ExactNumber()
+	require.Equal(t, "18.20", got[0].Amount.ExactNumber())
 }
 
 func TestParseEndpoint(t *testing.T) {

@@ -52,7 +52,7 @@ var (
 )
 
 // Numeric is a string type that holds a number exactly as it was sent.
-type Numeric interface{ ExactNumber() }
+type Numeric interface{ ExactNumber() string }
 
 func makePlan(t reflect.Type, round bool) plan {
 	switch {
@@ -107,11 +107,11 @@ func structPlan(t reflect.Type) plan {
 	list, raw := (*field)(nil), -1
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		if !sf.IsExported() {
-			continue
-		}
 		if sf.Anonymous && sf.Tag.Get("json") == "" {
 			return decodeStd
+		}
+		if !sf.IsExported() {
+			continue
 		}
 		f := &field{index: i}
 		round := false
@@ -166,7 +166,7 @@ func structPlan(t reflect.Type) plan {
 			if err != nil || string(val) == `""` || string(val) == "false" {
 				return err
 			}
-			return st.wrong("a " + kindName(val.Kind()) + " where an object belongs")
+			return st.wrong(kindName(val.Kind()) + " where an object belongs")
 		}
 		if _, err := d.ReadToken(); err != nil {
 			return err
@@ -246,7 +246,7 @@ func slicePlan(t reflect.Type) plan {
 			if s := string(val); err != nil || s == "null" || s == `""` || s == "false" {
 				return err
 			}
-			return st.wrong("a " + kindName(val.Kind()) + " where a list belongs")
+			return st.wrong(kindName(val.Kind()) + " where a list belongs")
 		}
 		if _, err := d.ReadToken(); err != nil {
 			return err
@@ -293,7 +293,7 @@ func decodeString(st *state, v reflect.Value) error {
 	case '0', 't', 'f': // an order number that comes bare keeps its digits
 		v.SetString(string(val))
 	default:
-		return st.wrong("a " + kindName(val.Kind()) + " where text belongs")
+		return st.wrong(kindName(val.Kind()) + " where text belongs")
 	}
 	return nil
 }
@@ -335,7 +335,7 @@ func decodeInt(st *state, v reflect.Value, round bool) error {
 			return nil
 		}
 	default:
-		return st.wrong("a " + kindName(val.Kind()) + " where a number belongs")
+		return st.wrong(kindName(val.Kind()) + " where a number belongs")
 	}
 	n, ok := parseInt(text, round)
 	if !ok || v.OverflowInt(n) {
@@ -452,13 +452,13 @@ func kindName(k jsontext.Kind) string {
 	case '"':
 		return "text"
 	case '0':
-		return "number"
+		return "a number"
 	case 't', 'f':
-		return "boolean"
+		return "a boolean"
 	case '{':
-		return "object"
+		return "an object"
 	case '[':
-		return "list"
+		return "a list"
 	}
 	return "null"
 }

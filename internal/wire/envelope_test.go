@@ -1,0 +1,149 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go/internal/wire"
+)
+
+type thing struct {
+	N int `json:"n"`
+}
+
+func TestEnvelope(t *testing.T) {
+	t.Parallel()
+	for body, tt := range map[string]struct {
+		env wire.Envelope
+		out thing
+		why string
+	}{
+		`{"code":200,"msg":"a","data":{"n":1}}`:               {env: wire.Envelope{Code: 200, HasCode: true, Message: "a", HasData: true}, out: thing{1}},
+		`{"data":{"n":"2"},"message":"b","code":"0"}`:         {env: wire.Envelope{HasCode: true, Message: "b", HasData: true}, out: thing{2}},
+		"\ufeff {\"code\":0.0,\"data\":null,\"x\":[{}]}\r\n":  {env: wire.Envelope{HasCode: true}},
+		`{"msg":"","message":"b","code":" 7 ","data":[[{}]]}`: {env: wire.Envelope{Code: 7, HasCode: true, Message: "b", HasData: true}},
+		`{"code":3,"errors":{"a" : 1},"data":"what"}`:         {env: wire.Envelope{Code: 3, HasCode: true, Errors: json.RawMessage(`{"a" : 1}`), HasData: true}},
+		`{"data":"what","code":3,"errors":null}`:              {env: wire.Envelope{Code: 3, HasCode: true, HasData: true}},
+		`{"msg":"a","message":"b","code":0}`:                  {env: wire.Envelope{HasCode: true, Message: "a"}},
+		`{"msg":[1],"code":9}`:                                {env: wire.Envelope{Code: 9, HasCode: true, Message: "[1]"}},
+		"{\"msg\":\"a\xff\",\"code\":9}":                      {env: wire.Envelope{Code: 9, HasCode: true, Message: "a\ufffd"}},
+		`{}`:                                                  {},
+		`{"code":null,"data":{"n":1}}`:                        {env: wire.Envelope{HasData: true}},
+		`{"code":0,"data":{"n":"x"},"msg":"late"}`:            {env: wire.Envelope{HasCode: true, HasData: true}, why: "/data/n: not a whole number"},
+		`{"msg":"m","data":{"n":"x"},"code":0}`:               {env: wire.Envelope{HasCode: true, HasData: true, Message: "m"}, why: "/n: not a whole number"},
+		`{"code":1e30}`:                                       {why: "/code: not a whole number"},
+		`{"code":{}}`:                                         {why: "/code: not a number"},
+		`{"code":0,"code":0}`:                                 {env: wire.Envelope{HasCode: true}, why: "code stands twice"},
+		`{"code":null,"code":0}`:                              {why: "code stands twice"},
+		`{"co\u0064e":500,"code":0}`:                          {env: wire.Envelope{Code: 500, HasCode: true}, why: "code stands twice"},
+		`{"data":null,"data":{"n":1}}`:                        {why: "data stands twice"},
+		`{"errors":1,"errors":2}`:                             {env: wire.Envelope{Errors: json.RawMessage(`1`)}, why: "errors stands twice"},
+		`{"code":0} {}`:                                       {env: wire.Envelope{HasCode: true}, why: "something follows the answer"},
+		`{"code":0}` + "\x00":                                 {env: wire.Envelope{HasCode: true}, why: "not valid JSON"},
+		`{"code":7,"msg":"no"`:                                {env: wire.Envelope{Code: 7, HasCode: true, Message: "no"}, why: "ends too early"},
+		`{"code":7,"msg":"n`:                                  {env: wire.Envelope{Code: 7, HasCode: true}, why: "ends too early"},
+		`{"code":7,"data":[`:                                  {env: wire.Envelope{Code: 7, HasCode: true, HasData: true}, why: "ends too early"},
+		`{"code":7,"errors":[`:                                {env: wire.Envelope{Code: 7, HasCode: true}, why: "ends too early"},
+		`{"code":7,x}`:                                        {env: wire.Envelope{Code: 7, HasCode: true}, why: "not valid JSON"},
+		`{"code":7,"x":tru}`:                                  {env: wire.Envelope{Code: 7, HasCode: true}, why: "not valid JSON"},
+		`[{"code":0}]`:                                        {why: "not a JSON object"},
+		`nul`:                                                 {why: "ends too early"},
+		``:                                                    {why: "ends too early"},
+		"\ufeff":                                              {why: "ends too early"},
+		`{`:                                                   {why: "ends too early"},
+		`{"code":0,"data":` + strings.Repeat("[", 20_000):     {env: wire.Envelope{HasCode: true, HasData: true}, why: "not valid JSON"},
+		`{"code":0,"x":` + strings.Repeat("[", 20_000):        {env: wire.Envelope{HasCode: true}, why: "not valid JSON"},
+		`{"code":9,"data":` + strings.Repeat(`{"a":`, 20_000): {env: wire.Envelope{Code: 9, HasCode: true, HasData: true}, why: "not valid JSON"},
+	} {
+		for _, r := range []io.Reader{strings.NewReader(body), iotest.OneByteReader(strings.NewReader(body)), iotest.DataErrReader(strings.NewReader(body))} {
+			var out thing
+			env, err := wire.Decode(r, zone, &out)
+			name := body[:min(len(body), 60)]
+			if tt.why == "" {
+				require.NoError(t, err, name)
+				require.Equal(t, tt.out, out, name)
+			} else {
+				require.ErrorContains(t, err, tt.why, name)
+			}
+			require.Equal(t, tt.env, env, name)
+		}
+	}
+}
+
+// Where nobody wants the data, or it is a refusal's, it may be anything.
+func TestDataThatNobodyWantsIsSkipped(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"code":0,"data":{"n":"x"}}`, `{"data":{"n":"x"},"code":0}`} {
+		env, err := wire.Decode(strings.NewReader(body), zone, nil)
+		require.NoError(t, err)
+		require.True(t, env.OK())
+		require.True(t, env.HasData)
+	}
+	out := thing{5}
+	_, err := wire.Decode(strings.NewReader(`{"code":1,"data":{"n":7}}`), zone, &out)
+	require.NoError(t, err)
+	require.Equal(t, thing{5}, out)
+}
+
+func TestOK(t *testing.T) {
+	t.Parallel()
+	for env, want := range map[*wire.Envelope]bool{
+		{}: false, {HasCode: true}: true, {Code: 200, HasCode: true}: true, {Code: 200}: false, {Code: 1, HasCode: true}: false, {Code: 201, HasCode: true}: false,
+	} {
+		require.Equal(t, want, env.OK(), env)
+	}
+}
+
+// A reader that fails is told from JSON that is wrong, wherever it fails: even
+// after the last brace, where a bad checksum of a compressed answer shows.
+func TestACutAnswerIsAReadError(t *testing.T) {
+	t.Parallel()
+	const body = `{"code":0,"data":{"n":1}}`
+	cause := errors.New("gzip: invalid checksum")
+	for n := range len(body) + 1 {
+		var out thing
+		_, err := wire.Decode(io.MultiReader(strings.NewReader(body[:n]), iotest.ErrReader(cause)), zone, &out)
+		var read *wire.ReadError
+		require.ErrorAs(t, err, &read, "%d bytes", n)
+		require.ErrorIs(t, err, cause)
+		require.EqualError(t, err, "the answer was cut: gzip: invalid checksum")
+	}
+}
+
+// Errors say where and why, and never quote the answer.
+func TestSyntaxErrorsDoNotQuote(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"code":"s3cret"}`, `{"code":0,"data":{"n":"s3cret"}}`, `s3cret`, `{"code":0,s3cret`, `{"code":0}s3cret`, `"s3cret"`} {
+		var out thing
+		_, err := wire.Decode(strings.NewReader(body), zone, &out)
+		var syntax *wire.SyntaxError
+		require.ErrorAs(t, err, &syntax, body)
+		require.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
+// Decoders are pooled: what one answer leaves behind must not reach another.
+func TestDecodingIsConcurrent(t *testing.T) {
+	t.Parallel()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				var out thing
+				_, _ = wire.Decode(strings.NewReader(`{"code":0,"data":{"n":1`), zone, &out)
+				env, err := wire.Decode(strings.NewReader(`{"code":0,"data":{"n":2}}`), zone, &out)
+				if err != nil || !env.OK() || out.N != 2 {
+					t.Errorf("%v %v %v", env, err, out)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
