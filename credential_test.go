@@ -369,6 +369,37 @@ func TestMiddlewareCanNotMisleadTheCredential(t *testing.T) {
 	}
 }
 
+func TestAMiddlewareWithABodyThatBreaks(t *testing.T) {
+	t.Parallel()
+	c, mock := mocked(t, 200, fine, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			r.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { return 0, errors.New("disk") }))
+			return next.RoundTrip(r)
+		})
+	}))
+	err := c.Accounts.Enable(t.Context(), []string{"bob"})
+	require.ErrorContains(t, err, "not sent: the request body can't be read")
+	require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
+	require.Zero(t, mock.GetTotalCallCount())
+}
+
+// A redirect to nowhere is an error of net/http, which quotes where to.
+func TestABadLocationIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		closed := false
+		_, err := op.call(t.Context(), playing(func(*http.Request) (*http.Response, error) {
+			resp, _ := reply(302, "", "Location", "://%zz?app_key="+testKey)(nil)
+			resp.Body = body{func() { closed = true }}
+			return resp, nil
+		}).client(t, tryOnce))
+		require.ErrorContains(t, err, "Location", op.name)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+		require.NotContains(t, err.Error(), testKey)
+		require.True(t, closed)
+	}
+}
+
 func TestSecretsThatCanNotBe(t *testing.T) {
 	t.Parallel()
 

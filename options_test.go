@@ -2,8 +2,10 @@ package proxylite_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -176,6 +178,26 @@ func TestAnswersAreBounded(t *testing.T) {
 	})
 	_, err := s.client(t, proxylite.WithMaxAnswer(1<<20)).IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText})
 	require.ErrorIs(t, err, proxylite.ErrAnswerTooLarge)
+}
+
+// The bound is on what a compressed answer unfolds to.
+func TestCompressedAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "gzip", r.Header.Get("Accept-Encoding"))
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		defer func() { _ = z.Close() }()
+		_, _ = io.WriteString(z, `{"code":0,"data":{"list":[]},"x":"`+strings.Repeat("a", 4<<20)+`"}`)
+	}))
+	t.Cleanup(server.Close)
+	for bound, ok := range map[int64]bool{5 << 20: true, 4 << 20: false} {
+		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithMaxAnswer(bound))
+		require.NoError(t, err)
+		_, err = c.Accounts.List(t.Context())
+		require.Equal(t, !ok, errors.Is(err, proxylite.ErrAnswerTooLarge), err)
+		require.Equal(t, ok, err == nil)
+	}
 }
 
 // Middleware sees every attempt, the first one outermost, before the credential.

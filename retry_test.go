@@ -263,6 +263,9 @@ func TestRetryBudget(t *testing.T) {
 		for range 200 {
 			require.Equal(t, 3, attempts(c))
 		}
+		s.steps[0] = reply(200, fine)
+		_, err := c.Accounts.List(t.Context())
+		require.NoError(t, err)
 		s = playing(reply(502, ""))
 		c = s.client(t, retry(0))
 		for range 1000 {
@@ -332,6 +335,7 @@ func TestACallThatSpendsCarriesAOneShotBody(t *testing.T) {
 			return httpmock.NewStringResponse(200, fine), nil
 		})), proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				require.Nil(t, r.GetBody, op.name)
 				r.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
 				return next.RoundTrip(r)
 			})
@@ -452,15 +456,14 @@ func TestEveryFailureSaysItsOutcome(t *testing.T) {
 func TestAnUnknownAttemptKeepsTheOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := playing(reply(502, ""), reply(200, `{"code":1,"msg":"gone"}`))
-		err := s.client(t).Orders.Close(t.Context(), "1")
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-		require.Equal(t, 1, asError(t, err).Code)
-
-		s = playing(reply(502, ""), reply(200, `{"code":1,"msg":"gone"}`))
-		_, err = s.client(t).Orders.List(t.Context(), proxylite.ListOrdersParams{})
-		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-		require.Equal(t, 2, asError(t, err).Attempts)
+		for _, op := range operations {
+			_, err := op.call(t.Context(), playing(reply(502, ""), reply(200, `{"code":1,"msg":"gone"}`)).client(t))
+			e := asError(t, err)
+			require.Equal(t, op.repeat != proxylite.RepeatRead, errors.Is(err, proxylite.ErrOutcomeUnknown), op.name)
+			if op.repeat != proxylite.RepeatOnce {
+				require.Equal(t, []any{1, 2}, []any{e.Code, e.Attempts}, op.name)
+			}
+		}
 	})
 }
 
