@@ -1,0 +1,140 @@
+package proxylite_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+func TestParseEndpoint(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]proxylite.Endpoint{
+		"1.2.3.4:80":                         {Host: "1.2.3.4", Port: 80},
+		" gate-us.proxylite.com:9595\n":      {Host: "gate-us.proxylite.com", Port: 9595},
+		"1.2.3.4:80:bob:pw":                  {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "pw"},
+		"1.2.3.4:80:bob:p:w":                 {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p:w"},
+		"bob:p@w@1.2.3.4:80":                 {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p@w"},
+		"http://bob@1.2.3.4:80/":             {Host: "1.2.3.4", Port: 80, Username: "bob"},
+		"socks5://1.2.3.4:65535":             {Host: "1.2.3.4", Port: 65535},
+		"[2001:db8::1]:80":                   {Host: "2001:db8::1", Port: 80},
+		"[2001:db8::1]:80:bob:pw":            {Host: "2001:db8::1", Port: 80, Username: "bob", Password: "pw"},
+		strings.Repeat("a", 253) + ":1":      {Host: strings.Repeat("a", 253), Port: 1},
+		"under_score-dash.example.com:00080": {Host: "under_score-dash.example.com", Port: 80},
+	} {
+		got, err := proxylite.ParseEndpoint(in)
+		require.NoError(t, err, in)
+		require.Equal(t, want, got, in)
+	}
+	for _, in := range []string{
+		"", ":", "1.2.3.4", "1.2.3.4:", ":80", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:+80", "1.2.3.4:x:s3cret:s3cret",
+		"2001:db8::1:80", "[1.2.3.4]:80", "[2001:db8::1]", "[x]:80", "a b:80", "爬.com:80", "a/b:80", strings.Repeat("a", 254) + ":1",
+	} {
+		got, err := proxylite.ParseEndpoint(in)
+		require.Error(t, err, in)
+		require.Zero(t, got)
+		require.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
+func TestEndpointURL(t *testing.T) {
+	t.Parallel()
+	plain := proxylite.Endpoint{Host: "1.2.3.4", Port: 80}
+	login := proxylite.Endpoint{Host: "2001:db8::1", Port: 81, Username: "b@b", Password: "p:w/"}
+	require.Equal(t, "http://1.2.3.4:80", plain.HTTP().String())
+	require.Equal(t, "socks5://1.2.3.4:80", plain.SOCKS5().String())
+	require.Equal(t, "socks5h://b%40b:p%3Aw%2F@[2001:db8::1]:81", login.URL("socks5h").String())
+	require.Equal(t, "[2001:db8::1]:81", login.Addr())
+	back, err := proxylite.ParseEndpoint("u:p@" + login.Addr())
+	require.NoError(t, err)
+	require.Equal(t, proxylite.Endpoint{Host: "2001:db8::1", Port: 81, Username: "u", Password: "p"}, back)
+}
+
+// Extraction understands every form that the API is seen to use.
+func TestExtractForms(t *testing.T) {
+	t.Parallel()
+	two := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"}}
+	object := `{"ip":"1.2.3.4","port":"80","city":"Austin"}`
+	host := `{"host":"1.2.3.4","port":81,"user":"u","pass":"p"}`
+	for body, want := range map[string][]proxylite.Endpoint{
+		`{"code":0,"data":{"list":[["1.2.3.4:80"],["1.2.3.4:81:u:p"]]}}`:            two,
+		`{"code":0,"data":{"list":["1.2.3.4:80","1.2.3.4:81:u:p"]}}`:                two,
+		`{"code":0,"data":["1.2.3.4:80","u:p@1.2.3.4:81"]}`:                         two,
+		`{"code":0,"data":{"list":[null,[],["1.2.3.4:80"],null,"1.2.3.4:81:u:p"]}}`: two,
+		`{"code":0,"data":{"list":null}}`:                                           {},
+		`{"code":0,"data":{"list":{}}}`:                                             {},
+		`{"code":0,"data":{}}`:                                                      {},
+		`{"code":0}`:                                                                {},
+		`{"code":0,"data":{"list":[[` + object + `],` + host + `]}}`: {
+			{Host: "1.2.3.4", Port: 80, Raw: object}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"},
+		},
+		`{"code":0,"data":{"list":[{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}]}}`: {
+			{Host: "1.2.3.4", Port: 80, Username: "u", Password: "7", Raw: `{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}`},
+		},
+	} {
+		c, _ := mocked(t, 200, body)
+		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2})
+		require.NoError(t, err, body)
+		require.Equal(t, want, got, body)
+	}
+	for _, entry := range []string{`"sold out"`, `7`, `{}`, `{"ip":"1.2.3.4"}`, `{"ip":{},"port":1}`, `["1.2.3.4:80","x"]`, `[["1.2.3.4:80"]]`} {
+		c, _ := mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
+		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2})
+		require.ErrorIs(t, err, proxylite.ErrMalformedAnswer, entry)
+		require.Nil(t, got)
+	}
+}
+
+func TestExtractText(t *testing.T) {
+	t.Parallel()
+	two := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"}}
+	for _, tt := range []struct {
+		separator, body string
+		want            []proxylite.Endpoint
+	}{
+		{"", "1.2.3.4:80\r\n1.2.3.4:81:u:p\r\n", two},
+		{"", "\ufeff1.2.3.4:80\n\n 1.2.3.4:81:u:p ", two},
+		{"", `1.2.3.4:80\r\n1.2.3.4:81:u:p\n`, two},
+		{"", "1.2.3.4:80<br>1.2.3.4:81:u:p<br/>", two},
+		{`\r\n`, "1.2.3.4:80\r1.2.3.4:81:u:p", two},
+		{"|", "1.2.3.4:80|1.2.3.4:81:u:p", two},
+		{"<br />", "1.2.3.4:80<br />1.2.3.4:81:u:p", two},
+		{";", "", []proxylite.Endpoint{}},
+		{"", " \r\n", []proxylite.Endpoint{}},
+	} {
+		c, _ := mocked(t, 200, tt.body)
+		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2, Format: proxylite.FormatText, Separator: tt.separator})
+		require.NoError(t, err, tt.body)
+		require.Equal(t, tt.want, got, tt.body)
+	}
+}
+
+// Endpoints and static IPs survive JSON, so that they can be stored.
+func TestEndpointRoundTrips(t *testing.T) {
+	t.Parallel()
+	for _, want := range []proxylite.Endpoint{
+		{Host: "1.2.3.4", Port: 80}, {Host: "2001:db8::1", Port: 81, Username: "u", Password: "p", Raw: `{"ip":"x"}`},
+	} {
+		b, err := json.Marshal(want)
+		require.NoError(t, err)
+		var got proxylite.Endpoint
+		require.NoError(t, json.Unmarshal(b, &got))
+		require.Equal(t, want, got)
+	}
+	require.Error(t, new(proxylite.Endpoint).UnmarshalJSON([]byte(`"\x"`)))
+}
+
+func TestStaticIPEndpoint(t *testing.T) {
+	t.Parallel()
+	ip := proxylite.StaticIP{IP: "1.2.3.4", Port: 80, Username: "u", Password: "p"}
+	e, ok := ip.Endpoint()
+	require.True(t, ok)
+	require.Equal(t, proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: "p"}, e)
+	for _, ip := range []proxylite.StaticIP{{IP: "1.2.3.4"}, {Port: 80}, {IP: "a b", Port: 80}, {IP: "1.2.3.4", Port: 65536}} {
+		_, ok := ip.Endpoint()
+		require.False(t, ok, ip)
+	}
+}

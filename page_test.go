@@ -1,0 +1,184 @@
+package proxylite_test
+
+import (
+	"fmt"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// pages is an API with total orders on pages of size, or what tamper makes of it.
+func pages(total, size int, tamper func(page int, body string) string) *script {
+	s := playing()
+	for page := 1; page <= 40; page++ {
+		var items []string
+		for id := (page-1)*size + 1; id <= min(page*size, total); id++ {
+			items = append(items, `{"id":`+strconv.Itoa(id)+`}`)
+		}
+		body := fmt.Sprintf(`{"code":0,"data":{"list":[%s],"pagination":{"total":%d,"page_no":%d,"page_size":%d,"total_pages":%d}}}`,
+			strings.Join(items, ","), total, page, size, (total+size-1)/size)
+		if tamper != nil {
+			body = tamper(page, body)
+		}
+		s.steps = append(s.steps, reply(200, body))
+	}
+	return s
+}
+
+func walked(t *testing.T, s *script, page int) (ids []int64, err error) {
+	t.Helper()
+	for order, e := range s.client(t, tryOnce).Orders.All(t.Context(), proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Page: page, Size: 2}}) {
+		if e != nil {
+			require.Zero(t, order)
+			require.NoError(t, err, "one error at most")
+			err = e
+			continue
+		}
+		require.NoError(t, err, "nothing follows an error")
+		ids = append(ids, order.ID)
+	}
+	return ids, err
+}
+
+// A walk ends on any answer, and gives each entry once.
+func TestAllWalksThePages(t *testing.T) {
+	t.Parallel()
+	replace := func(pairs ...string) func(int, string) string {
+		return func(_ int, body string) string { return strings.NewReplacer(pairs...).Replace(body) }
+	}
+	onPage := func(n int, change func(string) string) func(int, string) string {
+		return func(page int, body string) string {
+			if page == n {
+				return change(body)
+			}
+			return body
+		}
+	}
+	const empty = `{"code":0,"data":{"list":[],"pagination":{"total":5,"page_size":2}}}`
+	for name, tt := range map[string]struct {
+		total    int
+		tamper   func(int, string) string
+		want     []int64
+		requests int
+	}{
+		"whole":                 {5, nil, []int64{1, 2, 3, 4, 5}, 3},
+		"even":                  {4, nil, []int64{1, 2, 3, 4}, 2},
+		"nothing":               {0, nil, nil, 1},
+		"totals of 0":           {5, replace(`"total":5`, `"total":0`, `"total_pages":3`, `"total_pages":0`), []int64{1, 2, 3, 4, 5}, 4},
+		"no counts":             {3, replace(`"pagination"`, `"x"`), []int64{1, 2, 3}, 3},
+		"totals too low":        {5, replace(`"total":5`, `"total":1`, `"total_pages":3`, `"total_pages":1`), []int64{1, 2, 3, 4, 5}, 4},
+		"totals too high":       {3, replace(`"total":3`, `"total":99`, `"total_pages":2`, `"total_pages":50`), []int64{1, 2, 3}, 6},
+		"the same page forever": {5, func(int, string) string { return `{"code":0,"data":{"list":[{"id":1},{"id":2}]}}` }, []int64{1, 2}, 2},
+		"an empty page within":  {5, onPage(2, func(string) string { return empty }), []int64{1, 2, 5}, 4},
+		"an order added meanwhile": {5, onPage(2, func(string) string {
+			return `{"code":0,"data":{"list":[{"id":2},{"id":3},{"id":4}]}}`
+		}), []int64{1, 2, 3, 4, 5}, 3},
+	} {
+		s := pages(tt.total, 2, tt.tamper)
+		ids, err := walked(t, s, 0)
+		require.NoError(t, err, name)
+		require.Equal(t, tt.want, ids, name)
+		require.Len(t, s.times, tt.requests, name)
+	}
+	s := pages(9, 2, nil)
+	s.steps = s.steps[3:] // the script starts at page 4
+	ids, err := walked(t, s, 4)
+	require.NoError(t, err)
+	require.Equal(t, []int64{7, 8, 9}, ids)
+}
+
+// Invariant 8. Iterators are lazy, can be ranged twice, stop when told, and yield
+// one error.
+func TestAllIsLazy(t *testing.T) {
+	t.Parallel()
+	s := pages(5, 2, nil)
+	var asked []string
+	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
+	orders := c.Orders.All(t.Context(), proxylite.ListOrdersParams{Status: new(proxylite.OrderPaid), PageParams: proxylite.PageParams{Size: 2}})
+	require.Empty(t, asked, "nothing is asked before it is ranged over")
+	for range orders {
+		break
+	}
+	require.Equal(t, []string{"page_no=1&page_size=2&status=1"}, asked)
+
+	s.times = nil
+	asked = nil
+	n := 0
+	for _, err := range orders {
+		require.NoError(t, err)
+		n++
+	}
+	require.Equal(t, 5, n)
+	require.Equal(t, []string{"page_no=1&page_size=2&status=1", "page_no=2&page_size=2&status=1", "page_no=3&page_size=2&status=1"}, asked)
+
+	s = pages(5, 2, func(page int, body string) string {
+		if page == 2 {
+			return `{"code":9}`
+		}
+		return body
+	})
+	ids, err := walked(t, s, 0)
+	require.Equal(t, []int64{1, 2}, ids)
+	require.Equal(t, 9, asError(t, err).Code)
+	require.Len(t, s.times, 2)
+}
+
+// The other two lists walk the same way, with their own parameters.
+func TestAllOfProductsAndStaticIPs(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	s := playing(
+		reply(200, `{"code":0,"data":{"list":[{"id":1,"trade_no":"a"},{"id":1,"trade_no":"b"}],"page":1,"page_size":2,"total_count":3,"total_page":2}}`),
+		reply(200, `{"code":0,"data":{"list":[{"id":2}],"page":2,"page_size":2,"total_count":3,"total_page":2}}`),
+	)
+	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
+	var got []string
+	for p, err := range c.Products.All(t.Context(), proxylite.ListProductsParams{ProductType: 9}) {
+		require.NoError(t, err)
+		got = append(got, fmt.Sprint(p.ID, p.TradeNo))
+	}
+	s.times = nil
+	for ip, err := range c.IP.AllStatic(t.Context(), proxylite.ListStaticParams{CountryCode: "DE"}) {
+		require.NoError(t, err)
+		got = append(got, ip.ID)
+	}
+	require.Equal(t, []string{"1a", "1b", "2", "1", "1", "2"}, got)
+	require.Equal(t, []string{"page=1&product_type=9", "page=2&product_type=9", "country_code=DE&page=1", "country_code=DE&page=2"}, asked)
+
+	_, err := first(playing(reply(200, `{"code":3}`)).client(t).IP.AllStatic(t.Context(), proxylite.ListStaticParams{}))
+	require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
+	_, err = first(playing(reply(200, `{"code":3}`)).client(t).Products.All(t.Context(), proxylite.ListProductsParams{}))
+	require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
+}
+
+func first[T any](seq iter.Seq2[T, error]) (v T, err error) {
+	for v, err = range seq {
+		break
+	}
+	return v, err
+}
+
+// A list that never ends is no list: the walk stops with an error.
+func TestAnEndlessListEnds(t *testing.T) {
+	t.Parallel()
+	n := 0
+	c := playing(func(r *http.Request) (*http.Response, error) {
+		n++
+		return reply(200, `{"code":0,"data":{"list":[{"id":`+strconv.Itoa(n)+`}]}}`)(r)
+	}).client(t)
+	count := 0
+	var last error
+	for _, err := range c.Orders.All(t.Context(), proxylite.ListOrdersParams{}) {
+		count++
+		last = err
+	}
+	require.ErrorContains(t, last, "stopped after 10000 pages")
+	require.Equal(t, proxylite.KindMalformed, asError(t, last).Kind)
+	require.Equal(t, []int{10_000, 10_001}, []int{n, count})
+}
