@@ -97,7 +97,7 @@ func TestRawAnswerOfEveryOperation(t *testing.T) {
 		for _, tt := range []struct {
 			status int
 			body   string
-		}{{200, documentedAnswer}, {200, documentedAnswer + strings.Repeat(" ", 9000)}, {200, `{"code":9}`}, {503, webPage}, {404, ""}, {302, "moved"}} {
+		}{{200, documentedAnswer}, {200, documentedAnswer + strings.Repeat(" ", 9000)}, {200, `{"code":9}`}, {503, webPage}, {404, ""}, {302, strings.Repeat("moved", 2000)}} {
 			c := playing(reply(tt.status, tt.body, "X-Trace", "t1")).client(t, tryOnce)
 			raw := proxylite.RawAnswer{Status: 1, Body: []byte("old")}
 			_, err := op.call(t.Context(), c, proxylite.CallRaw(&raw))

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -51,12 +53,16 @@ func TestWhatIsRepeated(t *testing.T) {
 func TestARepeatedCallSucceeds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := playing(reply(200, `{"code":200,"data":{"list":[{"id":1,"remark":"old"}]},"x":`), breaks(io.ErrUnexpectedEOF), reply(200, `{"code":200,"data":{"list":[{"id":2}]}}`))
-		s.steps[0] = reply(502, `{"code":502,"data":{"list":[{"id":1,"remark":"old"}]}}`)
+		cut := func(*http.Request) (*http.Response, error) {
+			resp, _ := reply(200, "")(nil)
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"code":0,"data":{"page":3,"list":[{"id":1,"trade_no":"old"}],"x":`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			return resp, nil
+		}
+		s := playing(cut, reply(200, `{"code":200,"data":{"list":[{"id":2}]}}`))
 		var raw proxylite.RawAnswer
-		got, err := s.client(t).Accounts.List(t.Context(), proxylite.CallRaw(&raw))
+		got, err := s.client(t).Products.List(t.Context(), proxylite.ListProductsParams{}, proxylite.CallRaw(&raw))
 		require.NoError(t, err)
-		require.Equal(t, []proxylite.Account{{ID: 2, Status: proxylite.AccountStatusAbsent}}, got)
+		require.Equal(t, proxylite.Page[proxylite.PurchasedProduct]{Items: []proxylite.PurchasedProduct{{ID: 2}}}, got)
 		require.Equal(t, proxylite.RawAnswer{Status: 200, Header: http.Header{}, Body: []byte(`{"code":200,"data":{"list":[{"id":2}]}}`)}, raw)
 
 		s = playing(reply(503, ""), breaks(io.EOF), reply(200, fine))
