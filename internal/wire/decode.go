@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strconv"
@@ -25,12 +26,22 @@ import (
 type plan func(*state, reflect.Value) error
 
 type state struct {
-	d    *jsontext.Decoder
-	zone *time.Location
+	d     *jsontext.Decoder
+	zone  *time.Location
+	found bool // a field that we know was there
 }
 
 func (st *state) wrong(why string) error {
-	return &SyntaxError{Where: string(st.d.StackPointer()), Why: why}
+	where := string(st.d.StackPointer())
+	if len(where) > 200 { // the names in it are the server's
+		where = strings.ToValidUTF8(where[:200], "") + "…"
+	}
+	return &SyntaxError{Where: where, Why: why}
+}
+
+// sub reads one value on its own; its errors know no place.
+func (st *state) sub(val jsontext.Value) *state {
+	return &state{d: jsontext.NewDecoder(strings.NewReader(string(val)), lexing, lenient), zone: st.zone}
 }
 
 var plans sync.Map // reflect.Type → plan
@@ -75,9 +86,20 @@ func makePlan(t reflect.Type, round bool) plan {
 	case reflect.Pointer:
 		elem := t.Elem()
 		return func(st *state, v reflect.Value) error {
-			if st.d.PeekKind() == 'n' {
+			// Nil tells none from 0: an empty text or PHP's false is no 0.
+			k := st.d.PeekKind()
+			if k == 'n' || k == 'f' && elem.Kind() != reflect.Bool {
 				v.SetZero()
 				return st.d.SkipValue()
+			}
+			if k == '"' && elem.Kind() != reflect.String {
+				val, err := st.d.ReadValue()
+				if err != nil || string(val) == `""` {
+					v.SetZero()
+					return err
+				}
+				v.Set(reflect.New(elem))
+				return planFor(elem)(st.sub(val), v.Elem())
 			}
 			v.Set(reflect.New(elem))
 			return planFor(elem)(st, v.Elem())
@@ -171,18 +193,35 @@ func structPlan(t reflect.Type) plan {
 		if _, err := d.ReadToken(); err != nil {
 			return err
 		}
+		if d.PeekKind() == '}' {
+			st.found = true // the document's {} holds all that it says
+		}
+		var seen uint64 // by index; types with more fields go unchecked
+		other := false
 		for d.PeekKind() != '}' {
 			quoted, err := d.ReadValue()
 			if err != nil {
 				return err
 			}
 			f := fields[string(quoted[1:len(quoted)-1])]
+			if f == nil && bytes.IndexByte(quoted, '\\') >= 0 {
+				name, _ := jsontext.AppendUnquote(nil, quoted)
+				f = fields[string(name)]
+			}
 			if f == nil {
-				if err := d.SkipValue(); err != nil {
+				filled, err := skip(d)
+				if err != nil {
 					return err
 				}
+				other = other || filled
 				continue
 			}
+			if bit := uint64(1) << f.index; seen&bit != 0 {
+				return st.wrong("stands twice in the answer")
+			} else {
+				seen |= bit
+			}
+			st.found = true
 			fv := v.Field(f.index)
 			switch {
 			case f.soft:
@@ -190,8 +229,7 @@ func structPlan(t reflect.Type) plan {
 				if err != nil {
 					return err
 				}
-				sub := &state{jsontext.NewDecoder(strings.NewReader(string(val)), lexing, lenient), st.zone}
-				if err := f.decode(sub, fv); err != nil {
+				if err := f.decode(st.sub(val), fv); err != nil {
 					fv.SetZero()
 					if f.hasAbsent {
 						fv.SetInt(f.absent)
@@ -200,6 +238,13 @@ func structPlan(t reflect.Type) plan {
 				continue
 			case f.hasAbsent && d.PeekKind() == 'n':
 				err = d.SkipValue()
+			case f.hasAbsent && d.PeekKind() == '"':
+				var val jsontext.Value
+				if val, err = d.ReadValue(); err == nil && string(val) != `""` {
+					if f.decode(st.sub(val), fv) != nil {
+						err = st.wrong("not a whole number that fits 64 bits")
+					}
+				}
 			default:
 				err = f.decode(st, fv)
 			}
@@ -207,8 +252,13 @@ func structPlan(t reflect.Type) plan {
 				return err
 			}
 		}
-		_, err := d.ReadToken()
-		return err
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+		if list != nil && other && seen&(1<<list.index) == 0 {
+			return st.wrong("no list, but something else")
+		}
+		return nil
 	}
 	if raw < 0 {
 		return object
@@ -219,8 +269,7 @@ func structPlan(t reflect.Type) plan {
 			return err
 		}
 		val = val.Clone()
-		sub := &state{jsontext.NewDecoder(strings.NewReader(string(val)), lexing, lenient), st.zone}
-		if err := object(sub, v); err != nil {
+		if err := object(st.sub(val), v); err != nil {
 			return st.wrong("the entry is no object")
 		}
 		v.Field(raw).SetBytes(val)
@@ -228,13 +277,26 @@ func structPlan(t reflect.Type) plan {
 	}
 }
 
+// skip passes over a value and reports whether it was a list or an object with
+// something in it.
+func skip(d *jsontext.Decoder) (filled bool, err error) {
+	if k := d.PeekKind(); k != '[' && k != '{' {
+		return false, d.SkipValue()
+	}
+	val, err := d.ReadValue()
+	return err == nil && !isEmptyArray(val), err
+}
+
 func isEmptyArray(v jsontext.Value) bool {
 	return strings.TrimSpace(string(v[1:len(v)-1])) == ""
 }
 
 func slicePlan(t reflect.Type) plan {
+	e := t.Elem()
+	isObject := e.Kind() == reflect.Struct && e != timeType && !reflect.PointerTo(e).Implements(unmarshalerType)
+	skipsNull := isObject || e.Kind() == reflect.String && !reflect.PointerTo(e).Implements(unmarshalerType)
 	return func(st *state, v reflect.Value) error {
-		d, elem := st.d, planFor(t.Elem()) // here, so that a type may refer to itself
+		d, elem := st.d, planFor(e) // here, so that a type may refer to itself
 		v.Set(reflect.MakeSlice(t, 0, 0))
 		object := false
 		switch d.PeekKind() {
@@ -264,6 +326,20 @@ func slicePlan(t reflect.Type) plan {
 				if _, err := strconv.Atoi(name.String()); err != nil {
 					return st.wrong("an object where a list belongs")
 				}
+			}
+			switch k := d.PeekKind(); {
+			case k == 'n' && skipsNull: // a null is no entry
+				if err := d.SkipValue(); err != nil {
+					return err
+				}
+				n--
+				continue
+			case k != '{' && isObject:
+				val, err := d.ReadValue()
+				if err != nil {
+					return err
+				}
+				return st.wrong(kindName(val.Kind()) + " where an object belongs")
 			}
 			if n == v.Cap() {
 				v.Grow(1)
@@ -360,6 +436,9 @@ func decodeNumeric(st *state, v reflect.Value) error {
 		if _, exp, ok := strings.Cut(strings.ToLower(text), "e"); ok && len(strings.TrimLeft(exp, "+-0")) > 2 {
 			return st.wrong("not a number of a sane size")
 		}
+		if len(text) > 64 {
+			return st.wrong("not a number of a sane size")
+		}
 		v.SetString(text)
 	}
 	return nil
@@ -382,7 +461,7 @@ func decodeBool(st *state, v reflect.Value) error {
 }
 
 // The zoneless form is the common one; time.Parse costs three times as much.
-var layouts = []string{time.DateTime, time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05Z07:00"}
+var layouts = []string{time.DateTime, time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04", "2006-01-02 15:04:05Z07:00"}
 
 // ParseTime reads the forms of time that the API uses. Those without a zone are
 // in zone; the many ways to say "none" give the zero time, among them the word
@@ -398,7 +477,8 @@ func ParseTime(s string, zone *time.Location) (time.Time, bool) {
 		}
 	}
 	// Unix seconds and milliseconds; ten digits last until the year 2286.
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+	if n, err := strconv.ParseUint(s, 10, 63); err == nil {
+		n := int64(n)
 		switch len(s) {
 		case 10:
 			return time.Unix(n, 0).In(zone), true

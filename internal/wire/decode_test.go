@@ -191,7 +191,7 @@ func TestAbsent(t *testing.T) {
 		T int `json:"t" wire:"absent=-2,soft"`
 	}
 	check(t, cases[row]{
-		`{}`: {want: row{-1, -2}}, `{"s":0,"t":0}`: {}, `{"s":null,"t":null}`: {want: row{-1, 0}}, `{"s":"","t":""}`: {},
+		`{}`: {want: row{-1, -2}}, `{"s":0,"t":0}`: {}, `{"s":null,"t":null}`: {want: row{-1, 0}}, `{"s":"","t":""}`: {want: row{-1, 0}},
 		`{"t":"x"}`: {want: row{-1, -2}}, `null`: {want: row{-1, -2}}, `[]`: {want: row{-1, -2}}, `{"s":"x"}`: {why: "/s: not a whole number"},
 	})
 	got, err := decode[[]row](`[{"s":5,"t":5},{}]`)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ type Envelope struct {
 	HasCode bool
 	Message string          // msg, or message where msg is missing or empty
 	Errors  json.RawMessage // the errors member of a refusal, as sent
-	HasData bool            // data was there and not null
+	HasData bool            // data was there, and for a struct had one of its fields
 }
 
 // OK reports success: the API says 200 on some endpoints and 0 on others.
@@ -80,7 +81,7 @@ func Decode(r io.Reader, zone *time.Location, out any) (env Envelope, err error)
 // DecodeValue stores one JSON value, as [Decode] does with data.
 func DecodeValue(raw []byte, zone *time.Location, out any) error {
 	d := jsontext.NewDecoder(bytes.NewReader(raw), lexing, lenient)
-	if err := decodeInto(&state{d, zone}, out); err != nil {
+	if err := decodeInto(&state{d: d, zone: zone}, out); err != nil {
 		return syntax(d, err)
 	}
 	return nil
@@ -117,7 +118,8 @@ func decodeEnvelope(d *jsontext.Decoder, zone *time.Location, out any, env *Enve
 		seen[i] = true
 		return nil
 	}
-	st := &state{d, zone}
+	st := &state{d: d, zone: zone}
+	other := false // something stands where data might
 	for d.PeekKind() != '}' {
 		name, err := d.ReadToken()
 		if err != nil {
@@ -147,7 +149,9 @@ func decodeEnvelope(d *jsontext.Decoder, zone *time.Location, out any, env *Enve
 			env.HasData = d.PeekKind() != 'n'
 			switch {
 			case env.HasCode && env.OK() && out != nil:
-				err = decodeInto(st, out)
+				if err = decodeInto(st, out); err == nil {
+					env.HasData = env.HasData && holds(st, out)
+				}
 			case env.HasCode || out == nil:
 				err = d.SkipValue()
 			default:
@@ -156,7 +160,9 @@ func decodeEnvelope(d *jsontext.Decoder, zone *time.Location, out any, env *Enve
 				early = v.Clone()
 			}
 		default:
-			err = d.SkipValue()
+			var filled bool
+			filled, err = skip(d)
+			other = other || filled
 		}
 		env.Message = msg
 		if msg == "" {
@@ -177,10 +183,23 @@ func decodeEnvelope(d *jsontext.Decoder, zone *time.Location, out any, env *Enve
 		}
 		return err
 	}
-	if early != nil && env.OK() {
-		return DecodeValue(early, zone, out)
+	switch {
+	case early != nil && env.OK():
+		st := &state{d: jsontext.NewDecoder(bytes.NewReader(early), lexing, lenient), zone: zone}
+		if err := decodeInto(st, out); err != nil {
+			return syntax(st.d, err)
+		}
+		env.HasData = env.HasData && holds(st, out)
+	case out != nil && !seen[2] && other && env.OK():
+		return &SyntaxError{Why: "no data, but something else"}
 	}
 	return nil
+}
+
+// holds reports whether what was decoded had anything of out in it. PHP writes an
+// object that is not there as [], "" or false.
+func holds(st *state, out any) bool {
+	return st.found || reflect.TypeOf(out).Elem().Kind() != reflect.Struct
 }
 
 func readCode(d *jsontext.Decoder, env *Envelope) error {
@@ -245,10 +264,7 @@ func parseInt(s string, round bool) (int64, bool) {
 	if float64(n) == f {
 		return n, true
 	}
-	if f < 0 {
-		return int64(f - 0.5), round
-	}
-	return int64(f + 0.5), round
+	return int64(math.Round(f)), round
 }
 
 // ValidNumber reports whether s is a JSON number.
