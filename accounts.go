@@ -35,11 +35,11 @@ type Account struct {
 const maxLimitGB = 102400
 
 // Limit returns the traffic limit, 0 for none; ok is false when the answer had
-// no limit. The API documents GB; a value above its highest limit, 102400 GB, can
+// no limit, or one below 0. The API documents GB; a value above its highest limit, 102400 GB, can
 // only be KB, which a sister of the API is seen to send.
 func (a Account) Limit() (limit Traffic, ok bool) {
 	switch {
-	case a.LimitRaw == nil:
+	case a.LimitRaw == nil || *a.LimitRaw < 0:
 		return 0, false
 	case *a.LimitRaw > maxLimitGB:
 		return Traffic(*a.LimitRaw), true
