@@ -74,6 +74,10 @@ func plausibleHost(h string) bool {
 	if h == "" || len(h) > 253 {
 		return false
 	}
+	if strings.Trim(h, "0123456789.") == "" {
+		_, err := netip.ParseAddr(h)
+		return err == nil
+	}
 	for _, r := range h {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '.', r == '-', r == '_', r == ':':

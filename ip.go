@@ -114,19 +114,36 @@ type extracted []Endpoint
 func (x *extracted) UnmarshalJSON(b []byte) error {
 	switch {
 	case len(b) > 0 && b[0] == '[':
-		return json.Unmarshal(b, (*[]Endpoint)(x))
-	case string(b) == "null":
+		var entries []json.RawMessage
+		if err := json.Unmarshal(b, &entries); err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			if none(entry) {
+				continue
+			}
+			var e Endpoint
+			if err := e.UnmarshalJSON(entry); err != nil {
+				return err
+			}
+			*x = append(*x, e)
+		}
+		return nil
+	case none(b):
 		return nil
 	}
 	*x = make(extracted, 1)
 	return (*x)[0].UnmarshalJSON(b)
 }
 
+// none is an entry that is not there: the rest was paid for.
+func none(entry []byte) bool { return string(entry) == "null" || string(entry) == `""` }
+
 // parseEndpoints reads the text form. What stands between the entries is seen as
 // a line break, as the letters \r\n, and as whatever was asked for.
 func parseEndpoints(text, separator string) ([]Endpoint, error) {
 	text = strings.TrimPrefix(text, "\ufeff")
-	pairs := []string{`\r\n`, "\n", `\n`, "\n", `\r`, "\n", "\r", "\n", "<br>", "\n", "<br/>", "\n"}
+	pairs := []string{`\r\n`, "\n", `\n`, "\n", `\r`, "\n", "\r", "\n", "\t", "\n", "<br>", "\n", "<br/>", "\n", "<br />", "\n"}
 	if separator != "" {
 		pairs = append([]string{separator, "\n"}, pairs...)
 	}
@@ -136,7 +153,8 @@ func parseEndpoints(text, separator string) ([]Endpoint, error) {
 			continue
 		}
 		e, err := ParseEndpoint(line)
-		if err != nil {
+		// Without the dot, "error:3" would be an endpoint.
+		if err != nil || !strings.ContainsAny(e.Host, ".:") {
 			return nil, errors.New("the text answer holds a line that is no host:port; see Body")
 		}
 		endpoints = append(endpoints, e)
