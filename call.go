@@ -337,6 +337,12 @@ func (st *call) badAnswer(err error, first byte, env *wire.Envelope) *Error {
 		if kind = transportKind(cut); kind == KindTransport {
 			kind = KindTruncated
 		}
+		switch {
+		case st.Err() != nil && errors.Is(err, st.Err()):
+			err = &wire.ReadError{Err: ctxError(st.Context)}
+		case kind == KindTimeout:
+			err = fmt.Errorf("no whole answer within %s: %w", st.timeout, err)
+		}
 	case first == '<':
 		kind = KindEdge
 	}

@@ -57,6 +57,7 @@ func TestCallerIP(t *testing.T) {
 	for message, want := range map[string]string{
 		"请先添加白名单 IP:203.0.113.7。":                             "203.0.113.7",
 		"Please add IP (2001:db8::7) in the allow list first": "2001:db8::7",
+		"203.0.113.9: please add":                             "203.0.113.9",
 		"Please add 203.0.113.8.":                             "203.0.113.8",
 		"IP:2001:db8::9.":                                     "2001:db8::9", "IP:2001:db8::": "2001:db8::",
 		"Please add IP in the allow list first: code 202 at 1.2": "",

@@ -228,6 +228,7 @@ func TestACallEnds(t *testing.T) {
 			e := asError(t, err)
 			require.Equal(t, proxylite.KindTimeout, e.Kind, name)
 			require.True(t, e.Timeout())
+			require.ErrorContains(t, err, "answer within 30s", name)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Equal(t, 3, e.Attempts, name)
 			require.InDelta(t, 90*time.Second, time.Since(begin), float64(time.Microsecond), "30 s an attempt")
@@ -243,6 +244,7 @@ func TestACallEnds(t *testing.T) {
 			_, err = playing(step).client(t).Accounts.List(ctx)
 			require.Equal(t, 5*time.Second, time.Since(begin))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "request over", name)
 			require.Equal(t, 1, asError(t, err).Attempts)
 			cancel()
 

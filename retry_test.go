@@ -224,6 +224,7 @@ func TestLimiterPacesEveryAttempt(t *testing.T) {
 		err := c.Accounts.Enable(ctx, []string{"bob"})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
+		require.Equal(t, proxylite.KindTimeout, asError(t, err).Kind)
 		require.Empty(t, s.times)
 	})
 }
