@@ -224,6 +224,8 @@ func structPlan(t reflect.Type) plan {
 			st.found = true
 			fv := v.Field(f.index)
 			switch {
+			case f.hasAbsent && d.PeekKind() == 'n':
+				err = d.SkipValue()
 			case f.soft:
 				val, err := d.ReadValue()
 				if err != nil {
@@ -236,8 +238,6 @@ func structPlan(t reflect.Type) plan {
 					}
 				}
 				continue
-			case f.hasAbsent && d.PeekKind() == 'n':
-				err = d.SkipValue()
 			case f.hasAbsent && d.PeekKind() == '"':
 				var val jsontext.Value
 				if val, err = d.ReadValue(); err == nil && string(val) != `""` {

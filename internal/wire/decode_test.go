@@ -191,7 +191,7 @@ func TestAbsent(t *testing.T) {
 		T int `json:"t" wire:"absent=-2,soft"`
 	}
 	check(t, cases[row]{
-		`{}`: {want: row{-1, -2}}, `{"s":0,"t":0}`: {}, `{"s":null,"t":null}`: {want: row{-1, 0}}, `{"s":"","t":""}`: {want: row{-1, 0}},
+		`{}`: {want: row{-1, -2}}, `{"s":0,"t":0}`: {}, `{"s":null,"t":null}`: {want: row{-1, -2}}, `{"s":""}`: {want: row{-1, -2}},
 		`{"t":"x"}`: {want: row{-1, -2}}, `null`: {want: row{-1, -2}}, `[]`: {want: row{-1, -2}}, `{"s":"x"}`: {why: "/s: not a whole number"},
 	})
 	got, err := decode[[]row](`[{"s":5,"t":5},{}]`)
@@ -268,4 +268,45 @@ func TestValidNumber(t *testing.T) {
 	} {
 		require.Equal(t, want, wire.ValidNumber(s), s)
 	}
+}
+
+// What was sent is neither lost nor made up: a null is no entry, and what stands
+// twice, or in the place of the list, is an error.
+func TestNothingIsLostOrInvented(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		N int `json:"n"`
+	}
+	check(t, cases[[]row]{
+		`[null,{"n":1},null]`: {want: []row{{1}}}, `{"3":null,"5":{"n":2}}`: {want: []row{{2}}}, `[null]`: {want: []row{}},
+		`[""]`: {why: "/0: text where an object belongs"}, `[[]]`: {why: "/0: a list where an object belongs"}, `[nul`: {why: "ends too early"}, `[tru`: {why: "ends too early"},
+		`[{"n":1,"n":2}]`: {why: "/0/n: stands twice"}, `[{"\u006e":7}]`: {want: []row{{7}}},
+	})
+	check(t, cases[[]string]{`["a",null,""]`: {want: []string{"a", ""}}})
+	check(t, cases[[]*int]{`[1,null]`: {want: []*int{new(1), nil}}})
+	type page struct {
+		List []int `json:"list"`
+		N    int   `json:"n"`
+	}
+	check(t, cases[page]{
+		`{"n":1}`: {want: page{N: 1}}, `{"items":[]}`: {}, `{"items":7}`: {}, `{"items":[7]}`: {why: "no list, but something else"}, `{"items":{"a":1}}`: {why: "no list, but something else"},
+		`{"items":[7],"list":[8]}`: {want: page{List: []int{8}}}, `{"items":[7`: {why: "ends too early"},
+	})
+	type row2 struct {
+		P *int64 `json:"p"`
+		B *bool  `json:"b"`
+		S int    `json:"s" wire:"absent=-1"`
+	}
+	check(t, cases[row2]{
+		`{"p":"","b":"","s":""}`: {want: row2{S: -1}}, `{"p":"7","b":"1","s":"7"}`: {want: row2{new(int64(7)), new(true), 7}},
+		`{"p":false,"b":false,"s":0}`: {want: row2{B: new(false)}}, `{"p":"x"}`: {why: "not a whole number"}, `{"s":"x"}`: {why: "/s: not a whole number"},
+		`{"p":"x`: {why: "ends too early"}, `{"s":"x`: {why: "ends too early"},
+	})
+	check(t, cases[decimal]{strings.Repeat("1", 65): {why: "sane size"}, strings.Repeat("1", 64): {want: decimal(strings.Repeat("1", 64))}})
+
+	_, err := decode[[]row](`{"` + strings.Repeat("0", 5000) + `":{"n":[]}}`)
+	require.ErrorContains(t, err, "0…: a list where a number belongs")
+	require.Less(t, len(err.Error()), 300)
+	_, err = decode[[]row](`[` + `{"x":1},{"n":[]}]`)
+	require.EqualError(t, err, "/1/n: a list where a number belongs")
 }

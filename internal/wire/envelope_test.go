@@ -77,6 +77,33 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
+// Data counts as there when it holds something of what is wanted, and something
+// else in its place is an error.
+func TestDataIsThereOrNot(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"code":0,"data":{"n":0}}`: true, `{"code":0,"data":{}}`: true, `{"data":{"n":0},"code":0}`: true,
+		`{"code":0,"data":{"x":0}}`: false, `{"data":{"x":0},"code":0}`: false, `{"code":0,"data":[]}`: false, `{"code":0,"data":""}`: false, `{"code":0,"data":false}`: false,
+		`{"code":0,"data":null,"other":[1]}`: false, `{"code":0,"other":[]}`: false, `{"code":0,"other":7}`: false,
+	} {
+		var out thing
+		env, err := wire.Decode(strings.NewReader(body), zone, &out)
+		require.NoError(t, err, body)
+		require.Equal(t, want, env.HasData, body)
+	}
+	for _, body := range []string{`{"code":0,"other":{"n":1}}`, `{"other":[1],"code":0}`} {
+		var out thing
+		_, err := wire.Decode(strings.NewReader(body), zone, &out)
+		require.EqualError(t, err, "no data, but something else", body)
+		_, err = wire.Decode(strings.NewReader(body), zone, nil)
+		require.NoError(t, err)
+	}
+	var texts []string
+	env, err := wire.Decode(strings.NewReader(`{"code":0,"data":[]}`), zone, &texts)
+	require.NoError(t, err)
+	require.True(t, env.HasData)
+}
+
 // Where nobody wants the data, or it is a refusal's, it may be anything.
 func TestDataThatNobodyWantsIsSkipped(t *testing.T) {
 	t.Parallel()
