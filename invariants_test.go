@@ -276,7 +276,6 @@ func TestClientLeavesItsInputAlone(t *testing.T) {
 	require.Equal(t, 2, orders.Page)
 }
 
-//nolint:paralleltest // it sets the environment
 func TestNewClientReadsNoEnvironment(t *testing.T) {
 	t.Setenv("PROXYLITE_BASE_URL", "http://evil.example.com")
 	t.Setenv("PROXYLITE_TOKEN", testKey)

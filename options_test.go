@@ -392,7 +392,6 @@ func TestCallReachesAnyEndpoint(t *testing.T) {
 	})
 }
 
-//nolint:paralleltest // it sets the environment
 func TestNewClientFromEnv(t *testing.T) {
 	var sent http.Header
 	var uri string
