@@ -64,6 +64,11 @@ func (c *checks) required(field, value string) {
 	c.must(strings.TrimSpace(value) != "", field, "", "is required")
 }
 
+// validText is for what goes into JSON, which would change broken UTF-8.
+func (c *checks) validText(field, value string) {
+	c.must(utf8.ValidString(value), field, "", "must be valid UTF-8")
+}
+
 const listRule = "must not hold a comma, a colon or a control character, which would change the list it is sent in"
 
 func safeInList(s string) bool {
@@ -90,6 +95,7 @@ func (c *checks) newWord(field, value string, secret bool) {
 		c.must(false, field, "", "is required")
 		return
 	}
+	c.validText(field, value)
 	if !safeInList(value) {
 		c.must(false, field, shown, listRule)
 		return
@@ -104,6 +110,7 @@ func (c *checks) accountName(field, value string) {
 		c.must(false, field, "", "is required")
 		return
 	}
+	c.validText(field, value)
 	if !safeInList(value) {
 		c.must(false, field, value, listRule)
 		return
@@ -118,7 +125,7 @@ func (c *checks) accountName(field, value string) {
 // remark counts as the vendor's rule does at both of its ends: 32 Chinese or 64
 // English characters. Between them we choose: ASCII counts one, all else two.
 func (c *checks) remark(field, value string) {
-	c.must(utf8.ValidString(value), field, "", "must be valid UTF-8")
+	c.validText(field, value)
 	n := 0
 	for _, r := range value {
 		n++

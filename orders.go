@@ -103,7 +103,11 @@ func (s *OrdersService) Create(ctx context.Context, p CreateOrderParams, opts ..
 		field := fmt.Sprintf("StaticIPs[%d]", i)
 		in.required(field, id)
 		in.must(safeInList(id), field, id, listRule)
+		in.validText(field, id)
 	}
+	in.validText("RegionList", p.RegionList)
+	in.validText("CouponSN", p.CouponSN)
+	in.validText("RenewDuration", p.RenewDuration)
 	body := struct {
 		PID            int64  `json:"pid"`
 		UpIDs          string `json:"upids,omitempty"`
@@ -139,6 +143,7 @@ func (s *OrdersService) Close(ctx context.Context, tradeNo string, opts ...CallO
 	in := s.c.input()
 	in.emptyOK = true
 	in.required("tradeNo", tradeNo)
+	in.validText("tradeNo", tradeNo)
 	in.body = struct {
 		TradeNo string `json:"trade_no"`
 	}{tradeNo}

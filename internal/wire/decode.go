@@ -473,7 +473,10 @@ func ParseTime(s string, zone *time.Location) (time.Time, bool) {
 	}
 	for _, layout := range layouts {
 		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
-			return t.In(zone), true
+			if local := t.In(zone); local.Year() >= 0 && local.Year() <= 9999 {
+				t = local // else JSON could not hold it
+			}
+			return t, true
 		}
 	}
 	// Unix seconds and milliseconds; ten digits last until the year 2286.
