@@ -28,7 +28,8 @@ type plan func(*state, reflect.Value) error
 type state struct {
 	d     *jsontext.Decoder
 	zone  *time.Location
-	found bool // a field that we know was there
+	found bool   // a field that we know was there
+	text  []byte // of the scalar that was read last
 }
 
 func (st *state) wrong(why string) error {
@@ -116,6 +117,7 @@ func makePlan(t reflect.Type, round bool) plan {
 }
 
 type field struct {
+	name      string
 	index     int
 	decode    plan
 	soft      bool
@@ -125,7 +127,7 @@ type field struct {
 
 func structPlan(t reflect.Type) plan {
 	fields := make(map[string]*field, t.NumField())
-	var absents []*field
+	var ordered, absents []*field
 	list, raw := (*field)(nil), -1
 	for i := range t.NumField() {
 		sf := t.Field(i)
@@ -159,7 +161,9 @@ func structPlan(t reflect.Type) plan {
 			name = sf.Name
 		}
 		f.decode = makePlan(sf.Type, round)
+		f.name = name
 		fields[name] = f
+		ordered = append(ordered, f)
 		if name == "list" {
 			list = f
 		}
@@ -198,12 +202,20 @@ func structPlan(t reflect.Type) plan {
 		}
 		var seen uint64 // by index; types with more fields go unchecked
 		other := false
+		next := 0
 		for d.PeekKind() != '}' {
 			quoted, err := d.ReadValue()
 			if err != nil {
 				return err
 			}
-			f := fields[string(quoted[1:len(quoted)-1])]
+			name := quoted[1 : len(quoted)-1]
+			var f *field
+			if next < len(ordered) && ordered[next].name == string(name) {
+				f = ordered[next] // answers mostly have our order: no hash is needed
+			} else {
+				f = fields[string(name)]
+			}
+			next++
 			if f == nil && bytes.IndexByte(quoted, '\\') >= 0 {
 				name, _ := jsontext.AppendUnquote(nil, quoted)
 				f = fields[string(name)]
@@ -298,6 +310,10 @@ func slicePlan(t reflect.Type) plan {
 	return func(st *state, v reflect.Value) error {
 		d, elem := st.d, planFor(e) // here, so that a type may refer to itself
 		v.Set(reflect.MakeSlice(t, 0, 0))
+		// A long list is collected in pieces and joined once: growing one slice
+		// would copy, and leave to the collector, five times its size.
+		var full []reflect.Value
+		done := 0 // elements in full
 		object := false
 		switch d.PeekKind() {
 		case '[':
@@ -315,6 +331,9 @@ func slicePlan(t reflect.Type) plan {
 		}
 		for n := 0; ; n++ {
 			if k := d.PeekKind(); k == ']' || k == '}' {
+				if full != nil {
+					join(v, append(full, v.Slice(0, n-done)), n)
+				}
 				_, err := d.ReadToken()
 				return err
 			}
@@ -341,15 +360,35 @@ func slicePlan(t reflect.Type) plan {
 				}
 				return st.wrong(kindName(val.Kind()) + " where an object belongs")
 			}
-			if n == v.Cap() {
-				v.Grow(1)
+			if i := n - done; i == v.Cap() {
+				if n < firstPiece {
+					v.Grow(1)
+				} else {
+					full = append(full, v.Slice(0, i))
+					done = n
+					v.Set(reflect.MakeSlice(t, 0, n/4))
+				}
 			}
-			v.SetLen(n + 1)
-			if err := elem(st, v.Index(n)); err != nil {
+			v.SetLen(n - done + 1)
+			if err := elem(st, v.Index(n-done)); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// firstPiece is how long a list may get before it is collected in pieces; up to
+// there append doubles.
+const firstPiece = 256
+
+// join makes one list of n elements of its pieces.
+func join(v reflect.Value, pieces []reflect.Value, n int) {
+	all := reflect.MakeSlice(v.Type(), n, n)
+	at := 0
+	for _, p := range pieces {
+		at += reflect.Copy(all.Slice(at, n), p)
+	}
+	v.Set(all)
 }
 
 func decodeString(st *state, v reflect.Value) error {
@@ -374,17 +413,18 @@ func decodeString(st *state, v reflect.Value) error {
 	return nil
 }
 
-// scalar reads a value and takes a string out of its quotes.
-func (st *state) scalar() (text string, kind jsontext.Kind, err error) {
+// scalar reads a value and takes a string out of its quotes. The text is good
+// until the next value is read.
+func (st *state) scalar() (text []byte, kind jsontext.Kind, err error) {
 	val, err := st.d.ReadValue()
 	if err != nil {
-		return "", 0, err
+		return nil, 0, err
 	}
 	if val.Kind() != '"' {
-		return string(val), val.Kind(), nil
+		return val, val.Kind(), nil
 	}
-	b, err := jsontext.AppendUnquote(nil, val)
-	return strings.TrimSpace(string(b)), '"', ignoreUTF8(b, err)
+	st.text, err = jsontext.AppendUnquote(st.text[:0], val)
+	return bytes.TrimSpace(st.text), '"', ignoreUTF8(st.text, err)
 }
 
 func decodeInt(st *state, v reflect.Value, round bool) error {
@@ -422,10 +462,11 @@ func decodeInt(st *state, v reflect.Value, round bool) error {
 }
 
 func decodeNumeric(st *state, v reflect.Value) error {
-	text, kind, err := st.scalar()
+	b, kind, err := st.scalar()
 	if err != nil {
 		return err
 	}
+	text := string(b)
 	switch {
 	case kind == 'n' || text == "":
 		v.SetString("")
@@ -449,7 +490,7 @@ func decodeBool(st *state, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	switch strings.ToLower(text) {
+	switch strings.ToLower(string(text)) {
 	case "true", "1":
 		v.SetBool(true)
 	case "false", "0", "null", "":
@@ -501,7 +542,7 @@ func decodeTime(st *state, v reflect.Value) error {
 	if kind != 'n' && kind != 'f' {
 		ok := kind == '"' || kind == '0'
 		if ok {
-			t, ok = ParseTime(text, st.zone)
+			t, ok = ParseTime(string(text), st.zone)
 		}
 		if !ok {
 			return st.wrong("not a time")
