@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/go-retryablehttp"
+
 	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
@@ -39,6 +41,12 @@ type call struct {
 	sent     atomic.Bool // this attempt had a connection
 	trace    httptrace.ClientTrace
 	reject   func() // tells the keeper that the API refused the secret
+
+	// what would else be made one by one for each call
+	sender    retryablehttp.Client
+	outer     retryablehttp.Request
+	url       url.URL
+	userAgent [1]string
 
 	// of the last attempt
 	cancel   context.CancelFunc

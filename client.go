@@ -170,7 +170,7 @@ type request struct {
 }
 
 func (c *Client) input() *request {
-	return &request{checks: checks{vendor: c.vendorRules}, query: url.Values{}}
+	return &request{checks: checks{vendor: c.vendorRules}}
 }
 
 // send is the one way from a service method to the wire and back.
@@ -234,7 +234,8 @@ func (st *call) do() *Error {
 	}
 	// A retryablehttp client for each call gives its hooks the state of the
 	// call; it is cheap, the connections are in the shared http.Client.
-	client := retryablehttp.Client{
+	client := &st.sender
+	*client = retryablehttp.Client{
 		HTTPClient:   st.client.http,
 		RetryMax:     st.policy.MaxAttempts - 1,
 		CheckRetry:   st.checkRetry,
@@ -271,7 +272,8 @@ func (st *call) request() (*retryablehttp.Request, *Error) {
 	if err := in.err(); err != nil {
 		return nil, st.fail(KindInput, err)
 	}
-	u := *c.base
+	u := &st.url
+	*u = *c.base
 	u.Path += st.op.Path
 	if len(in.query)+len(st.extra) > 0 {
 		u.RawQuery = in.query.Encode()
@@ -280,11 +282,13 @@ func (st *call) request() (*retryablehttp.Request, *Error) {
 		}
 	}
 	header := make(http.Header, 3)
-	header["User-Agent"] = []string{c.userAgent}
-	req := &retryablehttp.Request{Request: (&http.Request{
-		Method: st.op.Method, URL: &u, Host: u.Host, Header: header,
+	st.userAgent[0] = c.userAgent
+	header["User-Agent"] = st.userAgent[:]
+	req := &st.outer
+	req.Request = (&http.Request{
+		Method: st.op.Method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(st)}
+	}).WithContext(st)
 	if in.body != nil {
 		body, err := json.Marshal(in.body)
 		if err == nil {

@@ -231,7 +231,7 @@ func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
 	if !l.proven {
 		st.sent.Store(true)
 	}
-	out := *req.WithContext(httptrace.WithClientTrace(req.Context(), &st.trace))
+	out := req.WithContext(httptrace.WithClientTrace(req.Context(), &st.trace))
 	out.GetBody = nil // or net/http would send it again where it sees fit
 	switch {
 	case l.keeper.bearer:
@@ -258,7 +258,7 @@ func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
 		// connection dies, once for each of them. With a body it is not.
 		out.Body = oneShot{}
 	}
-	resp, err := l.base.RoundTrip(&out)
+	resp, err := l.base.RoundTrip(out)
 	if resp != nil {
 		resp.Request = req
 	}

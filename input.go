@@ -2,6 +2,7 @@ package proxylite
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -158,26 +159,33 @@ func (c *checks) err() error {
 // The writers of query parameters leave out what is empty: the API then uses its
 // default. A parameter where zero means something is a pointer.
 
+func (in *request) set(name, value string) {
+	if in.query == nil {
+		in.query = url.Values{}
+	}
+	in.query.Set(name, value)
+}
+
 func (in *request) str(name, value string) {
 	if value != "" {
-		in.query.Set(name, value)
+		in.set(name, value)
 	}
 }
 
 func (in *request) int(name string, value int) {
 	if value != 0 {
-		in.query.Set(name, strconv.Itoa(value))
+		in.set(name, strconv.Itoa(value))
 	}
 }
 
 func intPtr[T ~int](in *request, name string, value *T) {
 	if value != nil {
-		in.query.Set(name, strconv.Itoa(int(*value)))
+		in.set(name, strconv.Itoa(int(*value)))
 	}
 }
 
 func (in *request) time(name string, t time.Time, zone *time.Location) {
 	if !t.IsZero() {
-		in.query.Set(name, t.In(zone).Format(time.DateTime))
+		in.set(name, t.In(zone).Format(time.DateTime))
 	}
 }

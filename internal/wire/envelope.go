@@ -50,7 +50,14 @@ type ReadError struct{ Err error }
 func (e *ReadError) Error() string { return "the answer was cut: " + e.Err.Error() }
 func (e *ReadError) Unwrap() error { return e.Err }
 
-var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+// reading is what one answer needs; made once, used for many.
+type reading struct {
+	d   jsontext.Decoder
+	src source
+	st  state
+}
+
+var readings = sync.Pool{New: func() any { return new(reading) }}
 
 // Duplicates are looked for at the top only, where they could turn a refusal
 // into a success; broken UTF-8 becomes U+FFFD rather than an error.
@@ -61,19 +68,25 @@ var lenient = jsontext.AllowInvalidUTF8(true)
 // when the answer is a success; out may be nil. Zoneless times are read in zone.
 // The envelope is filled as far as it was read, also when there is an error.
 func Decode(r io.Reader, zone *time.Location, out any) (env Envelope, err error) {
-	src := &source{r: r}
-	d := decoders.Get().(*jsontext.Decoder)
-	d.Reset(src, lexing, lenient)
+	re := readings.Get().(*reading)
+	re.src = source{r: r}
+	re.d.Reset(&re.src, lexing, lenient)
+	re.st = state{d: &re.d, zone: zone, text: re.st.text}
 	defer func() {
-		d.Reset(eof{}) // keep nothing of this answer alive
-		decoders.Put(d)
+		re.d.Reset(eof{}) // keep nothing of this answer alive
+		re.src = source{}
+		if cap(re.st.text) > 64<<10 {
+			re.st.text = nil
+		}
+		clear(re.st.text[:cap(re.st.text)])
+		readings.Put(re)
 	}()
-	err = decodeEnvelope(d, zone, out, &env)
+	err = decodeEnvelope(&re.st, out, &env)
 	switch {
-	case src.err != nil:
-		err = &ReadError{src.err}
+	case re.src.err != nil:
+		err = &ReadError{re.src.err}
 	case err != nil:
-		err = syntax(d, err)
+		err = syntax(&re.d, err)
 	}
 	return env, err
 }
@@ -98,7 +111,8 @@ func syntax(d *jsontext.Decoder, err error) error {
 	return &SyntaxError{Why: fmt.Sprintf("%s (at byte %d)", why, d.InputOffset())}
 }
 
-func decodeEnvelope(d *jsontext.Decoder, zone *time.Location, out any, env *Envelope) error {
+func decodeEnvelope(st *state, out any, env *Envelope) error {
+	d, zone := st.d, st.zone
 	if d.PeekKind() != '{' {
 		if _, err := d.ReadValue(); err != nil {
 			return err
@@ -118,22 +132,22 @@ func decodeEnvelope(d *jsontext.Decoder, zone *time.Location, out any, env *Enve
 		seen[i] = true
 		return nil
 	}
-	st := &state{d: d, zone: zone}
 	other := false // something stands where data might
 	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
+		quoted, err := d.ReadValue()
 		if err != nil {
 			return err
 		}
-		switch name.String() {
+		st.text, _ = jsontext.AppendUnquote(st.text[:0], quoted)
+		switch string(st.text) {
 		case "code":
 			if err = once(0, "code"); err == nil {
 				err = readCode(d, env)
 			}
 		case "msg":
-			msg, err = readText(d)
+			msg, err = readText(st)
 		case "message":
-			message, err = readText(d)
+			message, err = readText(st)
 		case "errors":
 			if err = once(1, "errors"); err != nil {
 				break
@@ -223,16 +237,16 @@ func readCode(d *jsontext.Decoder, env *Envelope) error {
 }
 
 // readText takes whatever stands for a message; an odd one is no reason to lose the code.
-func readText(d *jsontext.Decoder) (string, error) {
-	v, err := d.ReadValue()
+func readText(st *state) (string, error) {
+	v, err := st.d.ReadValue()
 	if err != nil || v.Kind() == 'n' {
 		return "", err
 	}
 	if v.Kind() != '"' {
 		return string(v), nil
 	}
-	b, err := jsontext.AppendUnquote(nil, v)
-	return string(b), ignoreUTF8(b, err)
+	st.text, err = jsontext.AppendUnquote(st.text[:0], v)
+	return string(st.text), ignoreUTF8(st.text, err)
 }
 
 // AppendUnquote reports broken UTF-8 but has replaced it already.
