@@ -1,0 +1,73 @@
+package proxylite_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// The last value on each side of a rule: what a test in the midst of it can't see.
+
+func TestStatusBoundaries(t *testing.T) {
+	t.Parallel()
+	for status, kind := range map[int]proxylite.Kind{
+		200: "", 299: "", 300: proxylite.KindRedirect, 399: proxylite.KindRedirect, 400: proxylite.KindEdge, 499: proxylite.KindEdge,
+		500: proxylite.KindServer, 599: proxylite.KindServer, 600: proxylite.KindMalformed, 199: proxylite.KindMalformed,
+	} {
+		c, _ := mocked(t, status, `{"code":0}`, tryOnce)
+		err := c.Accounts.Enable(t.Context(), []string{"bob"})
+		if kind == "" {
+			require.NoError(t, err, status)
+			continue
+		}
+		require.Equal(t, kind, asError(t, err).Kind, status)
+	}
+}
+
+func TestCodeBoundariesOfAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	for code, outcome := range map[int]proxylite.Outcome{
+		499: proxylite.OutcomeRejected, 500: proxylite.OutcomeUnknown, 599: proxylite.OutcomeUnknown, 600: proxylite.OutcomeRejected,
+	} {
+		c, _ := mocked(t, 200, fmt.Sprintf(`{"code":%d}`, code), tryOnce)
+		require.Equal(t, outcome, asError(t, c.Orders.Close(t.Context(), "1")).Outcome, code)
+	}
+}
+
+func TestShortestCredential(t *testing.T) {
+	t.Parallel()
+	_, err := proxylite.NewClient(proxylite.AppKey("123456"))
+	require.NoError(t, err)
+	_, err = proxylite.NewClient(proxylite.AppKey("12345"))
+	require.ErrorContains(t, err, "too short")
+}
+
+func TestEveryLetterOfAHost(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"azAZ09-_.example", "a", "z", "A", "Z", "a0", "a9"} {
+		e, err := proxylite.ParseEndpoint(host + ":80")
+		require.NoError(t, err)
+		require.Equal(t, proxylite.Endpoint{Host: host, Port: 80}, e)
+	}
+	for _, host := range []string{"a`", "a{", "a@[", "a/", "a[", "a;"} { // beside those in ASCII
+		_, err := proxylite.ParseEndpoint(host + ":80")
+		require.Error(t, err, host)
+	}
+	e, err := proxylite.ParseEndpoint("@1.2.3.4:80") // an empty login
+	require.NoError(t, err)
+	require.Equal(t, proxylite.Endpoint{Host: "1.2.3.4", Port: 80}, e)
+	require.Error(t, new(proxylite.Endpoint).UnmarshalJSON(nil))
+}
+
+func TestCallRefusesAPathThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"order/list", "/order/list?x=1", "/order/list#x", ""} {
+		c, mock := mocked(t, 200, `{"code":0}`)
+		_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: path}, nil, nil)
+		require.ErrorIs(t, err, proxylite.ErrInvalidInput, path)
+		require.Zero(t, mock.GetTotalCallCount())
+	}
+}
