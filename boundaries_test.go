@@ -2,6 +2,8 @@ package proxylite_test
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,4 +72,35 @@ func TestCallRefusesAPathThatIsNone(t *testing.T) {
 		require.ErrorIs(t, err, proxylite.ErrInvalidInput, path)
 		require.Zero(t, mock.GetTotalCallCount())
 	}
+}
+
+func TestEveryLetterOfANameAndARemark(t *testing.T) {
+	t.Parallel()
+	c, _ := mocked(t, 200, `{"code":0}`)
+	require.NoError(t, c.Accounts.Enable(t.Context(), []string{"azAZ09", "pl-azAZ09"}))
+	for _, name := range []string{"a`", "a{", "a@", "a[", "a/"} {
+		require.ErrorIs(t, c.Accounts.Enable(t.Context(), []string{name}), proxylite.ErrInvalidInput, name)
+	}
+	require.NoError(t, c.Accounts.ChangeRemark(t.Context(), "bob", strings.Repeat("\u0080", 32)))
+	require.ErrorIs(t, c.Accounts.ChangeRemark(t.Context(), "bob", strings.Repeat("\u0080", 33)), proxylite.ErrInvalidInput)
+	require.NoError(t, c.Accounts.ChangeRemark(t.Context(), "bob", strings.Repeat("\u007f", 64)))
+}
+
+func TestEveryDigitOfACallersIP(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"a::f", "A::F", "0.9.0.9", "9a::f0"} {
+		c, _ := mocked(t, 200, `{"code":202,"msg":"请添加`+addr+`到白名单"}`)
+		_, err := c.Accounts.List(t.Context())
+		got, ok := asError(t, err).CallerIP()
+		require.True(t, ok, addr)
+		require.Equal(t, netip.MustParseAddr(addr), got)
+	}
+}
+
+func TestLongestMessageAndOddestUserAgent(t *testing.T) {
+	t.Parallel()
+	c, _ := mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 300)+`"}`, proxylite.WithUserAgent("a ~"))
+	require.NotContains(t, c.Orders.Close(t.Context(), "1").Error(), "…")
+	c, _ = mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 301)+`"}`)
+	require.Contains(t, c.Orders.Close(t.Context(), "1").Error(), "…")
 }
