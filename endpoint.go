@@ -52,7 +52,8 @@ func ParseEndpoint(s string) (Endpoint, error) {
 		e.Host, rest, ok = strings.Cut(s, ":")
 	}
 	port, login, hasLogin := strings.Cut(rest, ":")
-	if hasLogin && e.Username == "" {
+	if hasLogin {
+		ok = ok && e.Username == "" // two logins: which one holds?
 		e.Username, e.Password, _ = strings.Cut(login, ":")
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
