@@ -43,8 +43,12 @@ var Contestants = []struct {
 	{"proxylite", newSDK},
 }
 
-// Backoff between attempts, the same for all, or the waits would be compared.
-const Backoff = time.Millisecond
+// Backoff and Attempts are the same for all, or the waits would be compared. With
+// fewer attempts, one call in a million would fail for good.
+const (
+	Backoff  = time.Millisecond
+	Attempts = 5
+)
 
 // tuned is what a careful author gives a client that is called concurrently.
 func tuned(rt http.RoundTripper) http.RoundTripper {
@@ -179,7 +183,7 @@ func newHand[T any](base string, rt http.RoundTripper) Client {
 				return nil, err
 			}
 			resp, err := c.Do(req)
-			if err != nil || resp.StatusCode != http.StatusServiceUnavailable || attempt == 3 {
+			if err != nil || resp.StatusCode != http.StatusServiceUnavailable || attempt == Attempts {
 				return resp, err
 			}
 			drain(resp)
@@ -190,7 +194,7 @@ func newHand[T any](base string, rt http.RoundTripper) Client {
 
 func newRetryable(base string, rt http.RoundTripper) Client {
 	c := retryablehttp.NewClient()
-	c.Logger, c.RetryMax, c.RetryWaitMin, c.RetryWaitMax = nil, 2, Backoff, Backoff
+	c.Logger, c.RetryMax, c.RetryWaitMin, c.RetryWaitMax = nil, Attempts-1, Backoff, Backoff
 	c.HTTPClient = &http.Client{Transport: tuned(rt), Timeout: 30 * time.Second}
 	return hand[stamp]{base, func(ctx context.Context, url string) (*http.Response, error) {
 		req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -206,7 +210,7 @@ type restyClient struct{ c *resty.Client }
 func newResty(base string, rt http.RoundTripper) Client {
 	c := resty.NewWithClient(&http.Client{Transport: tuned(rt), Timeout: 30 * time.Second}).
 		SetBaseURL(base).SetQueryParam("app_key", Key).
-		SetRetryCount(2).SetRetryWaitTime(Backoff).SetRetryMaxWaitTime(Backoff).
+		SetRetryCount(Attempts - 1).SetRetryWaitTime(Backoff).SetRetryMaxWaitTime(Backoff).
 		AddRetryCondition(func(r *resty.Response, err error) bool {
 			return err != nil || r.StatusCode() == http.StatusServiceUnavailable
 		})
@@ -259,7 +263,7 @@ type doer struct{ c *http.Client }
 func (d doer) Do(req *http.Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		resp, err := d.c.Do(req)
-		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || attempt == 3 {
+		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || attempt == Attempts {
 			return resp, err
 		}
 		drain(resp)
@@ -319,7 +323,7 @@ type sdk struct{ c *proxylite.Client }
 
 func newSDK(base string, rt http.RoundTripper) Client {
 	opts := []proxylite.Option{proxylite.WithBaseURL(base), proxylite.WithMaxAnswer(2 * Huge),
-		proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: Backoff, MaxBackoff: Backoff})}
+		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: Attempts, MinBackoff: Backoff, MaxBackoff: Backoff})}
 	if rt != nil {
 		opts = append(opts, proxylite.WithTransport(rt))
 	}
