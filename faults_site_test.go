@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,6 +46,7 @@ type site struct {
 	read       atomic.Int32 // requests that the server read to their end
 	played     atomic.Int32 // times that the fault was played
 	playedWarm atomic.Int32 // of those, on a connection that had served before
+	answered   atomic.Bool  // with the documented answer, or a part of it
 	elsewhere  atomic.Int32 // connections and requests to another host
 	arrived    chan struct{}
 	release    chan struct{}
@@ -51,7 +55,7 @@ type site struct {
 func newSite(t *testing.T, op operation, inMemory bool) *site {
 	s := &site{t: t, op: op, inMemory: inMemory, transport: proxylite.NewTransport()}
 	s.ctx, s.end = context.WithCancel(t.Context())
-	s.transport.TLSClientConfig = &tls.Config{RootCAs: certificate().pool}
+	s.transport.TLSClientConfig = &tls.Config{RootCAs: certificate().pool, CurvePreferences: []tls.CurveID{tls.X25519}}
 	t.Cleanup(func() {
 		s.end()
 		s.transport.CloseIdleConnections()
@@ -67,13 +71,27 @@ type testCertificate struct {
 	pool *x509.CertPool
 }
 
-// certificate is that of httptest, for 127.0.0.1 and example.com.
+// certificate is one for 127.0.0.1, with a key that is quick. A bubble's clock says 2000.
 var certificate = sync.OnceValue(func() testCertificate {
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Unix(0, 0), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
 	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	return testCertificate{server.TLS.Certificates[0], pool}
+	pool.AddCert(parsed)
+	return testCertificate{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool}
 })
 
 // listen opens the site's address. The protocols make it https; none, http.
@@ -128,6 +146,7 @@ func (s *site) answer() string {
 	if s.op.name == textExtraction.name {
 		return "203.0.113.1:8001\n203.0.113.2:8002"
 	}
+	s.answered.Store(true)
 	return fixture(s.t, s.op.name+".json")
 }
 

@@ -314,9 +314,10 @@ var http2Faults = []wireFault{
 	slow(after2("no answer, pings answered", stays2)),
 	slow(after2("no answer, pings neither", func(_ *site, st stream) { _, _ = io.Copy(io.Discard, st.conn) })),
 	slow(after2("a byte a second", func(_ *site, st stream) {
-		go func() { // who reads frames must go on
-			st.send("{", false)
-			for st.WriteData(st.id, false, []byte{' '}) == nil {
+		st.send("{", false)
+		drip := http2.NewFramer(st.conn, nil) // the other one goes on reading and answering pings
+		go func() {
+			for drip.WriteData(st.id, false, []byte{' '}) == nil {
 				pass(time.Second)
 			}
 		}()
@@ -378,7 +379,7 @@ var bomb = sync.OnceValue(func() []byte {
 	return compress(`{"code":200,"data":"` + strings.Repeat("0", 40*smallBound) + `"}`)
 })
 
-const smallBound = 1 << 20
+const smallBound = 64 << 10
 
 func answerFaults() []wireFault {
 	all := [][]wireFault{
