@@ -40,8 +40,9 @@ type site struct {
 	opts      []proxylite.Option
 	before    func() // the call, after the warm-up
 
-	mu    sync.Mutex
-	conns []net.Conn
+	mu     sync.Mutex
+	conns  []net.Conn
+	byCall map[string]int // requests read, of those that have call=… in the query
 
 	read       atomic.Int32 // requests that the server read to their end
 	played     atomic.Int32 // times that the fault was played
@@ -53,7 +54,7 @@ type site struct {
 }
 
 func newSite(t *testing.T, op operation, inMemory bool) *site {
-	s := &site{t: t, op: op, inMemory: inMemory, transport: proxylite.NewTransport()}
+	s := &site{t: t, op: op, inMemory: inMemory, transport: proxylite.NewTransport(), byCall: map[string]int{}}
 	s.ctx, s.end = context.WithCancel(t.Context())
 	s.transport.TLSClientConfig = &tls.Config{RootCAs: certificate().pool, CurvePreferences: []tls.CurveID{tls.X25519}}
 	t.Cleanup(func() {
@@ -209,6 +210,9 @@ func (s *site) serveH1(conn net.Conn, unread func() (goOn bool), fault fault1) {
 			continue
 		}
 		s.read.Add(1)
+		s.mu.Lock()
+		s.byCall[r.URL.Query().Get("call")]++
+		s.mu.Unlock()
 		if unread == nil && s.before == nil {
 			s.play()
 		}
