@@ -98,7 +98,7 @@ func run() error {
 	if err := profile(server); err != nil {
 		return err
 	}
-	var samples io.Writer = io.Discard
+	samples := io.Discard
 	if *out != "" {
 		f, err := os.Create(*out)
 		if err != nil {
