@@ -288,7 +288,7 @@ func makeModule(root, dir string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, mod := range strings.Fields(mods) {
+	for mod := range strings.FieldsSeq(mods) {
 		text, err := os.ReadFile(filepath.Join(root, mod))
 		if err != nil {
 			return nil, err
@@ -299,7 +299,7 @@ func makeModule(root, dir string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, line := range strings.Split(strings.TrimSpace(packages), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(packages), "\n") {
 			if name, path, ok := strings.Cut(line, " "); ok && name != "main" && !strings.Contains(path, "/internal/") {
 				own[name] = path
 			}
@@ -322,7 +322,7 @@ func vet(root, dir string) ([]string, error) {
 	from, _ := filepath.Rel(dir, root) // the go command shortens paths
 	short := strings.NewReplacer(root+"/", "", from+"/", "")
 	var problems []string
-	for _, line := range strings.Split(err.Error(), "\n") {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
 		if line = strings.TrimPrefix(line, "vet: "); line != "" && !strings.HasPrefix(line, "#") {
 			problems = append(problems, short.Replace(line))
 		}
