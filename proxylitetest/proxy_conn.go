@@ -30,7 +30,7 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		if p.closed || p.fault.Dead {
 			p.mu.Unlock()
-			c.reset()
+			reset(c)
 			continue
 		}
 		p.conns[c] = struct{}{}
@@ -106,17 +106,12 @@ func (c *clientConn) Write(b []byte) (int, error) {
 		return c.Conn.Write(b)
 	}
 	n, _ := c.Conn.Write(b[:left-1])
-	c.reset()
+	reset(c)
 	return n, errCut
 }
 
 // CloseWrite lets net/http end a connection without losing its last answer.
 func (c *clientConn) CloseWrite() error { return closeWrite(c.Conn) }
-
-func (c *clientConn) reset() {
-	c.cancel()
-	reset(c.Conn)
-}
 
 // cutBy arms the Reset of a fault.
 func (c *clientConn) cutBy(f ProxyFault) {
@@ -126,7 +121,12 @@ func (c *clientConn) cutBy(f ProxyFault) {
 	}
 }
 
+// reset closes a connection so that the other side sees it break.
 func reset(c net.Conn) {
+	if client, ok := c.(*clientConn); ok {
+		client.cancel()
+		c = client.Conn
+	}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
@@ -147,7 +147,7 @@ func (p *Proxy) tunnel(client *clientConn, early io.Reader, target net.Conn, f P
 	// A target that does not read would hold up the end of a client that was cut.
 	defer context.AfterFunc(client.ctx, func() { reset(target) })()
 	if f.Reset && f.ResetAfter <= 0 {
-		client.reset()
+		reset(client)
 		return
 	}
 	client.cutBy(f)

@@ -47,11 +47,11 @@ func (p *Proxy) serveHTTP(w http.ResponseWriter, r *http.Request) {
 			p.finish(client)
 		}
 	}()
-	request := &ProxyRequest{Time: p.opts.Now(), Protocol: protocolHTTP, Target: r.Host}
+	request := &ProxyRequest{Time: p.opts.Now(), Protocol: protocolHTTP, Target: r.URL.Host}
 	if r.Method == http.MethodConnect {
 		request.Protocol = protocolConnect
-	} else if _, _, err := net.SplitHostPort(r.Host); err != nil {
-		request.Target = net.JoinHostPort(strings.Trim(r.Host, "[]"), "80")
+	} else if r.URL.Port() == "" {
+		request.Target = net.JoinHostPort(r.URL.Hostname(), "80")
 	}
 	// BasicAuth reads another header, of the same form.
 	username, password, given := (&http.Request{
@@ -66,18 +66,20 @@ func (p *Proxy) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodConnect:
 		p.connect(w, r, request, fault)
 	case r.URL.Scheme != "http" || r.URL.Host == "":
-		p.refuse(w, r, request, &refusal{
+		p.refuse(w, r, request, &proxyRefusal{
 			status: http.StatusBadRequest,
 			body:   "this is a proxy: want CONNECT host:port, or a request for http://host/path",
 		})
 	default:
 		client.cutBy(fault)
+		_ = http.NewResponseController(w).EnableFullDuplex() // a target may answer before it has read all
 		p.forward(w, r, request)
 	}
 }
 
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, request *ProxyRequest, fault ProxyFault) {
-	target, err := p.dial(r.Context(), "tcp", r.Host)
+	// The request's context ends when the client has sent all that it will: too early.
+	target, err := p.dial(r.Context().Value(clientConnKey{}).(*clientConn).ctx, "tcp", request.Target)
 	if err != nil {
 		p.refuse(w, r, request, err)
 		return
@@ -120,9 +122,9 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, request *ProxyRe
 // refuse answers a request itself, and ends its connection. It writes the answer
 // by hand since net/http has no say in the reason phrase.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, request *ProxyRequest, err error) {
-	var own *refusal
+	var own *proxyRefusal
 	if !errors.As(err, &own) {
-		own = &refusal{status: http.StatusBadGateway, body: err.Error()}
+		own = &proxyRefusal{status: http.StatusBadGateway, body: err.Error()}
 	}
 	request.Status, request.Refused = own.status, true
 	p.record(request)
