@@ -206,7 +206,7 @@ func (p *Proxy) Expire() {
 }
 
 // Requests returns what was asked of the proxy, oldest first: all of it, or the
-// last 10,000 at least.
+// last 2,000 at least.
 func (p *Proxy) Requests() []ProxyRequest {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -250,7 +250,7 @@ func (p *Proxy) expired() bool {
 }
 
 // keepRequests is how many requests are remembered at least.
-const keepRequests = 10_000
+const keepRequests = 2_000
 
 func (p *Proxy) record(r *ProxyRequest) {
 	p.mu.Lock()

@@ -47,8 +47,12 @@ func (p *Proxy) sniff(c *clientConn) {
 		p.finish(c)
 		return
 	}
-	if c.first[0] == socksVersion {
+	switch first := c.first[0]; {
+	case first == socksVersion:
 		p.serveSOCKS5(c)
+		p.finish(c)
+		return
+	case first < '!' || first > '~': // SOCKS4, TLS: as HTTP it would wait for the end of a line
 		p.finish(c)
 		return
 	}
@@ -140,10 +144,9 @@ func closeWrite(c net.Conn) error {
 	return c.Close()
 }
 
-// tunnel copies both ways until both sides have ended or one has failed, and
-// closes the target. Early is what the client sent already.
+// tunnel copies both ways until both sides have ended or one has failed. Early is
+// what the client has sent already.
 func (p *Proxy) tunnel(client *clientConn, early io.Reader, target net.Conn, f ProxyFault) {
-	defer target.Close() //nolint:errcheck // it has been read to its end, or failed
 	// A target that does not read would hold up the end of a client that was cut.
 	defer context.AfterFunc(client.ctx, func() { reset(target) })()
 	if f.Reset && f.ResetAfter <= 0 {

@@ -1,6 +1,7 @@
 package proxylitetest
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
@@ -84,16 +85,22 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, request *ProxyRe
 		p.refuse(w, r, request, err)
 		return
 	}
-	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		_ = target.Close()
-		return
-	}
+	defer target.Close() //nolint:errcheck // read to its end, or broken
+	conn, buffered := takeOver(w)
 	request.Status = http.StatusOK
 	p.record(request)
 	_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n") // the tunnel sees the error too
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	p.tunnel(conn.(*clientConn), bytes.NewReader(early), target, fault)
+	p.tunnel(conn, bytes.NewReader(early), target, fault)
+}
+
+// takeOver takes a connection from net/http.
+func takeOver(w http.ResponseWriter) (*clientConn, *bufio.ReadWriter) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // nobody is there to be answered
+	}
+	return conn.(*clientConn), buffered
 }
 
 // forward passes a plain request on. httputil drops the headers of the hop, the
@@ -128,10 +135,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, request *ProxyReq
 	}
 	request.Status, request.Refused = own.status, true
 	p.record(request)
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
+	conn, _ := takeOver(w)
 	reason := cmp.Or(own.reason, http.StatusText(own.status), "OK")
 	body := cmp.Or(own.body, reason) + "\n"
 	answer := http.Response{
@@ -152,7 +156,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, request *ProxyReq
 	_ = answer.Write(conn)
 	// Closed now, what the client still sends would reset the connection, and it
 	// might not see the answer.
-	if conn.(*clientConn).CloseWrite() == nil {
+	if conn.CloseWrite() == nil {
 		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
 		_, _ = io.Copy(io.Discard, conn)
 	}

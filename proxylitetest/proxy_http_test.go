@@ -172,9 +172,7 @@ func TestABrokenTargetIsNotTakenForAnEnd(t *testing.T) {
 func TestOddInputIsAnsweredWithAnHTTPError(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, sent, status string }{
-		{"garbage", "\x00\x01\x02\x03\r\n\r\n", "400 Bad Request"},
-		{"SOCKS4", "\x04\x01\x00\x50\x7f\x00\x00\x01\x00\r\n\r\n", "400 Bad Request"},
-		{"TLS", "\x16\x03\x01\x00\x05hello\r\n\r\n", "400 Bad Request"},
+		{"garbage", "!\x01\x02\x03\r\n\r\n", "400 Bad Request"},
 		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400 Bad Request"},
 		{"a request for an origin", "GET / HTTP/1.1\r\nHost: target.test\r\n\r\n", "400 Bad Request"},
 		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: target.test\r\n\r\n", "400 Bad Request"},
@@ -196,4 +194,17 @@ func TestOddInputIsAnsweredWithAnHTTPError(t *testing.T) {
 			require.Eventually(t, func() bool { return p.Stats().Open == 0 }, patience, time.Millisecond)
 		})
 	}
+}
+
+func TestAnotherProtocolIsHungUpOn(t *testing.T) {
+	t.Parallel()
+	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{})
+	for _, first := range []byte{0, 4, 6, 0x16, '\n', ' ', 0x7f, 0xff} {
+		c := dial(t, p)
+		_, err := c.Write([]byte{first})
+		require.NoError(t, err)
+		_, err = c.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+	}
+	require.Zero(t, p.Stats().Requests)
 }

@@ -534,7 +534,7 @@ func TestTheOldestRequestsAreForgotten(t *testing.T) {
 	t.Parallel()
 	target := site(t, (*httptest.Server).Start)
 	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{})
-	const requests = 20_001
+	const requests = 4_001
 	c := dial(t, p)
 	go func() {
 		w := bufio.NewWriter(c)
@@ -549,6 +549,6 @@ func TestTheOldestRequestsAreForgotten(t *testing.T) {
 		require.NoError(t, err)
 		_ = body(t, resp)
 	}
-	require.Len(t, p.Requests(), 10_001)
+	require.Len(t, p.Requests(), 2_001)
 	require.Equal(t, requests, p.Stats().Requests)
 }
