@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -155,7 +153,7 @@ func NewProxy(t TB, opts ProxyOptions) *Proxy {
 		DialContext: p.dial, DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
 	}
 	p.server = http.Server{
-		Handler: http.HandlerFunc(p.serveHTTP), DisableGeneralOptionsHandler: true, ReadHeaderTimeout: handshakeTimeout, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(p.serveHTTP), DisableGeneralOptionsHandler: true, ReadHeaderTimeout: handshakeTimeout,
 		ConnContext: func(_ context.Context, c net.Conn) context.Context {
 			return context.WithValue(c.(*clientConn).ctx, http.ServerContextKey, &p.server)
 		},

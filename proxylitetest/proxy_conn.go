@@ -43,26 +43,20 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) sniff(c *clientConn) {
 	_ = c.SetReadDeadline(time.Now().Add(handshakeTimeout))
-	if _, err := io.ReadFull(c.Conn, c.first[:]); err != nil {
-		p.finish(c)
-		return
-	}
+	_, err := io.ReadFull(c.Conn, c.first[:])
 	switch first := c.first[0]; {
-	case first == socksVersion:
+	case err == nil && first == socksVersion:
 		p.serveSOCKS5(c)
-		p.finish(c)
-		return
-	case first < '!' || first > '~': // SOCKS4, TLS: as HTTP it would wait for the end of a line
-		p.finish(c)
-		return
+	case err == nil && '!' <= first && first <= '~': // SOCKS4 or TLS, as HTTP, would wait for the end of a line
+		c.unread = true
+		_ = c.SetReadDeadline(time.Time{})
+		select {
+		case p.handover <- c:
+			return
+		case <-p.ctx.Done():
+		}
 	}
-	c.unread = true
-	_ = c.SetReadDeadline(time.Time{})
-	select {
-	case p.handover <- c:
-	case <-p.ctx.Done():
-		p.finish(c)
-	}
+	p.finish(c)
 }
 
 // finish ends what accept began, once for each connection.

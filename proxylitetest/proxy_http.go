@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -116,7 +117,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, request *ProxyRe
 			}
 			pr.Out.URL.RawQuery = pr.In.URL.RawQuery
 		},
-		Transport: &p.transport, FlushInterval: -1, ErrorLog: p.server.ErrorLog,
+		Transport: &p.transport, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
 		ModifyResponse: func(resp *http.Response) error {
 			request.Status = resp.StatusCode
 			p.record(request)
