@@ -231,7 +231,7 @@ func (p *Proxy) Close() {
 	_ = p.listener.Close()
 	_ = p.server.Close()
 	p.running.Wait()
-	p.transport.CloseIdleConnections()
+	p.transport.CloseIdleConnections() // and the dials that nobody waits for
 }
 
 func (p *Proxy) cutAll() {
@@ -341,9 +341,6 @@ func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, err
 			break
 		}
 	}
-	ctx, cancel := context.WithCancel(ctx) // that of a transport's dial outlives the request
-	defer cancel()
-	defer context.AfterFunc(p.ctx, cancel)()
 	conn, err := p.opts.Dial(ctx, network, address)
 	if own := (*proxyRefusal)(nil); err == nil || errors.As(err, &own) {
 		return conn, err

@@ -95,15 +95,16 @@ func (c *clientConn) Read(b []byte) (int, error) {
 }
 
 func (c *clientConn) Write(b []byte) (int, error) {
-	left := c.cutAfter.Load()
-	if left == 0 {
+	armed := c.cutAfter.Load()
+	if armed == 0 {
 		return c.Conn.Write(b)
 	}
+	left := armed - 1
 	if left > int64(len(b)) {
 		c.cutAfter.Add(-int64(len(b)))
 		return c.Conn.Write(b)
 	}
-	n, _ := c.Conn.Write(b[:left-1])
+	n, _ := c.Conn.Write(b[:left])
 	reset(c)
 	return n, errCut
 }
