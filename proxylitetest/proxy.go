@@ -361,7 +361,7 @@ func dialLoopback(ctx context.Context, network, address string) (net.Conn, error
 		host = "127.0.0.1"
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil || !ip.Unmap().IsLoopback() {
+	if err != nil || !ip.IsLoopback() {
 		return nil, &proxyRefusal{
 			status: http.StatusForbidden, reply: replyNotAllowed,
 			body: fmt.Sprintf("%q is not a loopback address: map it with ProxyOptions.Hosts, or allow it with ProxyOptions.Dial", host),

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,6 +157,43 @@ func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
 	default:
 		t.Error("Close returned before Auth")
 	}
+}
+
+// countedConn is a connection that tells when it is closed.
+type countedConn struct {
+	*net.TCPConn
+	open *atomic.Int32
+	once sync.Once
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.TCPConn.Close()
+}
+
+func TestATunnelThatEndsClosesItsTarget(t *testing.T) {
+	t.Parallel()
+	var open atomic.Int32
+	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		open.Add(1)
+		return &countedConn{TCPConn: c.(*net.TCPConn), open: &open}, nil
+	}})
+	target := listen(t, echo)
+	for _, hello := range []string{"CONNECT " + target + " HTTP/1.1\r\n\r\n", string(socksRequest(t, target))} {
+		c := dial(t, p)
+		_, err := io.WriteString(c, hello)
+		require.NoError(t, err)
+		require.NoError(t, c.CloseWrite())
+		_, err = io.Copy(io.Discard, c)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.Eventually(t, func() bool { return p.Stats().Open == 0 && open.Load() == 0 }, patience, time.Millisecond)
+	}
+	require.Equal(t, 2, p.Stats().Tunnels)
 }
 
 func TestCloseHangsUpOnTargets(t *testing.T) {

@@ -160,7 +160,7 @@ func TestNamesAreResolvedByTheProxy(t *testing.T) {
 func TestNothingLeavesTheMachine(t *testing.T) {
 	t.Parallel()
 	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Hosts: map[string]string{"mapped.test": "192.0.2.1"}})
-	for _, target := range []string{"192.0.2.1:443", "[2001:db8::1]:443", "example.com:443", "mapped.test:443", "0.0.0.0:443", "127.0.0.1.example.com:80", "2130706433:80"} {
+	for _, target := range []string{"192.0.2.1:443", "[2001:db8::1]:443", "example.com:443", "mapped.test:443", "0.0.0.0:443", "[::ffff:192.0.2.1]:443", "127.0.0.1.example.com:80", "2130706433:80"} {
 		resp, _, _ := connect(t, p, target)
 		require.Equal(t, http.StatusForbidden, resp.StatusCode, target)
 		require.Contains(t, body(t, resp), "not a loopback address")
