@@ -14,10 +14,10 @@ import (
 
 // extract hands out at most what is in stock. Defaults and the refusal of places
 // that [State.Locations] doesn't have are our choice.
-func (s *Server) extract(in *request) (any, *refusal) {
+func (s *Server) extract(in *request) (any, *apiError) {
 	if s.state.CallerNotAllowed {
 		host, _, _ := net.SplitHostPort(in.caller)
-		return nil, &refusal{code: 202, message: "请先添加 IP " + host + " 到白名单"}
+		return nil, &apiError{code: 202, message: "请先添加 IP " + host + " 到白名单"}
 	}
 	q := in.query
 	count := in.whole("num", 1, 1)
@@ -93,7 +93,7 @@ func orNull(s string) *string {
 	return &s
 }
 
-func (s *Server) cities(*request) (any, *refusal) {
+func (s *Server) cities(*request) (any, *apiError) {
 	type city struct {
 		City          *string `json:"city"`
 		State         *string `json:"state"`
@@ -108,7 +108,7 @@ func (s *Server) cities(*request) (any, *refusal) {
 	}), nil
 }
 
-func (s *Server) states(*request) (any, *refusal) {
+func (s *Server) states(*request) (any, *apiError) {
 	type state struct {
 		State         *string `json:"state"`
 		ContinentCode *string `json:"continent_code"`
@@ -144,7 +144,7 @@ func (s *Server) searched(in *request) proxylite.CountryCities {
 	return proxylite.CountryCities{}
 }
 
-func (s *Server) searchCities(in *request) (any, *refusal) {
+func (s *Server) searchCities(in *request) (any, *apiError) {
 	c, state := s.searched(in), in.query.Get("state")
 	in.must(state != "", "state", "请填写州或省代码")
 	var names []string
@@ -156,13 +156,13 @@ func (s *Server) searchCities(in *request) (any, *refusal) {
 	return listed[string]{names}, nil
 }
 
-func (s *Server) searchStates(in *request) (any, *refusal) {
+func (s *Server) searchStates(in *request) (any, *apiError) {
 	return listed[string]{statesOf(s.searched(in))}, nil
 }
 
 // listStatic answers what the document leaves open in the fields that the SDK
 // reads. An entry that has a Raw is sent as that.
-func (s *Server) listStatic(in *request) (any, *refusal) {
+func (s *Server) listStatic(in *request) (any, *apiError) {
 	product := proxylite.ProductType(in.one("product_type", 0, 14, 25))
 	status := proxylite.StaticIPStatus(in.one("status", 0, 1, 2, 3, 4))
 	code, tradeNo := in.query.Get("country_code"), in.query.Get("trade_no")
@@ -200,7 +200,7 @@ func (s *Server) listStatic(in *request) (any, *refusal) {
 	return cut(in, "page", "size", found).counted(), nil
 }
 
-func (s *Server) staticStock(in *request) (any, *refusal) {
+func (s *Server) staticStock(in *request) (any, *apiError) {
 	isp := in.one("isp", -1, 0, 1)
 	type row struct {
 		Code   string `json:"code"`
