@@ -63,8 +63,9 @@ func TestAFaultIsWhatTheClientSees(t *testing.T) {
 				t.Parallel()
 				s := demo(t)
 				orders := len(s.State().Orders)
-				tt.fault.After = after
-				s.FailNext("Orders.Create", tt.fault)
+				fault := tt.fault
+				fault.After = after
+				s.FailNext("Orders.Create", fault)
 				err := order(t.Context(), s.Client(tryOnce))
 				var e *proxylite.Error
 				require.ErrorAs(t, err, &e)

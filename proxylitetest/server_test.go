@@ -2,7 +2,9 @@ package proxylitetest_test
 
 import (
 	"fmt"
+	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,8 +118,8 @@ func TestOptionsOfAClientComeLast(t *testing.T) {
 	require.Len(t, other.Calls(), 1)
 }
 
+// It is not parallel, so that all goroutines that come are its own.
 func TestCloseEndsAllThatWasStarted(t *testing.T) {
-	t.Parallel()
 	ignore := goleak.IgnoreCurrent()
 	s := proxylitetest.NewServer(nil)
 	c := s.Client(tryOnce)
@@ -133,6 +135,14 @@ func TestCloseEndsAllThatWasStarted(t *testing.T) {
 	s.Close()
 	goleak.VerifyNone(t, ignore)
 	require.Error(t, failed(c.User.Info(t.Context())))
+}
+
+func TestARequestThatIsTooLargeIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := demo(t)
+	_, err := http.Post(s.URL+"/end-point/order/close", "application/json", strings.NewReader(strings.Repeat(" ", 9<<20)))
+	require.Error(t, err)
+	require.Empty(t, s.Calls())
 }
 
 // misuse is a test that is told of its mistakes.
