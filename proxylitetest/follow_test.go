@@ -247,6 +247,18 @@ func TestARechargeIsPaidFromOutsideOntoTheBalance(t *testing.T) {
 	require.Equal(t, proxylite.Decimal("368.50"), user.Balance)
 }
 
+func TestAFeeMayBeAsLargeAsIsAllowed(t *testing.T) {
+	t.Parallel()
+	s := demo(t)
+	s.Update(func(st *proxylitetest.State) { st.User.Balance = "18.2" })
+	c := s.Client()
+	_, err := c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 3, RechargeAmount: 5000, PaymentMethodID: new(int64(1))})
+	require.NoError(t, err)
+	_, err = c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 901, PaymentMethodID: new(int64(0))})
+	require.NoError(t, err)
+	require.Equal(t, proxylite.Decimal("0.00"), s.State().User.Balance)
+}
+
 func TestACouponTakesOffNoMoreThanTheFee(t *testing.T) {
 	t.Parallel()
 	o, err := demo(t).Client().Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 1401, PaymentMethodID: new(int64(0)), CouponSN: "WELCOME5"})

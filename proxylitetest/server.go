@@ -110,6 +110,12 @@ func (s *Server) Close() {
 	})
 }
 
+// String names the URL; the key is left out.
+func (s *Server) String() string { return "proxylitetest.Server(" + s.URL + ")" }
+
+// GoString keeps the key out of %#v.
+func (s *Server) GoString() string { return s.String() }
+
 // Client returns a client of this server, made with its key. The options come
 // last, so they may change all of that.
 func (s *Server) Client(opts ...proxylite.Option) *proxylite.Client {

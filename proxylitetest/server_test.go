@@ -109,6 +109,7 @@ func TestTheKeyMayBeChosen(t *testing.T) {
 	for _, call := range s.Calls() {
 		require.NotContains(t, fmt.Sprintf("%+v", call), "a+b/c")
 	}
+	require.Equal(t, strings.Repeat("proxylitetest.Server("+s.URL+")", 3), fmt.Sprintf("%v%+v%#v", s, s, s))
 }
 
 func TestOptionsOfAClientComeLast(t *testing.T) {
