@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,8 +71,8 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 	}
 	_, proven := c.transport.(*http.Transport)
 	var rt http.RoundTripper = &credentialLayer{c.transport, proven, c.base, keeper}
-	for i := len(c.middleware) - 1; i >= 0; i-- {
-		if m := c.middleware[i]; m != nil {
+	for _, m := range slices.Backward(c.middleware) {
+		if m != nil {
 			if rt = m(rt); rt == nil {
 				return nil, errors.New("proxylite: a middleware returned nil: it must return a transport that calls next")
 			}

@@ -66,7 +66,7 @@ func TestNothingShowsTheCredential(t *testing.T) {
 		},
 		"redirect":  func(*http.Request) (*http.Response, error) { return answer(302, sentinel) },
 		"garbage":   func(r *http.Request) (*http.Response, error) { return answer(200, `{"code":200,"data":`+echo(r)) },
-		"bad field": func(r *http.Request) (*http.Response, error) { return answer(200, `{"code":"`+sentinel+`"}`) },
+		"bad field": func(*http.Request) (*http.Response, error) { return answer(200, `{"code":"`+sentinel+`"}`) },
 		"failure": func(r *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("malformed HTTP response %q", echo(r))
 		},

@@ -53,12 +53,12 @@ var (
 type Outcome int
 
 const (
-	// OutcomeNotSent: no byte of a request reached the server.
+	// OutcomeNotSent means that no byte of a request reached the server.
 	OutcomeNotSent Outcome = iota
-	// OutcomeRejected: the server, or what stands before it, said no.
+	// OutcomeRejected means that the server, or what stands before it, said no.
 	OutcomeRejected
-	// OutcomeUnknown: a request may have reached the server, and may have
-	// taken effect.
+	// OutcomeUnknown means that a request may have reached the server, and may
+	// have taken effect.
 	OutcomeUnknown
 )
 

@@ -41,8 +41,10 @@ func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request,
 	if err != nil {
 		return Page[T]{}, err
 	}
-	p := Page[T]{a.List, a.Page + a.Pagination.PageNo, a.PageSize + a.Pagination.PageSize,
-		a.TotalCount + a.Pagination.Total, a.TotalPage + a.Pagination.TotalPages}
+	p := Page[T]{
+		a.List, a.Page + a.Pagination.PageNo, a.PageSize + a.Pagination.PageSize,
+		a.TotalCount + a.Pagination.Total, a.TotalPage + a.Pagination.TotalPages,
+	}
 	if p.Items == nil {
 		p.Items = []T{}
 	}
@@ -86,8 +88,10 @@ func walk[T any, K comparable, P any, PP interface {
 		start := max(*number, 1)
 		for n := start; ; n++ {
 			if n-start == maxPages {
-				yield(zero, &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, Code: NoCode,
-					cause: errEndless})
+				yield(zero, &Error{
+					Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, Code: NoCode,
+					cause: errEndless,
+				})
 				return
 			}
 			*number = n

@@ -24,7 +24,7 @@ func TestTheLastTokenStaysHidden(t *testing.T) {
 	t.Parallel()
 	var c *proxylite.Client
 	asked := 0
-	c, err := proxylite.NewClient(proxylite.TokenFrom((&tokens{}).get), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+	c, err := proxylite.NewClient(proxylite.TokenFrom((&tokens{}).get), proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 		if asked++; asked == 1 { // meanwhile the token is refused to another call, and a third has a new one
 			_, err := c.Accounts.List(t.Context())
 			require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
