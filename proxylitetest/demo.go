@@ -150,8 +150,16 @@ func (st *State) demoLocations() {
 		cities                  [][2]string // state, city
 	}{
 		{"美国", "United States", "NA", "US", [][2]string{
-			{"CA", "Los Angeles"}, {"CA", "San Francisco"}, {"CA", "San Diego"}, {"NY", "New York"}, {"NY", "Buffalo"},
-			{"TX", "Austin"}, {"TX", "Houston"}, {"TX", "Dallas"}, {"FL", "Miami"}, {"WA", "Seattle"},
+			{"CA", "Los Angeles"},
+			{"CA", "San Francisco"},
+			{"CA", "San Diego"},
+			{"NY", "New York"},
+			{"NY", "Buffalo"},
+			{"TX", "Austin"},
+			{"TX", "Houston"},
+			{"TX", "Dallas"},
+			{"FL", "Miami"},
+			{"WA", "Seattle"},
 		}},
 		{"英国", "United Kingdom", "EU", "GB", [][2]string{{"ENG", "London"}, {"ENG", "Manchester"}, {"SCT", "Edinburgh"}}},
 		{"德国", "Germany", "EU", "DE", [][2]string{{"BE", "Berlin"}, {"BY", "Munich"}, {"BY", "Nuremberg"}, {"HH", "Hamburg"}}},

@@ -161,7 +161,7 @@ func TestStaticIPsAreFiltered(t *testing.T) {
 			got = append(got, ip.ID)
 		}
 		require.Equal(t, want, got)
-		require.True(t, len(got) < len(all))
+		require.Less(t, len(got), len(all))
 	}
 	ip := must(c.IP.ListStatic(t.Context(), proxylite.ListStaticParams{})).Items[0]
 	ip.Raw = nil
@@ -253,9 +253,10 @@ func TestTheGatewayTakesAccounts(t *testing.T) {
 	t.Parallel()
 	target := site(t, (*httptest.Server).Start)
 	s := demo(t, proxylitetest.WithProxyOptions(proxylitetest.ProxyOptions{Username: "u", Password: "p"}))
-	e := s.Gateway().Endpoint()
+	gateway := s.Gateway()
+	e := gateway.Endpoint()
 	require.Empty(t, e.Username)
-	require.Same(t, s.Gateway(), s.Gateway())
+	require.Same(t, gateway, s.Gateway())
 	login := func(username, password string) int {
 		e.Username, e.Password = username, password
 		return status(t, e.HTTP(), target)

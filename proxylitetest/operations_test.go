@@ -3,7 +3,6 @@ package proxylitetest_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -154,19 +153,22 @@ func (op operation) ask(t *testing.T, s *proxylitetest.Server, key string) (int,
 }
 
 // send sends a request with net/http; headers are name, value.
-func send(t *testing.T, method, url, body string, headers ...string) (status int, kind, answer string) {
+func send(t *testing.T, method, url, message string, headers ...string) (status int, kind, answer string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	resp := do(t, method, url, message, headers...)
+	return resp.StatusCode, resp.Header.Get("Content-Type"), body(t, resp)
+}
+
+func do(t *testing.T, method, url, message string, headers ...string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(message))
 	require.NoError(t, err)
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp.StatusCode, resp.Header.Get("Content-Type"), string(b)
+	return resp
 }
 
 func TestEveryOperationOfTheSDKIsAnswered(t *testing.T) {
@@ -333,6 +335,9 @@ func TestAWrongKeyIsRefusedByEveryOperation(t *testing.T) {
 				text = "message"
 			}
 			require.Equal(t, `{"code":3,"`+text+`":"app_key 无效","data":null}`, body, op.name)
+			if key == "" && !op.inBody() {
+				require.Empty(t, s.Calls()[len(s.Calls())-1].Auth)
+			}
 		}
 		c, err := proxylite.NewClient(proxylite.BearerToken("header.payload.forged"), proxylite.WithBaseURL(s.URL))
 		require.NoError(t, err)
@@ -362,7 +367,7 @@ func TestATokenIsRefusedWhereNoneIsSet(t *testing.T) {
 	s := demo(t)
 	for _, header := range []string{"Bearer header.payload.signature", "Bearer ", "Bearer " + s.Key} {
 		_, _, body := send(t, "GET", s.URL+"/end-point/user/info", "", "Authorization", header)
-		require.Equal(t, `{"code":3,"message":"app_key 无效","data":null}`, body)
+		require.JSONEq(t, `{"code":3,"message":"app_key 无效","data":null}`, body)
 	}
 }
 
@@ -396,6 +401,11 @@ func TestAnUnknownPathOrMethodIsRefusedInJSON(t *testing.T) {
 		require.Equal(t, tt.status, status)
 		require.Equal(t, "application/json", kind)
 		require.Equal(t, tt.body, body)
+	}
+	for path, allow := range map[string]string{"/payment/list": "", "/order/list": "GET"} {
+		resp := do(t, "POST", s.URL+"/end-point"+path, "")
+		body(t, resp)
+		require.Equal(t, allow, resp.Header.Get("Allow"))
 	}
 	require.Empty(t, s.Calls()[1].Operation)
 	require.Equal(t, 405, s.Calls()[1].Code)

@@ -100,7 +100,6 @@ type answer struct {
 	status int // 0 means 200
 	code   int
 	kind   string // Content-Type
-	header http.Header
 	body   []byte
 }
 
@@ -236,7 +235,7 @@ func (s *Server) answer(route route, in *request) answer {
 	if !in.hasKey(s.Key, s.token) {
 		return route.form.refuse(&apiError{code: 3})
 	}
-	if real := s.state.User.IsRealName; route.verified && real != nil && !*real {
+	if verified := s.state.User.IsRealName; route.verified && verified != nil && !*verified {
 		return route.form.refuse(&apiError{code: 156})
 	}
 	data, no := route.handle(s, in)

@@ -86,34 +86,36 @@ func nextID[T any](rows []T, id func(T) int64) int64 {
 	return next
 }
 
-func (st State) clone() State {
-	st.User.IsRealName = clonePtr(st.User.IsRealName)
-	st.Accounts = slices.Clone(st.Accounts)
-	for i, a := range st.Accounts {
-		st.Accounts[i].LimitRaw = clonePtr(a.LimitRaw)
+// clone shares nothing with what it is a copy of.
+func (st *State) clone() State {
+	c := *st
+	c.User.IsRealName = clonePtr(c.User.IsRealName)
+	c.Accounts = slices.Clone(c.Accounts)
+	for i, a := range c.Accounts {
+		c.Accounts[i].LimitRaw = clonePtr(a.LimitRaw)
 	}
-	st.Usage = slices.Clone(st.Usage)
-	st.Catalog = slices.Clone(st.Catalog)
-	st.Coupons = slices.Clone(st.Coupons)
-	st.Orders = slices.Clone(st.Orders)
-	st.Products = slices.Clone(st.Products)
-	st.StaticIPs = slices.Clone(st.StaticIPs)
-	for i, ip := range st.StaticIPs {
-		st.StaticIPs[i].Raw = slices.Clone(ip.Raw)
+	c.Usage = slices.Clone(c.Usage)
+	c.Catalog = slices.Clone(c.Catalog)
+	c.Coupons = slices.Clone(c.Coupons)
+	c.Orders = slices.Clone(c.Orders)
+	c.Products = slices.Clone(c.Products)
+	c.StaticIPs = slices.Clone(c.StaticIPs)
+	for i, ip := range c.StaticIPs {
+		c.StaticIPs[i].Raw = slices.Clone(ip.Raw)
 	}
-	st.StaticStock = slices.Clone(st.StaticStock)
-	st.Locations = slices.Clone(st.Locations)
-	for i, country := range st.Locations {
-		st.Locations[i].Cities = slices.Clone(country.Cities)
+	c.StaticStock = slices.Clone(c.StaticStock)
+	c.Locations = slices.Clone(c.Locations)
+	for i, country := range c.Locations {
+		c.Locations[i].Cities = slices.Clone(country.Cities)
 	}
-	st.PaymentGroups = slices.Clone(st.PaymentGroups)
-	for i, g := range st.PaymentGroups {
-		st.PaymentGroups[i].Logos = slices.Clone(g.Logos)
-		st.PaymentGroups[i].Items = slices.Clone(g.Items)
+	c.PaymentGroups = slices.Clone(c.PaymentGroups)
+	for i, g := range c.PaymentGroups {
+		c.PaymentGroups[i].Logos = slices.Clone(g.Logos)
+		c.PaymentGroups[i].Items = slices.Clone(g.Items)
 	}
-	st.GiftRatios = slices.Clone(st.GiftRatios)
-	st.renewals = maps.Clone(st.renewals)
-	return st
+	c.GiftRatios = slices.Clone(c.GiftRatios)
+	c.renewals = maps.Clone(c.renewals)
+	return c
 }
 
 func clonePtr[T any](p *T) *T {
