@@ -176,11 +176,13 @@ func (s *Server) dailyUsage(in *request) (any, *apiError) {
 	end := in.time("end_time", in.now)
 	in.must(!start.After(end), "start_time", "起始时间不能晚于截止时间")
 	name, product := in.query.Get("username"), proxylite.ProductType(in.whole("product_type", 0, 0))
+	asked := map[string]bool{}
+	for _, a := range s.state.Accounts {
+		asked[a.Username] = name == "" || a.Username == name || a.Username == brand+name
+	}
 	flows := map[string]int64{}
 	for _, u := range s.state.Usage {
-		a := s.state.account(u.Username)
-		if a == nil || u.Time.Before(start) || u.Time.After(end) || name != "" && s.state.account(name) != a ||
-			product != 0 && u.ProductType != product {
+		if !asked[u.Username] || u.Time.Before(start) || u.Time.After(end) || product != 0 && u.ProductType != product {
 			continue
 		}
 		flows[u.Time.In(zone).Format(time.DateOnly)] += u.Flow.KB()

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -54,15 +56,19 @@ func TestTheDemoDataHasSomethingOfEverything(t *testing.T) {
 
 func TestAStateSharesNothingWithTheServer(t *testing.T) {
 	t.Parallel()
-	seed := proxylitetest.DemoState(now)
-	seed.StaticIPs[0].Raw = []byte(`{"id":1}`)
+	fresh := func() proxylitetest.State {
+		st := proxylitetest.DemoState(now)
+		st.StaticIPs[0].Raw = []byte(`{"id":1}`)
+		return st
+	}
+	seed := fresh()
 	s := demo(t, proxylitetest.WithState(seed))
-	var kept *proxylitetest.State
-	s.Update(func(st *proxylitetest.State) { copied := *st; kept = &copied })
-	before := s.State()
-	for _, st := range []proxylitetest.State{seed, s.State(), *kept} {
+	var kept proxylitetest.State
+	s.Update(func(st *proxylitetest.State) { kept = *st })
+	for _, st := range []proxylitetest.State{seed, kept, s.State()} {
 		wreck(reflect.ValueOf(&st).Elem())
-		require.Equal(t, before, s.State())
+		require.NotEqual(t, fresh(), st)
+		require.Equal(t, fresh(), s.State())
 	}
 }
 
@@ -97,6 +103,35 @@ func TestCallsAreACopyInTheOrderTheyCame(t *testing.T) {
 	s.Calls()[0].Query.Set("country_code", "DE")
 	require.Equal(t, "US", s.Calls()[0].Query.Get("country_code"))
 	require.Equal(t, "User.Info", s.Calls()[1].Operation)
+}
+
+func TestConcurrentCallsLoseNothing(t *testing.T) {
+	t.Parallel()
+	s := demo(t, proxylitetest.WithState(proxylitetest.State{}))
+	c := s.Client()
+	var running sync.WaitGroup
+	for i := range 8 {
+		running.Go(func() {
+			for j := range 8 {
+				name := fmt.Sprintf("user%dx%d", i, j)
+				assert.NoError(t, c.Accounts.Add(t.Context(), proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{Username: name, Password: "pass"}}}))
+				s.Update(func(st *proxylitetest.State) { st.Use(name, now, 1); st.IPStock++ })
+				assert.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1})))
+				s.State()
+				s.Calls()
+			}
+		})
+	}
+	running.Wait()
+	st := s.State()
+	ids := map[int64]bool{}
+	for _, a := range st.Accounts {
+		ids[a.ID] = true
+		require.Equal(t, proxylite.Traffic(1), a.Used)
+	}
+	require.Len(t, ids, 64)
+	require.Zero(t, st.IPStock)
+	require.Len(t, s.Calls(), 128)
 }
 
 func TestTheKeyMayBeChosen(t *testing.T) {
