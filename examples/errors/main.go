@@ -112,7 +112,7 @@ func run(ctx context.Context) error {
 		{"a web page in place of an answer", "Accounts.List", []proxylitetest.Fault{{Body: "<html>Just a moment...</html>"}}, list},
 		{"the answer to an order is lost: it is not repeated", "Orders.Create", []proxylitetest.Fault{{After: true, Cut: true}}, order},
 		{"no answer in time", "Orders.Create", []proxylitetest.Fault{{Delay: time.Minute}}, func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			return order(ctx)
 		}},

@@ -87,12 +87,18 @@ func (r *renewal) expiring(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// order places the order and never a second one. When the answer is lost, the
-// order may be there all the same: one that was not there before is it.
+// order places the order and never a second one: not while one awaits payment, and
+// not when the answer is lost. The order may then be there all the same: one that
+// was not there before is it.
 func (r *renewal) order(ctx context.Context, ids []string) (proxylite.Order, error) {
 	before, err := r.renewals(ctx)
 	if err != nil {
 		return proxylite.Order{}, err
+	}
+	for _, order := range before {
+		if order.Status == proxylite.OrderAwaitingPayment {
+			return proxylite.Order{}, fmt.Errorf("order %s renews static IPs and awaits payment: pay or close it first", order.TradeNo)
+		}
 	}
 	order, err := r.api.Orders.Create(ctx, proxylite.CreateOrderParams{
 		ProductID: r.productID, PaymentMethodID: &r.paymentID, StaticIPs: ids, RenewDuration: r.duration,

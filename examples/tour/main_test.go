@@ -108,8 +108,16 @@ func TestOnlyPicksOperations(t *testing.T) {
 
 func TestBadFlagsGiveStatus2(t *testing.T) {
 	for _, args := range [][]string{
-		{"-only", "Orders.Lists"}, {"-nonsense"}, {"-num", "x"}, {"-isp", "residential"}, {"-start", "yesterday"}, {"-end", "2026"},
-		{"-zone", "Beijing"}, {"-life", "long"}, {"-invitation-discount=perhaps"}, {"Orders.List"},
+		{"-only", "Orders.Lists"},
+		{"-nonsense"},
+		{"-num", "x"},
+		{"-isp", "residential"},
+		{"-start", "yesterday"},
+		{"-end", "2026"},
+		{"-zone", "Beijing"},
+		{"-life", "long"},
+		{"-invitation-discount=perhaps"},
+		{"Orders.List"},
 	} {
 		lines, status, stderr := tour(t, "", "", args...)
 		require.Equal(t, 2, status, args)
