@@ -9,7 +9,7 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-func (s *Server) listAccounts(*request) (any, *refusal) {
+func (s *Server) listAccounts(*request) (any, *apiError) {
 	type row struct {
 		ID          int64  `json:"id"`
 		Username    string `json:"username"`
@@ -30,7 +30,7 @@ func (s *Server) listAccounts(*request) (any, *refusal) {
 	return listed[row]{rows}, nil
 }
 
-func (s *Server) addAccounts(in *request) (any, *refusal) {
+func (s *Server) addAccounts(in *request) (any, *apiError) {
 	var body struct {
 		Accounts    string                `json:"accounts"`
 		Remark      string                `json:"remark"`
@@ -101,7 +101,7 @@ func (s *Server) existing(in *request, field, name string) *proxylite.Account {
 
 // deleteAccounts keeps the usage: the document has an account that is added again
 // under the same name inherit it.
-func (s *Server) deleteAccounts(in *request) (any, *refusal) {
+func (s *Server) deleteAccounts(in *request) (any, *apiError) {
 	gone := map[string]bool{}
 	for _, a := range s.names(in) {
 		gone[a.Username] = true
@@ -110,21 +110,21 @@ func (s *Server) deleteAccounts(in *request) (any, *refusal) {
 	return nil, nil
 }
 
-func (s *Server) disableAccounts(in *request) (any, *refusal) {
+func (s *Server) disableAccounts(in *request) (any, *apiError) {
 	for _, a := range s.names(in) {
 		a.Status = proxylite.AccountDisabled
 	}
 	return nil, nil
 }
 
-func (s *Server) enableAccounts(in *request) (any, *refusal) {
+func (s *Server) enableAccounts(in *request) (any, *apiError) {
 	for _, a := range s.names(in) {
 		a.Status = proxylite.AccountEnabled
 	}
 	return nil, nil
 }
 
-func (s *Server) changePassword(in *request) (any, *refusal) {
+func (s *Server) changePassword(in *request) (any, *apiError) {
 	var body struct {
 		Account  string `json:"account"`
 		Password string `json:"password"`
@@ -138,7 +138,7 @@ func (s *Server) changePassword(in *request) (any, *refusal) {
 	return nil, nil
 }
 
-func (s *Server) changeRemark(in *request) (any, *refusal) {
+func (s *Server) changeRemark(in *request) (any, *apiError) {
 	var body struct {
 		Account string  `json:"account"`
 		Remark  *string `json:"remark"`
@@ -155,7 +155,7 @@ func (s *Server) changeRemark(in *request) (any, *refusal) {
 	return nil, nil
 }
 
-func (s *Server) changeLimit(in *request) (any, *refusal) {
+func (s *Server) changeLimit(in *request) (any, *apiError) {
 	var body struct {
 		Account string `json:"account"`
 		Limit   *int64 `json:"limit"`
@@ -171,7 +171,7 @@ func (s *Server) changeLimit(in *request) (any, *refusal) {
 
 // dailyUsage leaves out days without traffic, and accounts that are deleted; a
 // name that is not there has used nothing. The document says none of the three.
-func (s *Server) dailyUsage(in *request) (any, *refusal) {
+func (s *Server) dailyUsage(in *request) (any, *apiError) {
 	start := in.time("start_time", in.now.AddDate(0, 0, -7))
 	end := in.time("end_time", in.now)
 	in.must(!start.After(end), "start_time", "起始时间不能晚于截止时间")

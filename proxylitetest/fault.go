@@ -37,6 +37,12 @@ func (s *Server) FailNext(operation string, faults ...Fault) {
 		s.misused("FailNext: there is no operation %q", operation)
 		return
 	}
+	for _, f := range faults {
+		if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
+			s.misused("FailNext: %d can't be the status of an answer", f.Status)
+			return
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[operation] = append(s.faults[operation], faults...)
@@ -61,7 +67,7 @@ func (f Fault) answer(form form) answer {
 	case f.Body != "":
 		a = answer{code: noCode, kind: "text/plain; charset=utf-8", body: []byte(f.Body)}
 	case f.Code != 0:
-		a = form.refuse(&refusal{code: f.Code, message: f.Message})
+		a = form.refuse(&apiError{code: f.Code, message: f.Message})
 	case f.Status >= 400:
 		title := fmt.Sprintf("%d %s", f.Status, http.StatusText(f.Status))
 		a = answer{code: noCode, kind: "text/html; charset=utf-8", body: []byte("<html>\r\n<head><title>" + title +

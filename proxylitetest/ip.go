@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -14,14 +15,14 @@ import (
 
 // extract hands out at most what is in stock. Defaults and the refusal of places
 // that [State.Locations] doesn't have are our choice.
-func (s *Server) extract(in *request) (any, *refusal) {
+func (s *Server) extract(in *request) (any, *apiError) {
 	if s.state.CallerNotAllowed {
 		host, _, _ := net.SplitHostPort(in.caller)
-		return nil, &refusal{code: 202, message: "请先添加 IP " + host + " 到白名单"}
+		return nil, &apiError{code: 202, message: "请先添加 IP " + host + " 到白名单"}
 	}
 	q := in.query
 	count := in.whole("num", 1, 1)
-	in.whole("life", 0, 1)
+	life := time.Duration(in.whole("life", 0, 1)) * time.Minute
 	in.must(slices.Contains([]string{"", "json", "text"}, q.Get("format")), "format", "参数错误: format 仅支持 json 或 text")
 	in.must(slices.Contains([]string{"", "us", "hk", "de"}, q.Get("ep")), "ep", "参数错误: 代理网络无效")
 	in.must(s.state.place(q.Get("cc"), q.Get("state"), q.Get("city")), "cc", "参数错误: 没有该地区")
@@ -31,9 +32,7 @@ func (s *Server) extract(in *request) (any, *refusal) {
 	entries := make([]string, min(count, max(s.state.IPStock, 0)))
 	s.state.IPStock -= len(entries)
 	for i := range entries {
-		// A network that is for documentation: nobody is there to be asked.
-		entries[i] = fmt.Sprintf("203.0.113.%d:%d", 10+s.made/1000%200, 10000+s.made%1000)
-		s.made++
+		entries[i] = s.endpoint(life)
 	}
 	if q.Get("format") == "text" {
 		separator := strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\t`, "\t").Replace(q.Get("lb"))
@@ -47,6 +46,59 @@ func (s *Server) extract(in *request) (any, *refusal) {
 		lists = [][]string{entries}
 	}
 	return listed[[]string]{lists}, nil
+}
+
+// endpoint makes an entry of an extraction, which lives for a time, or with 0 until
+// the server closes.
+func (s *Server) endpoint(life time.Duration) string {
+	if s.withoutProxies {
+		s.unreal++
+		return fmt.Sprintf("203.0.113.%d:%d", 10+s.unreal/1000%200, 10000+s.unreal%1000)
+	}
+	opts := s.proxy
+	opts.Life, opts.Auth, opts.Now = life, nil, s.now
+	p := NewProxy(nil, opts)
+	s.proxies = append(s.proxies, p)
+	e := p.Endpoint()
+	if e.Username == "" {
+		return e.Addr()
+	}
+	return e.Addr() + ":" + e.Username + ":" + e.Password
+}
+
+// Proxies returns the proxies behind the extracted endpoints, but for those that
+// are closed or whose life is over, in the order in which they were extracted.
+func (s *Server) Proxies() []*Proxy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.proxies), func(p *Proxy) bool { return p.ctx.Err() != nil || p.expired() })
+}
+
+// Gateway returns the proxy for the traffic of accounts, which is made on the first
+// call, before the server is closed. It lets in pl-bob, with the password of that account, if it is enabled and
+// below its limit (else 407, which is our choice); parameters behind the name, such
+// as pl-bob_area-US_session-7, are not looked at. It books no traffic: do that with
+// [State.Use].
+func (s *Server) Gateway() *Proxy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gateway == nil {
+		opts := s.proxy
+		opts.Username, opts.Password, opts.Life, opts.Now = "", "", 0, s.now
+		opts.Auth = func(username, password string) bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			name, _, _ := strings.Cut(username, "_")
+			a := s.state.account(name)
+			if a == nil || a.Username != name || a.Password != password || a.Status != proxylite.AccountEnabled {
+				return false
+			}
+			limit, _ := a.Limit()
+			return limit == 0 || a.Used < limit
+		}
+		s.gateway = NewProxy(nil, opts)
+	}
+	return s.gateway
 }
 
 // place tells whether there are dynamic IPs there. What is empty is anywhere.
@@ -93,7 +145,7 @@ func orNull(s string) *string {
 	return &s
 }
 
-func (s *Server) cities(*request) (any, *refusal) {
+func (s *Server) cities(*request) (any, *apiError) {
 	type city struct {
 		City          *string `json:"city"`
 		State         *string `json:"state"`
@@ -108,7 +160,7 @@ func (s *Server) cities(*request) (any, *refusal) {
 	}), nil
 }
 
-func (s *Server) states(*request) (any, *refusal) {
+func (s *Server) states(*request) (any, *apiError) {
 	type state struct {
 		State         *string `json:"state"`
 		ContinentCode *string `json:"continent_code"`
@@ -144,7 +196,7 @@ func (s *Server) searched(in *request) proxylite.CountryCities {
 	return proxylite.CountryCities{}
 }
 
-func (s *Server) searchCities(in *request) (any, *refusal) {
+func (s *Server) searchCities(in *request) (any, *apiError) {
 	c, state := s.searched(in), in.query.Get("state")
 	in.must(state != "", "state", "请填写州或省代码")
 	var names []string
@@ -156,13 +208,13 @@ func (s *Server) searchCities(in *request) (any, *refusal) {
 	return listed[string]{names}, nil
 }
 
-func (s *Server) searchStates(in *request) (any, *refusal) {
+func (s *Server) searchStates(in *request) (any, *apiError) {
 	return listed[string]{statesOf(s.searched(in))}, nil
 }
 
 // listStatic answers what the document leaves open in the fields that the SDK
 // reads. An entry that has a Raw is sent as that.
-func (s *Server) listStatic(in *request) (any, *refusal) {
+func (s *Server) listStatic(in *request) (any, *apiError) {
 	product := proxylite.ProductType(in.one("product_type", 0, 14, 25))
 	status := proxylite.StaticIPStatus(in.one("status", 0, 1, 2, 3, 4))
 	code, tradeNo := in.query.Get("country_code"), in.query.Get("trade_no")
@@ -200,7 +252,7 @@ func (s *Server) listStatic(in *request) (any, *refusal) {
 	return cut(in, "page", "size", found).counted(), nil
 }
 
-func (s *Server) staticStock(in *request) (any, *refusal) {
+func (s *Server) staticStock(in *request) (any, *apiError) {
 	isp := in.one("isp", -1, 0, 1)
 	type row struct {
 		Code   string `json:"code"`

@@ -32,7 +32,7 @@ func orderRow(o proxylite.Order) order {
 }
 
 // listOrders has the newest first, which is our choice.
-func (s *Server) listOrders(in *request) (any, *refusal) {
+func (s *Server) listOrders(in *request) (any, *apiError) {
 	status := in.one("status", -1, 0, 1, 2, 3)
 	product := proxylite.ProductType(in.whole("product_type", 0, 0))
 	tradeNo := in.query.Get("trade_no")
@@ -73,7 +73,7 @@ func (st *State) order(tradeNo string) *proxylite.Order {
 // createOrder knows as much of the vendor's rules as the document says. The fee
 // is the plan's price times what is bought, less the coupon: our choice. So is
 // that a method of the group "balance" pays at once.
-func (s *Server) createOrder(in *request) (any, *refusal) {
+func (s *Server) createOrder(in *request) (any, *apiError) {
 	var body struct {
 		PID      *int64 `json:"pid"`
 		UpIDs    string `json:"upids"`
@@ -98,13 +98,13 @@ func (s *Server) createOrder(in *request) (any, *refusal) {
 	plan := s.state.plan(*body.PID)
 	in.must(plan.ID != 0, "pid", "套餐不存在")
 	count := max(body.Amount, 1)
+	var renewed []string
 	if body.UpIDs != "" {
-		ids := strings.Split(body.UpIDs, ",")
-		count = int64(len(ids))
-		for _, id := range ids {
-			owned := slices.ContainsFunc(s.state.StaticIPs, func(ip proxylite.StaticIP) bool { return ip.ID == id })
-			in.must(owned, "upids", "静态 IP 不存在: "+id)
-		}
+		renewed = strings.Split(body.UpIDs, ",")
+		count = int64(len(renewed))
+	}
+	for _, id := range renewed {
+		in.must(s.state.staticIP(id) != nil, "upids", "静态 IP 不存在: "+id)
 	}
 	in.must(plan.Type != proxylite.ProductStaticRenewal || body.UpIDs != "", "upids", "请选择需要续费的静态 IP")
 	total := new(big.Rat).Mul(plan.Price.Rat(), big.NewRat(count, 1))
@@ -145,6 +145,10 @@ func (s *Server) createOrder(in *request) (any, *refusal) {
 		TotalFee: proxylite.Decimal(total.FloatString(2)), PayFee: proxylite.Decimal(pay.FloatString(2)), CreatedAt: in.now,
 	}
 	s.state.Orders = append(s.state.Orders, created)
+	if s.state.renewals == nil {
+		s.state.renewals = map[string][]string{}
+	}
+	s.state.renewals[created.TradeNo] = renewed
 	if balance {
 		s.state.User.Balance = proxylite.Decimal(new(big.Rat).Sub(s.state.User.Balance.Rat(), pay).FloatString(2))
 		s.state.Pay(created.TradeNo, in.now)
@@ -158,28 +162,47 @@ func tradeNo(at time.Time, id int64) string {
 }
 
 // Pay does what a payment from outside does to an order that awaits one: it is
-// paid, and its plan is valid for 30 days (our choice) from then on, or its amount
-// is on the balance. It does nothing to any other order.
+// paid, and its amount is on the balance (a recharge), its static IPs last 30 days
+// longer (a renewal), or its plan is among Products, for 30 days. The days are our
+// choice. It does nothing to any other order.
 func (st *State) Pay(tradeNo string, at time.Time) {
 	o := st.order(tradeNo)
 	if o == nil || o.Status != proxylite.OrderAwaitingPayment {
 		return
 	}
 	o.Status = proxylite.OrderPaid
-	plan := st.plan(o.ProductID)
-	if plan.Type == proxylite.ProductBalance {
+	switch kind := st.plan(o.ProductID).Type; kind {
+	case proxylite.ProductBalance:
 		st.User.Balance = proxylite.Decimal(new(big.Rat).Add(st.User.Balance.Rat(), o.TotalFee.Rat()).FloatString(2))
-		return
+	case proxylite.ProductStaticRenewal:
+		for _, id := range st.renewals[tradeNo] {
+			if ip := st.staticIP(id); ip != nil {
+				ip.Status = proxylite.StaticIPValid
+				if ip.ExpiredAt.Before(at) {
+					ip.ExpiredAt = at
+				}
+				ip.ExpiredAt = ip.ExpiredAt.AddDate(0, 0, 30)
+			}
+		}
+	default:
+		st.Products = append(st.Products, proxylite.PurchasedProduct{
+			ID:        nextID(st.Products, func(p proxylite.PurchasedProduct) int64 { return p.ID }),
+			CreatedAt: at, ExpiredAt: at.AddDate(0, 0, 30), ProductType: kind, TradeNo: tradeNo,
+			Order: proxylite.ProductOrder{CreatedAt: o.CreatedAt, PaidAt: at, Title: o.ProductName},
+		})
 	}
-	st.Products = append(st.Products, proxylite.PurchasedProduct{
-		ID:        nextID(st.Products, func(p proxylite.PurchasedProduct) int64 { return p.ID }),
-		CreatedAt: at, ExpiredAt: at.AddDate(0, 0, 30), ProductType: plan.Type, TradeNo: tradeNo,
-		Order: proxylite.ProductOrder{CreatedAt: o.CreatedAt, PaidAt: at, Title: o.ProductName},
-	})
+}
+
+func (st *State) staticIP(id string) *proxylite.StaticIP {
+	i := slices.IndexFunc(st.StaticIPs, func(ip proxylite.StaticIP) bool { return ip.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &st.StaticIPs[i]
 }
 
 // closeOrder answers nothing, as the document has it.
-func (s *Server) closeOrder(in *request) (any, *refusal) {
+func (s *Server) closeOrder(in *request) (any, *apiError) {
 	var body struct {
 		TradeNo string `json:"trade_no"`
 	}
@@ -193,7 +216,7 @@ func (s *Server) closeOrder(in *request) (any, *refusal) {
 	return plain(""), nil
 }
 
-func (s *Server) listProducts(in *request) (any, *refusal) {
+func (s *Server) listProducts(in *request) (any, *apiError) {
 	type orderOf struct {
 		CreatedAt string `json:"created_at"`
 		PayAt     string `json:"pay_at"`
@@ -220,7 +243,7 @@ func (s *Server) listProducts(in *request) (any, *refusal) {
 	return cut(in, "page", "size", found).counted(), nil
 }
 
-func (s *Server) userInfo(*request) (any, *refusal) {
+func (s *Server) userInfo(*request) (any, *apiError) {
 	u := s.state.User
 	return struct {
 		ID         int64          `json:"id"`
@@ -252,7 +275,7 @@ func (st *State) method(id int64) *proxylite.PaymentMethod {
 
 // paymentGroups has all methods for any order but a recharge, which can't be paid
 // from the balance.
-func (s *Server) paymentGroups(in *request) (any, *refusal) {
+func (s *Server) paymentGroups(in *request) (any, *apiError) {
 	recharge := false
 	if tradeNo := in.query.Get("trade_no"); tradeNo != "" {
 		o := s.state.order(tradeNo)
@@ -288,7 +311,7 @@ func (s *Server) paymentGroups(in *request) (any, *refusal) {
 	return listed[group]{groups}, nil
 }
 
-func (s *Server) giftRatios(*request) (any, *refusal) {
+func (s *Server) giftRatios(*request) (any, *apiError) {
 	type row struct {
 		Amount jsontext.Value `json:"amount"`
 		Ratio  jsontext.Value `json:"ratio"`

@@ -24,7 +24,7 @@ type request struct {
 	auth       string // where the credential stood
 	credential string
 	now        time.Time
-	no         *refusal
+	no         *apiError
 }
 
 // authenticate takes the credential out of the request. The document's tables

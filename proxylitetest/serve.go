@@ -29,7 +29,7 @@ type route struct {
 	verified bool
 	// handle does the deed, under the server's lock. Its data goes into the
 	// envelope, but a plain is the whole body.
-	handle func(*Server, *request) (data any, no *refusal)
+	handle func(*Server, *request) (data any, no *apiError)
 }
 
 // form is the way in which an endpoint writes its envelope.
@@ -79,15 +79,15 @@ func find(matches func(route) bool) (r route, ok bool) {
 	return routes[i], true
 }
 
-// refusal is the API saying no.
-type refusal struct {
+// apiError is the API saying no.
+type apiError struct {
 	code    int
 	message string // empty: the API's own for this code
 	field   string // the parameter that is wrong; goes into errors
 }
 
 // invalid refuses a parameter, with the code that the document's ErrorResponse has.
-func invalid(field, message string) *refusal { return &refusal{400, message, field} }
+func invalid(field, message string) *apiError { return &apiError{400, message, field} }
 
 // messages are the API's for the codes that are known.
 var messages = map[int]string{
@@ -118,7 +118,7 @@ func (f form) accept(data any) answer {
 	return f.envelope(f.success, message, "data", data)
 }
 
-func (f form) refuse(no *refusal) answer {
+func (f form) refuse(no *apiError) answer {
 	message := cmp.Or(no.message, messages[no.code], "操作失败")
 	if no.field == "" {
 		return f.envelope(no.code, message, "data", nil)
@@ -146,8 +146,8 @@ func quote(s string) string {
 // serve is the way of every request: record, fault, answer.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 8<<20))
-	if err != nil {
-		return // the client has gone
+	if err != nil { // the client has gone, or sends too much
+		panic(http.ErrAbortHandler)
 	}
 	in := &request{query: r.URL.Query(), body: body, header: r.Header, caller: r.RemoteAddr}
 	route, known := find(func(x route) bool { return prefix+x.path == r.URL.Path })
@@ -180,7 +180,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(fault.Delay):
 		case <-r.Context().Done():
-			return
+			panic(http.ErrAbortHandler)
 		case <-s.closing:
 			panic(http.ErrAbortHandler)
 		}
@@ -201,7 +201,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if a.kind != "" {
 		w.Header().Set("Content-Type", a.kind)
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	length := len(a.body)
+	if fault.Cut {
+		length = max(length, 1) // there must be something to miss
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(length))
 	maps.Copy(w.Header(), fault.Header)
 	s.mu.Lock()
 	s.calls[index].Status, s.calls[index].Code = a.status, a.code
@@ -218,17 +222,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // answer does what a request asks for.
 func (s *Server) answer(route route, in *request) answer {
 	if in.wrong != 0 {
-		a := route.form.refuse(&refusal{code: in.wrong})
+		a := route.form.refuse(&apiError{code: in.wrong})
 		a.status = in.wrong
 		return a
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !in.hasKey(s.Key, s.token) {
-		return route.form.refuse(&refusal{code: 3})
+		return route.form.refuse(&apiError{code: 3})
 	}
 	if real := s.state.User.IsRealName; route.verified && real != nil && !*real {
-		return route.form.refuse(&refusal{code: 156})
+		return route.form.refuse(&apiError{code: 156})
 	}
 	data, no := route.handle(s, in)
 	if no = cmp.Or(in.no, no); no != nil {

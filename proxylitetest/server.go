@@ -21,15 +21,19 @@ type Server struct {
 	token          string
 	now            func() time.Time
 	http           *httptest.Server
-	closing        chan struct{}
+	proxy          ProxyOptions // of the proxies that it makes
 	withoutProxies bool
+	closing        chan struct{}
 	close          sync.Once
 
 	mu     sync.Mutex
 	state  State
 	calls  []Call
 	faults map[string][]Fault
-	made   int // endpoints handed out so far
+
+	proxies []*Proxy // extracted, dead ones too
+	gateway *Proxy
+	unreal  int // endpoints handed out that are no proxies
 }
 
 // Option sets up a server; see [NewServer].
@@ -51,8 +55,14 @@ func WithState(state State) Option { return func(s *Server) { s.state = state.cl
 func WithNow(now func() time.Time) Option { return func(s *Server) { s.now = now } }
 
 // WithoutProxies makes extracted endpoints addresses of a network that is for
-// documentation, where nobody is. By default each is a real proxy on loopback.
+// documentation, where nobody is. By default each is a [Proxy] on loopback.
 func WithoutProxies() Option { return func(s *Server) { s.withoutProxies = true } }
+
+// WithProxyOptions sets up the proxies that the server makes: where a host name
+// leads (Hosts), or how they dial. With a Username, extracted endpoints ask for that
+// login and come with it; most of the real ones ask for none. Life, Auth and Now
+// are the server's own.
+func WithProxyOptions(o ProxyOptions) Option { return func(s *Server) { s.proxy = o } }
 
 // NewServer starts a server on a free port of loopback. Unless [WithState] says
 // otherwise it holds demo data: accounts with two weeks of usage, orders and plans
@@ -84,12 +94,19 @@ func NewServer(t TB, opts ...Option) *Server {
 	return s
 }
 
-// Close stops the server. Calls under way are ended. It may be called twice.
+// Close stops the server and all of its proxies. Calls under way are ended. It may
+// be called twice.
 func (s *Server) Close() {
 	s.close.Do(func() {
 		close(s.closing)
 		s.http.CloseClientConnections()
 		s.http.Close()
+		for _, p := range s.proxies { // no handler adds any more
+			p.Close()
+		}
+		if s.gateway != nil {
+			s.gateway.Close()
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package proxylitetest
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -33,6 +34,8 @@ type State struct {
 
 	PaymentGroups []proxylite.PaymentGroup
 	GiftRatios    []proxylite.RechargeGiftRatio
+
+	renewals map[string][]string // the static IPs of an order, by its number
 
 	demo bool // not given yet: the demo data is wanted
 }
@@ -109,6 +112,7 @@ func (st State) clone() State {
 		st.PaymentGroups[i].Items = slices.Clone(g.Items)
 	}
 	st.GiftRatios = slices.Clone(st.GiftRatios)
+	st.renewals = maps.Clone(st.renewals)
 	return st
 }
 
