@@ -213,3 +213,30 @@ func TestLoggingShowsAttemptsAndNoSecret(t *testing.T) {
 	require.NotContains(t, out, "password")
 	require.Equal(t, 3, strings.Count(out, "msg=attempt request_id="), "two of one call, one of the other")
 }
+
+func TestQuickstartWalksTheMainJob(t *testing.T) {
+	t.Parallel()
+	out, err := run(t, nil, "quickstart")
+	require.NoError(t, err, out)
+	for _, text := range []string{
+		"a ProxyLite inside this process", "pl-alice", "made by the quickstart", "███", "United States",
+		`"Hello from the target site!"`, "data-center", "balance", "created:", "found:", "closed:", "Num: is required", "deleted:",
+	} {
+		require.Contains(t, out, text)
+	}
+	require.NotContains(t, out, "left out")
+}
+
+// A step that fails does not end the others, but shows in the exit status.
+func TestQuickstartFailsWithAWrongKey(t *testing.T) {
+	t.Parallel()
+	api, _ := account(t)
+	out, err := run(t, []string{"PROXYLITE_BASE_URL=" + api.URL, "PROXYLITE_APP_KEY=00000000000000000000000000000000"}, "quickstart")
+	require.Error(t, err)
+	require.Contains(t, out, "copy the app_key anew from the dashboard")
+	require.Contains(t, out, "5 steps failed")
+
+	out, err = run(t, []string{"PROXYLITE_BASE_URL=" + api.URL}, "quickstart")
+	require.Error(t, err)
+	require.Contains(t, out, "set PROXYLITE_APP_KEY")
+}

@@ -241,3 +241,14 @@ func TestFlagsReachTheWire(t *testing.T) {
 		}
 	}
 }
+
+func TestATokenIsACredentialToo(t *testing.T) {
+	jwt := "header.payload.signature"
+	api := proxylitetest.NewServer(t, proxylitetest.WithToken(jwt))
+	t.Setenv("PROXYLITE_BASE_URL", api.URL)
+	t.Setenv("PROXYLITE_APP_KEY", "")
+	t.Setenv("PROXYLITE_TOKEN", jwt)
+	var out bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"-only", "Orders.List"}, &out, io.Discard), out.String())
+	require.Equal(t, "bearer", api.Calls()[0].Auth)
+}

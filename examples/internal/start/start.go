@@ -29,12 +29,12 @@ func Open(notice io.Writer, opts ...proxylite.Option) (*API, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, err = fmt.Fprintf(notice, "Using the API at %s.\n", client)
-		return &API{Client: client}, err
+		_, _ = fmt.Fprintf(notice, "Using the API: %s.\n", client)
+		return &API{Client: client}, nil
 	}
 	demo := proxylitetest.NewServer(nil)
-	_, err := fmt.Fprintln(notice, "No PROXYLITE_APP_KEY is set: using a ProxyLite in this process. Nothing leaves this machine.")
-	return &API{demo.Client(opts...), demo}, err
+	_, _ = fmt.Fprintln(notice, "No PROXYLITE_APP_KEY is set: using a ProxyLite in this process. Nothing leaves this machine.")
+	return &API{demo.Client(opts...), demo}, nil
 }
 
 // Writes tells whether to do what changes or costs something: always in the
