@@ -254,6 +254,11 @@ func (e *Error) LogValue() slog.Value {
 
 // transportKind names the class of a failure without a usable answer.
 func transportKind(err error) Kind {
+	if s, ok := errors.AsType[*scrubbed](err); ok {
+		if kind := transportKind(s.err); kind != KindTransport {
+			return kind
+		}
+	}
 	var netErr net.Error
 	var opErr *net.OpError
 	var dnsErr *net.DNSError
