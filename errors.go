@@ -287,4 +287,7 @@ func transportKind(err error) Kind {
 	return KindTransport
 }
 
-var errEndless = errors.New("the list has no end: stopped after 10000 pages; walk it with List")
+var (
+	errEndless = errors.New("the list has no end: stopped after 10000 pages; walk it with List")
+	errRound   = errors.New("the list goes round: the API gave the same pages again and again; walk it with List")
+)
