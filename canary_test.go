@@ -440,7 +440,7 @@ func troubles(t *testing.T) map[string]trouble {
 		"bad gzip":                         page("200 OK\nContent-Encoding: gzip", echo),
 		"cut body":                         page("200 OK\nContent-Length: 999999", func(a asked) string { return `{"code":200,"data":` + inJSON(a.echo()) }),
 		"cut page":                         page("503 No\nContent-Length: 999999", echo),
-		"page":                             page("403 Forbidden", func(a asked) string { return "<html><title>" + a.text + "</title>" + a.echo() }),
+		"page":                             page("403 Forbidden", func(a asked) string { return "<html><title>" + a.secret() + "</title>" + a.echo() }),
 		"page, 200":                        page("200 OK", func(a asked) string { return "<title>" + a.URL.String() + "</title>" + a.echo() }),
 		"page, 502":                        page("502 Bad\nRetry-After: 0", func(a asked) string { return "<title>" + a.echo() }),
 		"text, 500":                        page("500 Oh", echo),
@@ -693,7 +693,7 @@ func release(t *testing.T, out *spill, c *proxylite.Client, op operation, f trou
 	var raw proxylite.RawAnswer
 	value, err := op.call(ctx, c, proxylite.CallRaw(&raw), proxylite.CallQuery("language", "en"))
 
-	out.show(value, raw.Status, raw.Header, err)
+	out.show(value, raw.Status, raw.Header, err, c, *c)
 	out.carry(raw)
 	out.carry(raw.Body)
 	if err != nil {
