@@ -215,9 +215,11 @@ func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
 		u.RawQuery = key
 		out.URL = &u
 	}
-	if st.op.Repeat == RepeatOnce && out.Body == nil {
-		// A GET without a body is sent again by net/http itself when a warm
-		// connection dies, once for each of them. With a body it is not.
+	if out.Body == nil {
+		// A GET without a body is sent again by net/http itself: when a warm
+		// connection dies, once for each of them, and over HTTP/2 as often as
+		// the server says GOAWAY, without a pause. With a body it is not, so
+		// that an attempt is one request, which the policy and the budget count.
 		out.Body = oneShot{}
 	}
 	return l.base.RoundTrip(out)
@@ -306,7 +308,8 @@ func (c untraced) Value(key any) any {
 	return v
 }
 
-// oneShot is an empty body that net/http can't take for none.
+// oneShot is an empty body that net/http can't take for none. Over HTTP/1 nothing
+// of it is sent.
 type oneShot struct{}
 
 func (oneShot) Read([]byte) (int, error) { return 0, io.EOF }
