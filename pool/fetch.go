@@ -24,8 +24,7 @@ type supply struct {
 	lastErr  error         // of the last fetch
 	stopped  error         // why there will be no more
 
-	// As they were at the last fetch.
-	worked, failed, turns uint64
+	worked, turns uint64 // successes and picks, at the last fetch
 }
 
 // noProxy explains an empty pool.
@@ -41,11 +40,8 @@ func (s *supply) noProxy(cause error) error {
 	return fmt.Errorf("pool: %w: %w (last fetch: %w)", ErrNoProxy, cause, s.lastErr)
 }
 
-// barren tells that nothing worked since the last fetch: more proxies would
-// hardly help, and cost.
-func (p *Pool) barren() bool {
-	return p.counters.failed.Load() > p.supply.failed && p.counters.worked.Load() == p.supply.worked
-}
+// barren tells that nothing works: more proxies would hardly help, and cost.
+func (p *Pool) barren() bool { return p.counters.streak.Load() >= 10 }
 
 // ends returns, in order, when the proxies that can be counted on want to be
 // replaced: as long before their end as a fetch takes.
@@ -169,7 +165,7 @@ func (p *Pool) fetch() (more bool) {
 		added++
 	}
 	sp.took, sp.lastErr = now.Sub(start), err
-	sp.worked, sp.failed, sp.turns = p.counters.worked.Load(), p.counters.failed.Load(), p.turns.Load()
+	sp.worked, sp.turns = p.counters.worked.Load(), p.turns.Load()
 	if p.ctx.Err() == nil {
 		p.settle(err, added, barren)
 	}

@@ -58,11 +58,15 @@ func (l *Lease) report(v Verdict, err error) {
 	case Worked:
 		p.counters.worked.Add(1)
 		a.worked.Add(1)
+		if p.counters.streak.Load() != 0 {
+			p.counters.streak.Store(0)
+		}
 		if !a.shaky.Load() {
 			return
 		}
 	default:
 		p.counters.failed.Add(1)
+		p.counters.streak.Add(1)
 		a.failed.Add(1)
 	}
 	p.mu.Lock()

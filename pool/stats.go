@@ -10,6 +10,7 @@ type counters struct {
 	uses                                  atomic.Uint64 // of retired proxies
 	worked, failed, retries               atomic.Uint64
 	fetches, fetchErrors, fetched         atomic.Uint64
+	streak                                atomic.Uint64 // of failures
 	spent, unknown, wasted, dead, expired atomic.Uint64
 }
 
