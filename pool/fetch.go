@@ -21,7 +21,7 @@ type supply struct {
 	took     time.Duration // the last fetch
 	strikes  int           // fetches in a row that brought nothing of use
 	refusals int           // by the API, in a row
-	lastErr  error         // of the last fetch
+	lastErr  error         // of the last fetch, or of a proxy that died since
 	stopped  error         // why there will be no more
 
 	worked, turns uint64 // successes and picks, at the last fetch
@@ -33,11 +33,11 @@ func (s *supply) noProxy(cause error) error {
 	case cause == nil && s.lastErr == nil:
 		return fmt.Errorf("pool: %w", ErrNoProxy)
 	case cause == nil:
-		return fmt.Errorf("pool: %w: last fetch: %w", ErrNoProxy, s.lastErr)
+		return fmt.Errorf("pool: %w: last failure: %w", ErrNoProxy, s.lastErr)
 	case s.lastErr == nil:
 		return fmt.Errorf("pool: %w: %w", ErrNoProxy, cause)
 	}
-	return fmt.Errorf("pool: %w: %w (last fetch: %w)", ErrNoProxy, cause, s.lastErr)
+	return fmt.Errorf("pool: %w: %w (last failure: %w)", ErrNoProxy, cause, s.lastErr)
 }
 
 // barren tells that nothing works: more proxies would hardly help, and cost.
@@ -164,10 +164,11 @@ func (p *Pool) fetch() (more bool) {
 		p.all = append(p.all, a)
 		added++
 	}
+	lost := sp.lastErr
 	sp.took, sp.lastErr = now.Sub(start), err
 	sp.worked, sp.turns = p.counters.worked.Load(), p.turns.Load()
 	if p.ctx.Err() == nil {
-		p.settle(err, added, barren)
+		p.settle(err, added, barren, lost)
 	}
 	p.publish()
 	if err == nil && added == asked && asked < need {
@@ -183,7 +184,7 @@ func (p *Pool) known(id string) bool {
 }
 
 // settle draws the conclusions of a fetch: when the next one may be, if any.
-func (p *Pool) settle(err error, added int, barren bool) {
+func (p *Pool) settle(err error, added int, barren bool, lost error) {
 	sp := &p.supply
 	pause := time.Second
 	if err != nil || added == 0 || barren {
@@ -225,6 +226,9 @@ func (p *Pool) settle(err error, added int, barren bool) {
 		if errors.Is(err, final) {
 			p.stop(err)
 		}
+	}
+	if p.source.final && added == 0 && len(p.all) == 0 {
+		p.stop(fmt.Errorf("all proxies of the source are out for good: %w", lost))
 	}
 	if err != nil && p.stopOn != nil && p.stopOn(err) {
 		p.stop(err)

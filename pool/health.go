@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -41,6 +42,8 @@ func (v Verdict) String() string {
 }
 
 const strikesOut = 3
+
+var errJudgedDead = errors.New("the last proxy was judged dead")
 
 // report takes a verdict to the proxy's account. err is the pool's own evidence.
 func (l *Lease) report(v Verdict, err error) {
@@ -97,6 +100,7 @@ func (l *Lease) report(v Verdict, err error) {
 	case Dead:
 		if !a.gone.Load() {
 			p.retire(a, ReasonDead)
+			p.supply.lastErr = cmp.Or(err, errJudgedDead)
 			if errors.Is(err, ErrProxyAuth) {
 				p.loginRefused(err)
 			}

@@ -238,7 +238,9 @@ func (p *Pool) Close() error {
 }
 
 // String tells how many proxies there are, and no more.
-func (p *Pool) String() string { return fmt.Sprintf("pool.Pool(%d proxies)", len(p.live.Load().proxies)) }
+func (p *Pool) String() string {
+	return fmt.Sprintf("pool.Pool(%d proxies)", len(p.live.Load().proxies))
+}
 
 // GoString is String.
 func (p *Pool) GoString() string { return p.String() }

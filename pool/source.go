@@ -58,6 +58,8 @@ type Source struct {
 	// (407) stops the pool.
 	OneLogin bool
 
+	final bool // there will never be others
+
 	err error // why the source is unusable, for New
 }
 
@@ -117,8 +119,9 @@ func Static(ip StaticLister, params proxylite.ListStaticParams) Source {
 }
 
 // Fixed is a source of proxies that are known already. They have no end of life.
+// When all are out for good, the pool stops.
 func Fixed(endpoints ...proxylite.Endpoint) Source {
-	s := Source{Size: len(endpoints)}
+	s := Source{Size: len(endpoints), final: true}
 	if len(endpoints) == 0 {
 		s.err = errors.New("pool: Fixed needs at least one endpoint")
 	}

@@ -48,27 +48,20 @@ func TestAStormInVirtualTime(t *testing.T) {
 		p, err := pool.New(source, pool.WithTransport(n.transport()), pool.WithMargin(20*time.Second))
 		require.NoError(t, err)
 
-		// Every third minute two of the fifty die.
-		killer := time.AfterFunc(0, func() {})
 		killed := 0
-		var kill func()
-		kill = func() {
-			for range 2 {
-				if killed < size/5 {
-					n.kill("10.0.0.1:" + strconv.Itoa(1000+killed*3))
-					killed++
-				}
+		var work, kill sync.WaitGroup
+		kill.Go(func() { // two a minute
+			for ; killed < size/5; killed++ {
+				n.kill("10.0.0.1:" + strconv.Itoa(1000+killed*3))
+				time.Sleep(30 * time.Second)
 			}
-			killer = time.AfterFunc(time.Minute, kill)
-		}
-		kill()
+		})
 
 		begin := time.Now()
 		var left, failed atomic.Int64
 		left.Store(requests)
-		var wg sync.WaitGroup
 		for range workers {
-			wg.Go(func() {
+			work.Go(func() {
 				for left.Add(-1) >= 0 {
 					if _, err := get(t.Context(), p.Transport(), "http://target.test/"); err != nil {
 						failed.Add(1)
@@ -76,8 +69,8 @@ func TestAStormInVirtualTime(t *testing.T) {
 				}
 			})
 		}
-		wg.Wait()
-		killer.Stop()
+		work.Wait()
+		kill.Wait()
 		took := time.Since(begin)
 		require.NoError(t, p.Close())
 
