@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -44,6 +42,12 @@ type ProxyOptions struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
+// String leaves the login out, as does GoString.
+func (o ProxyOptions) String() string { return "proxylitetest.ProxyOptions" }
+
+// GoString keeps the login out of %#v.
+func (o ProxyOptions) GoString() string { return o.String() }
+
 // ProxyFault is what is wrong with a [Proxy]. The zero value is a healthy one.
 type ProxyFault struct {
 	// Status refuses every request, before the login is looked at. ProxyLite's
@@ -60,11 +64,13 @@ type ProxyFault struct {
 	// the first read or write fails.
 	Dead bool
 
-	// Delay is waited for before a request is answered or refused.
+	// Delay is waited for before a request is answered or refused; over SOCKS5, the one
+	// that follows the login.
 	Delay time.Duration
 
-	// Reset cuts the tunnel after it was made, or the answer to a plain request,
-	// once ResetAfter bytes of it have reached the client.
+	// Reset cuts the tunnel after it was made, or the answer to a plain request, once
+	// ResetAfter bytes from the target, the head of a plain answer included, have been
+	// sent to the client.
 	Reset      bool
 	ResetAfter int64
 }
@@ -83,6 +89,7 @@ type ProxyRequest struct {
 // ProxyStats counts since the start of a [Proxy].
 type ProxyStats struct {
 	Connections int // accepted, but for those that a dead proxy resets
+	Open        int // connections from clients that are open now
 	Requests    int
 	Tunnels     int // opened, over CONNECT and SOCKS5
 	Refused     int
@@ -146,7 +153,7 @@ func NewProxy(t TB, opts ProxyOptions) *Proxy {
 		DialContext: p.dial, DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
 	}
 	p.server = http.Server{
-		Handler: http.HandlerFunc(p.serveHTTP), ReadHeaderTimeout: handshakeTimeout, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(p.serveHTTP), DisableGeneralOptionsHandler: true, ReadHeaderTimeout: handshakeTimeout,
 		ConnContext: func(_ context.Context, c net.Conn) context.Context {
 			return context.WithValue(c.(*clientConn).ctx, http.ServerContextKey, &p.server)
 		},
@@ -168,6 +175,12 @@ func (p *Proxy) Endpoint() proxylite.Endpoint {
 		Username: p.opts.Username, Password: p.opts.Password,
 	}
 }
+
+// String returns host:port; the login is left out.
+func (p *Proxy) String() string { return p.Endpoint().Addr() }
+
+// GoString keeps the login out of %#v.
+func (p *Proxy) GoString() string { return "proxylitetest.Proxy(" + p.String() + ")" }
 
 // SetFault breaks the proxy, from the next request on; the zero value heals it.
 // Of the tunnels that are open, only Dead ends any.
@@ -191,7 +204,7 @@ func (p *Proxy) Expire() {
 }
 
 // Requests returns what was asked of the proxy, oldest first: all of it, or the
-// last 10,000 at least.
+// last 2,000 at least.
 func (p *Proxy) Requests() []ProxyRequest {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -202,7 +215,9 @@ func (p *Proxy) Requests() []ProxyRequest {
 func (p *Proxy) Stats() ProxyStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.stats
+	stats := p.stats
+	stats.Open = len(p.conns)
+	return stats
 }
 
 // Close cuts every connection, frees the port and returns when all goroutines have
@@ -221,7 +236,7 @@ func (p *Proxy) Close() {
 
 func (p *Proxy) cutAll() {
 	for c := range p.conns {
-		c.reset()
+		reset(c)
 	}
 }
 
@@ -233,7 +248,7 @@ func (p *Proxy) expired() bool {
 }
 
 // keepRequests is how many requests are remembered at least.
-const keepRequests = 10_000
+const keepRequests = 2_000
 
 func (p *Proxy) record(r *ProxyRequest) {
 	p.mu.Lock()
@@ -259,15 +274,15 @@ const (
 	protocolSOCKS5  = "socks5"
 )
 
-// refusal is the proxy's own answer to a request.
-type refusal struct {
+// proxyRefusal is the proxy's own answer to a request.
+type proxyRefusal struct {
 	status int
 	reason string
 	body   string
 	reply  byte // of SOCKS5; 0 stands for a general failure
 }
 
-func (r *refusal) Error() string { return r.body }
+func (r *proxyRefusal) Error() string { return r.body }
 
 // admit waits as the fault says and decides on everything but the target.
 func (p *Proxy) admit(ctx context.Context, r *ProxyRequest, loggedIn bool) (ProxyFault, error) {
@@ -286,15 +301,15 @@ func (p *Proxy) admit(ctx context.Context, r *ProxyRequest, loggedIn bool) (Prox
 	}
 	switch {
 	case fault.Status != 0:
-		ref := &refusal{status: fault.Status, reason: fault.Reason, body: fault.Body}
+		ref := &proxyRefusal{status: fault.Status, reason: fault.Reason, body: fault.Body}
 		if fault.Status == http.StatusForbidden || fault.Status == 512 {
 			ref.reply = replyNotAllowed
 		}
 		return fault, ref
 	case !loggedIn:
-		return fault, &refusal{status: http.StatusProxyAuthRequired, reply: replyNotAllowed}
+		return fault, &proxyRefusal{status: http.StatusProxyAuthRequired, reply: replyNotAllowed}
 	case r.Expired:
-		return fault, &refusal{status: 509, body: "the life of this address is over"}
+		return fault, &proxyRefusal{status: 509, body: "the life of this address is over"}
 	}
 	return fault, nil
 }
@@ -314,7 +329,7 @@ func (p *Proxy) login(username, password string, given bool) bool {
 func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(target)
 	if err != nil {
-		return nil, &refusal{status: http.StatusBadRequest, body: fmt.Sprintf("not a target: want host:port, not %q", target)}
+		return nil, &proxyRefusal{status: http.StatusBadRequest, body: fmt.Sprintf("not a target: want host:port, not %q", target)}
 	}
 	address := target
 	for _, name := range []string{target, host} {
@@ -330,10 +345,10 @@ func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, err
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
 	conn, err := p.opts.Dial(ctx, network, address)
-	if own := (*refusal)(nil); err == nil || errors.As(err, &own) {
+	if own := (*proxyRefusal)(nil); err == nil || errors.As(err, &own) {
 		return conn, err
 	}
-	ref := &refusal{status: http.StatusBadGateway, body: err.Error(), reply: replyHostUnreachable}
+	ref := &proxyRefusal{status: http.StatusBadGateway, body: err.Error(), reply: replyHostUnreachable}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		ref.reply = replyConnectionRefused
 	}
@@ -350,7 +365,7 @@ func dialLoopback(ctx context.Context, network, address string) (net.Conn, error
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ip.Unmap().IsLoopback() {
-		return nil, &refusal{
+		return nil, &proxyRefusal{
 			status: http.StatusForbidden, reply: replyNotAllowed,
 			body: fmt.Sprintf("%q is not a loopback address: map it with ProxyOptions.Hosts, or allow it with ProxyOptions.Dial", host),
 		}

@@ -30,7 +30,7 @@ func (p *Proxy) accept() {
 		p.mu.Lock()
 		if p.closed || p.fault.Dead {
 			p.mu.Unlock()
-			c.reset()
+			reset(c)
 			continue
 		}
 		p.conns[c] = struct{}{}
@@ -43,22 +43,20 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) sniff(c *clientConn) {
 	_ = c.SetReadDeadline(time.Now().Add(handshakeTimeout))
-	if _, err := io.ReadFull(c.Conn, c.first[:]); err != nil {
-		p.finish(c)
-		return
-	}
-	if c.first[0] == socksVersion {
+	_, err := io.ReadFull(c.Conn, c.first[:])
+	switch first := c.first[0]; {
+	case err == nil && first == socksVersion:
 		p.serveSOCKS5(c)
-		p.finish(c)
-		return
+	case err == nil && '!' <= first && first <= '~': // SOCKS4 or TLS, as HTTP, would wait for the end of a line
+		c.unread = true
+		_ = c.SetReadDeadline(time.Time{})
+		select {
+		case p.handover <- c:
+			return
+		case <-p.ctx.Done():
+		}
 	}
-	c.unread = true
-	_ = c.SetReadDeadline(time.Time{})
-	select {
-	case p.handover <- c:
-	case <-p.ctx.Done():
-		p.finish(c)
-	}
+	p.finish(c)
 }
 
 // finish ends what accept began, once for each connection.
@@ -106,17 +104,12 @@ func (c *clientConn) Write(b []byte) (int, error) {
 		return c.Conn.Write(b)
 	}
 	n, _ := c.Conn.Write(b[:left-1])
-	c.reset()
+	reset(c)
 	return n, errCut
 }
 
 // CloseWrite lets net/http end a connection without losing its last answer.
 func (c *clientConn) CloseWrite() error { return closeWrite(c.Conn) }
-
-func (c *clientConn) reset() {
-	c.cancel()
-	reset(c.Conn)
-}
 
 // cutBy arms the Reset of a fault.
 func (c *clientConn) cutBy(f ProxyFault) {
@@ -126,7 +119,12 @@ func (c *clientConn) cutBy(f ProxyFault) {
 	}
 }
 
+// reset closes a connection so that the other side sees it break.
 func reset(c net.Conn) {
+	if client, ok := c.(*clientConn); ok {
+		client.cancel()
+		c = client.Conn
+	}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
@@ -140,14 +138,13 @@ func closeWrite(c net.Conn) error {
 	return c.Close()
 }
 
-// tunnel copies both ways until both sides have ended or one has failed, and
-// closes the target. Early is what the client sent already.
+// tunnel copies both ways until both sides have ended or one has failed. Early is
+// what the client has sent already.
 func (p *Proxy) tunnel(client *clientConn, early io.Reader, target net.Conn, f ProxyFault) {
-	defer target.Close() //nolint:errcheck // it has been read to its end, or failed
 	// A target that does not read would hold up the end of a client that was cut.
 	defer context.AfterFunc(client.ctx, func() { reset(target) })()
 	if f.Reset && f.ResetAfter <= 0 {
-		client.reset()
+		reset(client)
 		return
 	}
 	client.cutBy(f)

@@ -1,11 +1,13 @@
 package proxylitetest
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -47,11 +49,11 @@ func (p *Proxy) serveHTTP(w http.ResponseWriter, r *http.Request) {
 			p.finish(client)
 		}
 	}()
-	request := &ProxyRequest{Time: p.opts.Now(), Protocol: protocolHTTP, Target: r.Host}
+	request := &ProxyRequest{Time: p.opts.Now(), Protocol: protocolHTTP, Target: r.URL.Host}
 	if r.Method == http.MethodConnect {
 		request.Protocol = protocolConnect
-	} else if _, _, err := net.SplitHostPort(r.Host); err != nil {
-		request.Target = net.JoinHostPort(strings.Trim(r.Host, "[]"), "80")
+	} else if r.URL.Port() == "" {
+		request.Target = net.JoinHostPort(r.URL.Hostname(), "80")
 	}
 	// BasicAuth reads another header, of the same form.
 	username, password, given := (&http.Request{
@@ -66,32 +68,40 @@ func (p *Proxy) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodConnect:
 		p.connect(w, r, request, fault)
 	case r.URL.Scheme != "http" || r.URL.Host == "":
-		p.refuse(w, r, request, &refusal{
+		p.refuse(w, r, request, &proxyRefusal{
 			status: http.StatusBadRequest,
 			body:   "this is a proxy: want CONNECT host:port, or a request for http://host/path",
 		})
 	default:
 		client.cutBy(fault)
+		_ = http.NewResponseController(w).EnableFullDuplex() // a target may answer before it has read all
 		p.forward(w, r, request)
 	}
 }
 
 func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, request *ProxyRequest, fault ProxyFault) {
-	target, err := p.dial(r.Context(), "tcp", r.Host)
+	// The request's context ends when the client has sent all that it will: too early.
+	target, err := p.dial(r.Context().Value(clientConnKey{}).(*clientConn).ctx, "tcp", request.Target)
 	if err != nil {
 		p.refuse(w, r, request, err)
 		return
 	}
-	conn, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		_ = target.Close()
-		return
-	}
+	defer target.Close() //nolint:errcheck // read to its end, or broken
+	conn, buffered := takeOver(w)
 	request.Status = http.StatusOK
 	p.record(request)
 	_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n") // the tunnel sees the error too
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	p.tunnel(conn.(*clientConn), bytes.NewReader(early), target, fault)
+	p.tunnel(conn, bytes.NewReader(early), target, fault)
+}
+
+// takeOver takes a connection from net/http.
+func takeOver(w http.ResponseWriter) (*clientConn, *bufio.ReadWriter) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // nobody is there to be answered
+	}
+	return conn.(*clientConn), buffered
 }
 
 // forward passes a plain request on. httputil drops the headers of the hop, the
@@ -107,7 +117,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, request *ProxyRe
 			}
 			pr.Out.URL.RawQuery = pr.In.URL.RawQuery
 		},
-		Transport: &p.transport, FlushInterval: -1, ErrorLog: p.server.ErrorLog,
+		Transport: &p.transport, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
 		ModifyResponse: func(resp *http.Response) error {
 			request.Status = resp.StatusCode
 			p.record(request)
@@ -120,16 +130,13 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, request *ProxyRe
 // refuse answers a request itself, and ends its connection. It writes the answer
 // by hand since net/http has no say in the reason phrase.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, request *ProxyRequest, err error) {
-	var own *refusal
+	var own *proxyRefusal
 	if !errors.As(err, &own) {
-		own = &refusal{status: http.StatusBadGateway, body: err.Error()}
+		own = &proxyRefusal{status: http.StatusBadGateway, body: err.Error()}
 	}
 	request.Status, request.Refused = own.status, true
 	p.record(request)
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
+	conn, _ := takeOver(w)
 	reason := cmp.Or(own.reason, http.StatusText(own.status), "OK")
 	body := cmp.Or(own.body, reason) + "\n"
 	answer := http.Response{
@@ -150,7 +157,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, request *ProxyReq
 	_ = answer.Write(conn)
 	// Closed now, what the client still sends would reset the connection, and it
 	// might not see the answer.
-	if conn.(*clientConn).CloseWrite() == nil {
+	if conn.CloseWrite() == nil {
 		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
 		_, _ = io.Copy(io.Discard, conn)
 	}

@@ -48,17 +48,17 @@ func (p *Proxy) serveSOCKS5(c *clientConn) {
 		return
 	}
 	request.Target, request.Time = target, p.opts.Now()
-	fault, err := p.admit(p.ctx, request, true)
+	fault, err := p.admit(c.ctx, request, true)
 	if err == nil && reply != 0 {
-		err = &refusal{status: http.StatusNotImplemented, reply: reply}
+		err = &proxyRefusal{status: http.StatusNotImplemented, reply: reply}
 	}
 	var conn net.Conn
 	if err == nil {
-		conn, err = p.dial(p.ctx, "tcp", target)
+		conn, err = p.dial(c.ctx, "tcp", target)
 	}
 	request.Status = http.StatusOK
 	if err != nil {
-		own := &refusal{status: http.StatusBadGateway}
+		own := &proxyRefusal{status: http.StatusBadGateway}
 		_ = errors.As(err, &own)
 		request.Status, request.Refused = own.status, true
 		reply = max(own.reply, replyGeneralFailure)
@@ -70,6 +70,7 @@ func (p *Proxy) serveSOCKS5(c *clientConn) {
 		_ = c.CloseWrite()
 		return
 	}
+	defer conn.Close() //nolint:errcheck // read to its end, or broken
 	_ = c.SetReadDeadline(time.Time{})
 	p.tunnel(c, strings.NewReader(""), conn, fault)
 }

@@ -145,6 +145,11 @@ func quote(s string) string {
 
 // serve is the way of every request: record, fault, answer.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-s.closing: // net/http sends a read again whose connection was closed
+		panic(http.ErrAbortHandler)
+	default:
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 8<<20))
 	if err != nil { // the client has gone, or sends too much
 		panic(http.ErrAbortHandler)
