@@ -53,7 +53,7 @@ func (p *Pool) ends() []int64 {
 		}
 		end := a.deadline
 		if end != forever {
-			end -= int64(min(max(2*p.supply.took, time.Second), a.life/10))
+			end -= int64(min(max(2*p.supply.took, time.Second), a.life/20))
 		}
 		ends = append(ends, end)
 	}
