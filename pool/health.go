@@ -48,12 +48,11 @@ var errJudgedDead = errors.New("the last proxy was judged dead")
 // report takes a verdict to the proxy's account. err is the pool's own evidence.
 func (l *Lease) report(v Verdict, err error) {
 	p, a := l.pool, l.a
-	now := time.Now().UnixNano()
 	if v == FailedForHost && l.host == "" {
 		v = Failed
 	}
 	if p.hooks.Used != nil {
-		p.hooks.Used(Use{Proxy: a.String(), Host: l.host, Verdict: v, Duration: time.Duration(now - l.start), Err: err})
+		p.hooks.Used(Use{Proxy: a.String(), Host: l.host, Verdict: v, Duration: time.Duration(time.Now().UnixNano() - l.start), Err: err})
 	}
 	switch v {
 	case Unjudged:
@@ -72,6 +71,7 @@ func (l *Lease) report(v Verdict, err error) {
 		p.counters.streak.Add(1)
 		a.failed.Add(1)
 	}
+	now := time.Now().UnixNano()
 	p.mu.Lock()
 	defer p.unlock()
 	switch v {

@@ -17,8 +17,8 @@ const (
 	PerRequest
 	// PerHost keeps one proxy for a target host while that works.
 	PerHost
-	// LeastUsed takes the proxy with the fewest uses in flight; of more than 64
-	// proxies it looks at 64.
+	// LeastUsed takes the proxy with the fewest uses in flight; of more than 32
+	// proxies it looks at 32.
 	LeastUsed
 	// Weighted prefers the proxies that worked more often.
 	Weighted
@@ -103,10 +103,12 @@ func (p *Pool) rotate(s *snapshot, turn uint64, now int64, q *query) *address {
 	switch p.rotation {
 	case LeastUsed:
 		var best *address
-		for i := range min(n, 64) {
+		for i := range min(n, 32) {
 			a := s.proxies[(turn+i)%n]
 			if a.usable(now, q) && (best == nil || a.inFlight.Load() < best.inFlight.Load()) {
-				best = a
+				if best = a; a.inFlight.Load() == 0 {
+					break
+				}
 			}
 		}
 		if best != nil && best.hold() {
