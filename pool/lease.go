@@ -156,8 +156,8 @@ func (l *Lease) String() string { return l.a.String() }
 // GoString keeps the login out of %#v.
 func (l *Lease) GoString() string { return "pool.Lease(" + l.String() + ")" }
 
-// RoundTrip sends a request through this proxy and no other, with keep-alive and
-// without repeating: a lease is an [http.RoundTripper] for an http.Client. At the
+// RoundTrip sends a request through this proxy and no other, with keep-alive (see
+// [Pool.Transport]) and without repeating: a lease is an [http.RoundTripper] for an http.Client. At the
 // end of the proxy's life it fails with ErrExpired. What became of the request
 // is for Done to say.
 func (l *Lease) RoundTrip(req *http.Request) (*http.Response, error) {

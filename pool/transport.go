@@ -29,7 +29,8 @@ func Repeatable(ctx context.Context) context.Context {
 // of it was sent; when it may have been sent only if it is a GET, HEAD, OPTIONS or
 // TRACE, or marked with [Repeatable]. Either way its body must be nil or have a
 // GetBody, as http.NewRequest gives it. Other requests are never sent twice, not
-// by net/http either. A request that fails in the end has an [*Error].
+// by net/http either, and have a connection of their own: on a kept one that has
+// just been closed nobody could say whether they were sent. A request that fails in the end has an [*Error].
 //
 // Each proxy has an http.Transport of its own, so a kept connection never leads
 // through another proxy than the one that was picked.
@@ -125,6 +126,9 @@ func (l *Lease) try(req *http.Request, body io.ReadCloser, keep bool) (*http.Res
 	}))
 	out.Body = body
 	if !repeatable(req) {
+		// On a kept connection that the other side has just closed, nobody could say
+		// whether it was sent.
+		keep = false
 		// net/http must not send it again either: over HTTP/2, or with an
 		// Idempotency-Key, it would, if it could rewind the body.
 		if out.GetBody = nil; body == nil || body == http.NoBody {

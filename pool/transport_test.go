@@ -287,7 +287,7 @@ func TestAPostIsSentOnce(t *testing.T) {
 	p := newPool(t, source, trusting(site), pool.WithCoolDown(time.Nanosecond, time.Nanosecond))
 	for _, s := range []*target{site, plainSite} {
 		for _, body := range []string{"order", ""} {
-			for range 3 { // later on kept connections
+			for range 3 {
 				before := s.hits.Load()
 				req := post(t.Context(), t, s.URL, body)
 				req.Header.Set("Idempotency-Key", "net/http would send it again")
@@ -302,6 +302,20 @@ func TestAPostIsSentOnce(t *testing.T) {
 			}
 		}
 	}
+
+	// Even where the proxy closes each connection after an answer without a word.
+	n := newNetwork()
+	n.answer = func(addr string, req *http.Request) *http.Response {
+		req.Close = true
+		return plain(200, addr)
+	}
+	quiet := newPool(t, (&made{}).source(1), pool.WithTransport(n.transport()))
+	for range 20 {
+		_, err := get(t.Context(), quiet.Transport(), "http://target.test/")
+		require.NoError(t, err)
+		require.NoError(t, send(t, quiet.Transport(), post(t.Context(), t, "http://target.test/", "order")))
+	}
+	require.Equal(t, 40, n.hitsOf("10.0.0.1:1000"))
 
 	// The first two refuse: nothing was sent.
 	mu.Lock()
