@@ -266,10 +266,13 @@ func refused(proxy *url.URL, resp *http.Response) *ConnectError {
 	e := &ConnectError{Proxy: proxy.Host, Status: resp.StatusCode, Reason: reason, kind: refusals[resp.StatusCode]}
 	body := make(chan []byte, 1)
 	go func() { // ends at the latest when the connection is closed
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
-		body <- b
+		// One read gets what came with the header. Some proxies (tinyproxy) do not
+		// hang up by themselves, so the end of the body is not waited for.
+		b := make([]byte, 512)
+		n, _ := io.ReadAtLeast(resp.Body, b, 1)
+		body <- b[:n]
 	}()
-	patience := time.NewTimer(time.Second)
+	patience := time.NewTimer(200 * time.Millisecond)
 	defer patience.Stop()
 	select {
 	case b := <-body:
