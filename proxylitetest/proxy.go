@@ -127,7 +127,7 @@ type Proxy struct {
 // the end of the test; with nil the caller closes it, and NewProxy panics where it
 // can't listen.
 func NewProxy(t TB, opts ProxyOptions) *Proxy {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		if t == nil {
 			panic(fmt.Sprintf("proxylitetest: %v", err))

@@ -19,11 +19,12 @@ func (p *Proxy) accept() {
 	for {
 		conn, err := p.listener.Accept()
 		if err != nil {
-			if p.ctx.Err() == nil {
-				time.Sleep(5 * time.Millisecond) // out of files, most likely: others will be closed
+			select {
+			case <-p.ctx.Done():
+				return
+			case <-time.After(5 * time.Millisecond): // out of files, most likely: others will be closed
 				continue
 			}
-			return
 		}
 		c := &clientConn{Conn: conn}
 		c.ctx, c.cancel = context.WithCancel(context.WithValue(p.ctx, clientConnKey{}, c))

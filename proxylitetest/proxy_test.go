@@ -98,7 +98,7 @@ func listen(t *testing.T, serve func(*net.TCPConn)) (address string) {
 				return
 			}
 			running.Go(func() {
-				defer c.Close() //nolint:errcheck // the test is over
+				defer c.Close()
 				serve(c.(*net.TCPConn))
 			})
 		}
