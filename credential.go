@@ -220,7 +220,7 @@ func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
 		// connection dies, once for each of them, and over HTTP/2 as often as
 		// the server says GOAWAY, without a pause. With a body it is not, so
 		// that an attempt is one request, which the policy and the budget count.
-		out.Body = oneShot{}
+		out.Body, out.TransferEncoding = oneShot{}, identity
 	}
 	return l.base.RoundTrip(out)
 }
@@ -312,5 +312,9 @@ func (c untraced) Value(key any) any {
 // of it is sent.
 type oneShot struct{}
 
-func (oneShot) Read([]byte) (int, error) { return 0, io.EOF }
-func (oneShot) Close() error             { return nil }
+func (oneShot) Read([]byte) (int, error)         { return 0, io.EOF }
+func (oneShot) WriteTo(io.Writer) (int64, error) { return 0, nil } // saves the buffer to copy with
+func (oneShot) Close() error                     { return nil }
+
+// identity saves net/http the goroutine that finds out whether a body is empty.
+var identity = []string{"identity"}
