@@ -126,13 +126,13 @@ func (c *Client) CloseIdleConnections() {
 }
 
 // String names the base URL and nothing else.
-func (c *Client) String() string { return "proxylite.Client(" + c.base.String() + ")" }
+func (c Client) String() string { return "proxylite.Client(" + c.base.String() + ")" }
 
 // GoString is String; the inside of a client is of no use in a text.
-func (c *Client) GoString() string { return c.String() }
+func (c Client) GoString() string { return c.String() }
 
 // LogValue is String, for slog.
-func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
+func (c Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Operation describes an endpoint for [Call].
 type Operation struct {
@@ -165,6 +165,7 @@ type request struct {
 	checks
 	query     url.Values
 	body      any
+	passwords []string                         // of accounts, to be kept out of what the answer echoes
 	needsData bool                             // success without data is malformed
 	emptyOK   bool                             // an empty 200 is success
 	text      func(text string, out any) error // reads an answer that is not JSON

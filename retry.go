@@ -44,6 +44,7 @@ func (r Repeat) String() string {
 // Calls of class [RepeatOnce] obey it too, but are repeated only when unsent.
 type RetryPolicy struct {
 	// MaxAttempts bounds the requests of one call; default 3, 1 ends retries.
+	// net/http adds none of its own: what it would send again counts as well.
 	MaxAttempts int
 	// MinBackoff and MaxBackoff bound the wait between attempts: a random time
 	// between 0 and MinBackoff, doubled for each attempt, at most MaxBackoff.
@@ -54,8 +55,9 @@ type RetryPolicy struct {
 	MaxRetryAfter time.Duration
 	// Budget is how many retries all calls of the client together may spend
 	// at once, so that an outage is not made worse: a retry takes one, ten
-	// calls that succeed give one back, and so does a second of time. Default
-	// 100; negative for no budget.
+	// calls that succeed give one back, and so do ten seconds. When it is
+	// spent, calls fail at their first failure, which then is an
+	// ErrRetryBudget too. Default 100; negative for no budget.
 	Budget int
 }
 
@@ -78,7 +80,9 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 }
 
 // budget is a token bucket over all calls of a client. nil is without bound. A
-// retry costs ten tokens, so that what a success gives back is a whole one.
+// retry costs ten tokens; a success gives one back, and so does a second. More for
+// a second would double the requests of an outage in which servers say nothing,
+// since then the calls of 64 goroutines are two a second.
 type budget struct {
 	mu     sync.Mutex
 	max    float64
@@ -103,7 +107,7 @@ func (b *budget) spend() bool {
 	defer b.mu.Unlock()
 	now := time.Now()
 	if !b.last.IsZero() {
-		b.tokens = min(b.max, b.tokens+retryCost*now.Sub(b.last).Seconds())
+		b.tokens = min(b.max, b.tokens+now.Sub(b.last).Seconds())
 	}
 	b.last = now
 	if b.tokens < retryCost {

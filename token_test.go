@@ -86,7 +86,7 @@ func TestManyCallsAskForATokenOnce(t *testing.T) {
 		require.NoError(t, err)
 		burst := func() {
 			var wg sync.WaitGroup
-			for range 20 {
+			for range many {
 				wg.Go(func() { _, err := c.Accounts.List(t.Context()); assert.NoError(t, err) })
 			}
 			wg.Wait()

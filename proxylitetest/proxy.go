@@ -127,7 +127,7 @@ type Proxy struct {
 // the end of the test; with nil the caller closes it, and NewProxy panics where it
 // can't listen.
 func NewProxy(t TB, opts ProxyOptions) *Proxy {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		if t == nil {
 			panic(fmt.Sprintf("proxylitetest: %v", err))
@@ -231,7 +231,7 @@ func (p *Proxy) Close() {
 	_ = p.listener.Close()
 	_ = p.server.Close()
 	p.running.Wait()
-	p.transport.CloseIdleConnections()
+	p.transport.CloseIdleConnections() // and the dials that nobody waits for
 }
 
 func (p *Proxy) cutAll() {
@@ -341,9 +341,6 @@ func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, err
 			break
 		}
 	}
-	ctx, cancel := context.WithCancel(ctx) // that of a transport's dial outlives the request
-	defer cancel()
-	defer context.AfterFunc(p.ctx, cancel)()
 	conn, err := p.opts.Dial(ctx, network, address)
 	if own := (*proxyRefusal)(nil); err == nil || errors.As(err, &own) {
 		return conn, err
@@ -364,7 +361,7 @@ func dialLoopback(ctx context.Context, network, address string) (net.Conn, error
 		host = "127.0.0.1"
 	}
 	ip, err := netip.ParseAddr(host)
-	if err != nil || !ip.Unmap().IsLoopback() {
+	if err != nil || !ip.IsLoopback() {
 		return nil, &proxyRefusal{
 			status: http.StatusForbidden, reply: replyNotAllowed,
 			body: fmt.Sprintf("%q is not a loopback address: map it with ProxyOptions.Hosts, or allow it with ProxyOptions.Dial", host),

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,15 +47,15 @@ func TestCloseEndsEverythingThatIsUnderWay(t *testing.T) {
 	}))
 	defer target.Close()
 	defer close(forever)
-	flood := func(c net.Conn) {
+	// fill writes until nothing more fits in between.
+	fill := func(c net.Conn) {
 		for block := make([]byte, 1<<16); ; {
+			_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 			if _, err := c.Write(block); err != nil {
 				return
 			}
 		}
 	}
-	var writers sync.WaitGroup
-	defer writers.Wait()
 	for _, tt := range []struct {
 		name  string
 		fault proxylitetest.ProxyFault
@@ -75,16 +76,22 @@ func TestCloseEndsEverythingThatIsUnderWay(t *testing.T) {
 		{"a tunnel nobody writes to", proxylitetest.ProxyFault{}, func(t *testing.T, p *proxylitetest.Proxy) { connect(t, p, deaf) }},
 		{"a tunnel nobody reads from", proxylitetest.ProxyFault{}, func(t *testing.T, p *proxylitetest.Proxy) {
 			_, c, _ := connect(t, p, deaf)
-			writers.Go(func() { flood(c) })
+			fill(c)
 		}},
 		{"a client that does not read", proxylitetest.ProxyFault{}, func(t *testing.T, p *proxylitetest.Proxy) {
-			connect(t, p, listen(t, func(c *net.TCPConn) { flood(c) }))
+			full := make(chan struct{})
+			connect(t, p, listen(t, func(c *net.TCPConn) {
+				fill(c)
+				close(full)
+				_, _ = io.Copy(io.Discard, c)
+			}))
+			<-full
 		}},
 		{"an upload nobody reads", proxylitetest.ProxyFault{}, func(t *testing.T, p *proxylitetest.Proxy) {
 			c := dial(t, p)
 			_, err := fmt.Fprintf(c, "POST http://%s/ HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", deaf)
 			require.NoError(t, err)
-			writers.Go(func() { flood(c) })
+			fill(c)
 		}},
 		{"an answer without end", proxylitetest.ProxyFault{}, func(t *testing.T, p *proxylitetest.Proxy) {
 			_, err := fmt.Fprintf(dial(t, p), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target.URL)
@@ -99,7 +106,7 @@ func TestCloseEndsEverythingThatIsUnderWay(t *testing.T) {
 		}},
 		{"a refused client that goes on sending", proxylitetest.ProxyFault{Status: 509}, func(t *testing.T, p *proxylitetest.Proxy) {
 			_, c, _ := connect(t, p, deaf)
-			writers.Go(func() { flood(c) })
+			fill(c)
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -130,6 +137,82 @@ func TestCloseEndsADialThatDoesNotReturn(t *testing.T) {
 		<-dialing
 	}
 	closes(t, p)
+}
+
+func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	asked, ended := make(chan struct{}), make(chan struct{})
+	p := proxylitetest.NewProxy(nil, proxylitetest.ProxyOptions{Auth: func(string, string) bool {
+		close(asked)
+		<-time.After(50 * time.Millisecond) // enough for a Close that does not wait
+		close(ended)
+		return false
+	}})
+	_, err := io.WriteString(dial(t, p), "\x05\x01\x02\x01\x01u\x01p")
+	require.NoError(t, err)
+	<-asked
+	closes(t, p)
+	select {
+	case <-ended:
+	default:
+		t.Error("Close returned before Auth")
+	}
+}
+
+// countedConn is a connection that tells when it is closed.
+type countedConn struct {
+	*net.TCPConn
+	open *atomic.Int32
+	once sync.Once
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.TCPConn.Close()
+}
+
+func TestATunnelThatEndsClosesItsTarget(t *testing.T) {
+	t.Parallel()
+	var open atomic.Int32
+	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		open.Add(1)
+		return &countedConn{TCPConn: c.(*net.TCPConn), open: &open}, nil
+	}})
+	target := listen(t, echo)
+	for _, hello := range []string{"CONNECT " + target + " HTTP/1.1\r\n\r\n", string(socksRequest(t, target))} {
+		c := dial(t, p)
+		_, err := io.WriteString(c, hello)
+		require.NoError(t, err)
+		require.NoError(t, c.CloseWrite())
+		_, err = io.Copy(io.Discard, c)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+		require.Eventually(t, func() bool { return p.Stats().Open == 0 && open.Load() == 0 }, patience, time.Millisecond)
+	}
+	require.Equal(t, 2, p.Stats().Tunnels)
+}
+
+func TestCloseHangsUpOnTargets(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	target := listen(t, func(c *net.TCPConn) {
+		_, _ = io.ReadFull(c, make([]byte, 1))
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		_, err := io.Copy(io.Discard, c)
+		ended <- err
+	})
+	p := proxylitetest.NewProxy(nil, proxylitetest.ProxyOptions{})
+	c := dial(t, p)
+	_, err := fmt.Fprintf(c, "GET http://%s/ HTTP/1.1\r\nHost: x\r\n\r\n", target)
+	require.NoError(t, err)
+	_, err = io.ReadFull(c, make([]byte, 10))
+	require.NoError(t, err)
+	closes(t, p)
+	require.NoError(t, <-ended)
 }
 
 func TestManyTunnelsAtOnce(t *testing.T) {

@@ -19,11 +19,12 @@ func (p *Proxy) accept() {
 	for {
 		conn, err := p.listener.Accept()
 		if err != nil {
-			if p.ctx.Err() == nil {
-				time.Sleep(5 * time.Millisecond) // out of files, most likely: others will be closed
+			select {
+			case <-p.ctx.Done():
+				return
+			case <-time.After(5 * time.Millisecond): // out of files, most likely: others will be closed
 				continue
 			}
-			return
 		}
 		c := &clientConn{Conn: conn}
 		c.ctx, c.cancel = context.WithCancel(context.WithValue(p.ctx, clientConnKey{}, c))
@@ -95,15 +96,16 @@ func (c *clientConn) Read(b []byte) (int, error) {
 }
 
 func (c *clientConn) Write(b []byte) (int, error) {
-	left := c.cutAfter.Load()
-	if left == 0 {
+	armed := c.cutAfter.Load()
+	if armed == 0 {
 		return c.Conn.Write(b)
 	}
+	left := armed - 1
 	if left > int64(len(b)) {
 		c.cutAfter.Add(-int64(len(b)))
 		return c.Conn.Write(b)
 	}
-	n, _ := c.Conn.Write(b[:left-1])
+	n, _ := c.Conn.Write(b[:left])
 	reset(c)
 	return n, errCut
 }

@@ -86,7 +86,7 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, request *ProxyRe
 		p.refuse(w, r, request, err)
 		return
 	}
-	defer target.Close() //nolint:errcheck // read to its end, or broken
+	defer target.Close()
 	conn, buffered := takeOver(w)
 	request.Status = http.StatusOK
 	p.record(request)

@@ -86,6 +86,37 @@ func TestPlainBodiesAreStreamedBothWays(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 }
 
+func TestASlowAnswerOfKnownLengthIsStreamed(t *testing.T) {
+	t.Parallel()
+	more := make(chan struct{})
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "4")
+		_, _ = io.WriteString(w, "ab")
+		w.(http.Flusher).Flush()
+		<-more
+		_, _ = io.WriteString(w, "cd")
+	}))
+	defer target.Close()
+	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{})
+	resp, err := through(t, p.Endpoint().HTTP(), target).Get(target.URL)
+	require.NoError(t, err)
+	_, err = io.ReadFull(resp.Body, make([]byte, 2))
+	close(more)
+	require.NoError(t, err)
+	require.Equal(t, "cd", body(t, resp))
+}
+
+func TestTheRefusalOfHEADHasNoBody(t *testing.T) {
+	t.Parallel()
+	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Username: "u"})
+	c := dial(t, p)
+	_, err := io.WriteString(c, "HEAD http://127.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	got, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Regexp(t, "(?s)^HTTP/1.1 407 .*\r\n\r\n$", string(got))
+}
+
 func TestAPlainUpgradeBecomesATunnel(t *testing.T) {
 	t.Parallel()
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -93,7 +124,7 @@ func TestAPlainUpgradeBecomesATunnel(t *testing.T) {
 		if err != nil {
 			return
 		}
-		defer c.Close() //nolint:errcheck // the test is over
+		defer c.Close()
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+r.Header.Get("Upgrade")+"\r\n\r\n")
 		_, _ = io.Copy(c, buf)
 	}))

@@ -70,7 +70,7 @@ func (p *Proxy) serveSOCKS5(c *clientConn) {
 		_ = c.CloseWrite()
 		return
 	}
-	defer conn.Close() //nolint:errcheck // read to its end, or broken
+	defer conn.Close()
 	_ = c.SetReadDeadline(time.Time{})
 	p.tunnel(c, strings.NewReader(""), conn, fault)
 }

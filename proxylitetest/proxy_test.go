@@ -98,7 +98,7 @@ func listen(t *testing.T, serve func(*net.TCPConn)) (address string) {
 				return
 			}
 			running.Go(func() {
-				defer c.Close() //nolint:errcheck // the test is over
+				defer c.Close()
 				serve(c.(*net.TCPConn))
 			})
 		}
@@ -160,7 +160,7 @@ func TestNamesAreResolvedByTheProxy(t *testing.T) {
 func TestNothingLeavesTheMachine(t *testing.T) {
 	t.Parallel()
 	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Hosts: map[string]string{"mapped.test": "192.0.2.1"}})
-	for _, target := range []string{"192.0.2.1:443", "[2001:db8::1]:443", "example.com:443", "mapped.test:443", "0.0.0.0:443", "127.0.0.1.example.com:80", "2130706433:80"} {
+	for _, target := range []string{"192.0.2.1:443", "[2001:db8::1]:443", "example.com:443", "mapped.test:443", "0.0.0.0:443", "[::ffff:192.0.2.1]:443", "127.0.0.1.example.com:80", "2130706433:80"} {
 		resp, _, _ := connect(t, p, target)
 		require.Equal(t, http.StatusForbidden, resp.StatusCode, target)
 		require.Contains(t, body(t, resp), "not a loopback address")
@@ -379,6 +379,22 @@ func TestALifeEnds(t *testing.T) {
 	}
 }
 
+func TestALoginRefusedAfterALifeIsExpiredToo(t *testing.T) {
+	t.Parallel()
+	var time clock
+	p := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Username: "u", Now: time.now})
+	p.Expire()
+	c := dial(t, p)
+	_, err := io.WriteString(c, "\x05\x01\x02\x01\x01x\x00")
+	require.NoError(t, err)
+	got, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Equal(t, "\x05\x02\x01\x01", string(got))
+	require.Equal(t, []proxylitetest.ProxyRequest{{
+		Time: time.now(), Protocol: "socks5", Username: "x", Status: 407, Refused: true, Expired: true,
+	}}, p.Requests())
+}
+
 func TestNothingIsSentAfterTheEndOfALife(t *testing.T) {
 	t.Parallel()
 	answer, got := make(chan string), make(chan string, 1)
@@ -475,9 +491,19 @@ func TestATunnelIsReset(t *testing.T) {
 	}
 	require.Equal(t, 5, p.Stats().Tunnels)
 
-	p.SetFault(proxylitetest.ProxyFault{Reset: true, ResetAfter: int64(len(long)) + 1})
+	// A target that has no more to say does not keep it from being cut.
+	p.SetFault(proxylitetest.ProxyFault{Reset: true, ResetAfter: int64(len(long))})
 	_, _, r := connect(t, p, target)
-	_, err := io.ReadFull(r, make([]byte, len(long)))
+	_, err := io.Copy(io.Discard, r)
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	p.SetFault(proxylitetest.ProxyFault{Reset: true})
+	_, _, r = connect(t, p, listen(t, echo))
+	_, err = r.ReadByte()
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+
+	p.SetFault(proxylitetest.ProxyFault{Reset: true, ResetAfter: int64(len(long)) + 1})
+	_, _, r = connect(t, p, target)
+	_, err = io.ReadFull(r, make([]byte, len(long)))
 	require.NoError(t, err)
 }
 
@@ -504,9 +530,14 @@ func TestAPlainAnswerIsReset(t *testing.T) {
 	require.Less(t, n, int64(50_000))
 	_ = resp.Body.Close()
 
-	p.SetFault(proxylitetest.ProxyFault{})
-	_, got := fetch(t, c, target.URL)
-	require.Len(t, got, 100_000)
+	p.SetFault(proxylitetest.ProxyFault{Reset: true, ResetAfter: 150_000})
+	connections := p.Stats().Connections
+	for range 2 {
+		_, got := fetch(t, c, target.URL)
+		require.Len(t, got, 100_000)
+		p.SetFault(proxylitetest.ProxyFault{})
+	}
+	require.Equal(t, connections+1, p.Stats().Connections, "the connection is healed too")
 }
 
 func TestTheLoginIsNotPrinted(t *testing.T) {

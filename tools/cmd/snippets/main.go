@@ -1,4 +1,4 @@
-// Snippets compiles what the documents show.
+// Snippets compiles what the documents and the package comments show.
 //
 //	go -C tools run ./cmd/snippets README.md docs/*.md
 //
@@ -7,14 +7,16 @@
 // list of declarations, or statements; statements find ctx, client and err, and
 // may leave variables unused. What a block uses of the repository and of the
 // standard library is imported for it; other imports it begins with. A block
-// that is not meant to compile has another fence.
+// that is not meant to compile has another fence. Indented code in the comment of
+// a package is a go block too.
 //
 // The files that relative links and the sh blocks (go run ./x, scripts/x.sh)
-// name must exist.
+// name must exist, and so must what a doc link names.
 package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,11 +24,14 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -60,11 +65,19 @@ func check(root string, files []string) (problems []string, err error) {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	own, err := makeModule(root, tmp)
+	packages, err := makeModule(root, tmp)
 	if err != nil {
 		return nil, err
 	}
-	compiled := 0
+	var snippets []block
+	for _, p := range packages {
+		dead, code, err := docComments(root, p)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, dead...)
+		snippets = append(snippets, code...)
+	}
 	for _, file := range files {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
@@ -72,26 +85,30 @@ func check(root string, files []string) (problems []string, err error) {
 		}
 		problems = append(problems, deadNames(root, file, string(text))...)
 		for _, b := range blocks(string(text)) {
-			if b.lang != "go" {
-				continue
+			if b.lang == "go" {
+				b.file = file
+				snippets = append(snippets, b)
 			}
-			at := fmt.Sprintf("%s:%d", file, b.line)
-			if formatted, err := format.Source([]byte(b.code)); err == nil && strings.TrimSpace(string(formatted)) != strings.TrimSpace(b.code) {
-				problems = append(problems, at+": not formatted as gofmt does")
-			}
-			src, err := complete(b, filepath.Join(root, file), own)
-			if err != nil {
-				problems = append(problems, at+": "+err.Error())
-				continue
-			}
-			compiled++
-			dir := filepath.Join(tmp, fmt.Sprintf("snippet%d", compiled))
-			if err := os.Mkdir(dir, 0o700); err != nil {
-				return nil, err
-			}
-			if err := os.WriteFile(filepath.Join(dir, "snippet.go"), src, 0o600); err != nil {
-				return nil, err
-			}
+		}
+	}
+	compiled := 0
+	for _, b := range snippets {
+		at := fmt.Sprintf("%s:%d", b.file, b.line)
+		if formatted, err := format.Source([]byte(b.code)); err == nil && strings.TrimSpace(string(formatted)) != strings.TrimSpace(b.code) {
+			problems = append(problems, at+": not formatted as gofmt does")
+		}
+		src, err := complete(b, root, packages)
+		if err != nil {
+			problems = append(problems, at+": "+err.Error())
+			continue
+		}
+		compiled++
+		dir := filepath.Join(tmp, fmt.Sprintf("snippet%d", compiled))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "snippet.go"), src, 0o600); err != nil {
+			return nil, err
 		}
 	}
 	if compiled > 0 {
@@ -101,14 +118,14 @@ func check(root string, files []string) (problems []string, err error) {
 		}
 		problems = append(problems, said...)
 	}
-	fmt.Printf("%d go blocks in %d files compiled, %d problems\n", compiled, len(files), len(problems))
+	fmt.Printf("%d snippets compiled, from %d files and the comments of %d packages: %d problems\n", compiled, len(files), len(packages), len(problems))
 	return problems, nil
 }
 
 // block is a fenced block; line is that of its first line of code.
 type block struct {
-	lang, code string
-	line       int
+	lang, code, file string
+	line             int
 }
 
 func blocks(text string) (out []block) {
@@ -160,7 +177,7 @@ func deadNames(root, file, text string) (problems []string) {
 
 // complete makes a file of a block: package, imports and function are added
 // where they are missing. The lines keep their numbers in the document.
-func complete(b block, document string, own map[string]string) ([]byte, error) {
+func complete(b block, root string, packages []pkg) ([]byte, error) {
 	code := b.code
 	name := "snippet"
 	if f, err := parser.ParseFile(token.NewFileSet(), "", code, parser.PackageClauseOnly); err == nil {
@@ -186,7 +203,7 @@ func complete(b block, document string, own map[string]string) ([]byte, error) {
 		written = append(written, spec)
 	}
 	rest := strings.TrimPrefix(code[end.Offset:], ";")
-	lineOf := fmt.Sprintf("//line %s:%d\n", document, b.line+end.Line-1)
+	lineOf := fmt.Sprintf("//line %s:%d\n", filepath.Join(root, b.file), b.line+end.Line-1)
 
 	file := func(specs []string, rest string) string {
 		return fmt.Sprintf("package %s\nimport (\n%s\n)\n%s%s", name, strings.Join(specs, "\n"), lineOf, rest)
@@ -205,8 +222,9 @@ func complete(b block, document string, own map[string]string) ([]byte, error) {
 	}
 	specs := written
 	for _, u := range f.Unresolved {
-		if path, ok := own[u.Name]; ok && !strings.Contains(strings.Join(specs, "\n"), `"`+path+`"`) {
-			specs = append(specs, `"`+path+`"`)
+		i := slices.IndexFunc(packages, func(p pkg) bool { return p.public() && p.Name == u.Name })
+		if i >= 0 && !strings.Contains(strings.Join(specs, "\n"), strconv.Quote(packages[i].ImportPath)) {
+			specs = append(specs, strconv.Quote(packages[i].ImportPath))
 		}
 	}
 	whole, err := imports.Process("snippet.go", []byte(file(specs, rest)), nil)
@@ -271,8 +289,8 @@ func function(statements, lineOf string) (string, error) {
 
 // makeModule makes a module in dir that has the dependencies of the root module
 // and replaces every module of the repository by the working tree. It returns
-// the repository's packages by name.
-func makeModule(root, dir string) (map[string]string, error) {
+// the repository's packages.
+func makeModule(root, dir string) (packages []pkg, err error) {
 	for _, name := range []string{"go.mod", "go.sum"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
@@ -283,7 +301,6 @@ func makeModule(root, dir string) (map[string]string, error) {
 		}
 	}
 	edit := []string{"mod", "edit", "-module=example.com/snippets"}
-	own := map[string]string{}
 	mods, err := run(root, "git", "ls-files", "*go.mod")
 	if err != nil {
 		return nil, err
@@ -295,18 +312,22 @@ func makeModule(root, dir string) (map[string]string, error) {
 		}
 		path, at := modfile.ModulePath(text), filepath.Join(root, filepath.Dir(mod))
 		edit = append(edit, "-replace="+path+"="+at)
-		packages, err := run(at, "go", "list", "-f", "{{.Name}} {{.ImportPath}}", "./...")
+		list, err := run(at, "go", "list", "-json=Name,ImportPath,Dir,GoFiles", "./...")
 		if err != nil {
 			return nil, err
 		}
-		for line := range strings.SplitSeq(strings.TrimSpace(packages), "\n") {
-			if name, path, ok := strings.Cut(line, " "); ok && name != "main" && !strings.Contains(path, "/internal/") {
-				own[name] = path
+		for d := json.NewDecoder(strings.NewReader(list)); ; {
+			var p pkg
+			if err := d.Decode(&p); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				return nil, err
 			}
+			packages = append(packages, p)
 		}
 	}
 	_, err = run(dir, "go", edit...)
-	return own, err
+	return packages, err
 }
 
 // vet compiles and vets the snippets in dir.
