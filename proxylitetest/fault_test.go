@@ -42,6 +42,10 @@ func TestAFaultIsWhatTheClientSees(t *testing.T) {
 			Kind: proxylite.KindServer, Outcome: proxylite.OutcomeUnknown, Status: 502, Code: proxylite.NoCode,
 			Body: []byte("<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"),
 		}},
+		{"lowest status with a page", proxylitetest.Fault{Status: 400}, proxylite.Error{
+			Kind: proxylite.KindEdge, Outcome: proxylite.OutcomeRejected, Status: 400, Code: proxylite.NoCode,
+			Body: []byte("<html>\r\n<head><title>400 Bad Request</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n</body>\r\n</html>\r\n"),
+		}},
 		{"empty", proxylitetest.Fault{Status: 200}, proxylite.Error{
 			Kind: proxylite.KindMalformed, Outcome: proxylite.OutcomeUnknown, Status: 200, Code: proxylite.NoCode,
 		}},

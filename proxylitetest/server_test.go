@@ -200,8 +200,11 @@ func TestAMistakeInATestEndsIt(t *testing.T) {
 	s := proxylitetest.NewServer(m)
 	s.FailNext("Order.Create", proxylitetest.Fault{Code: 3})
 	require.Equal(t, `proxylitetest: FailNext: there is no operation "Order.Create"`, m.fatal)
-	s.FailNext("Orders.Create", proxylitetest.Fault{Status: 101})
-	require.Equal(t, `proxylitetest: FailNext: 101 can't be the status of an answer`, m.fatal)
+	for status, refused := range map[int]bool{101: true, 199: true, 200: false, 999: false, 1000: true} {
+		m.fatal = ""
+		s.FailNext("Orders.Create", proxylitetest.Fault{Status: status})
+		require.Equal(t, refused, m.fatal == fmt.Sprintf("proxylitetest: FailNext: %d can't be the status of an answer", status))
+	}
 	s.Client(proxylite.WithBaseURL("ftp://127.0.0.1"))
 	require.Contains(t, m.fatal, "proxylitetest: Client: proxylite: the base URL must be https")
 	require.Len(t, m.cleanups, 1)
