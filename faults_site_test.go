@@ -134,9 +134,9 @@ func (s *site) accept(ln net.Listener, serve func(net.Conn)) {
 	}()
 }
 
-// play counts the fault. It ends a call that would not.
+// play counts the fault. It ends a call that meets more of them than it may have tries.
 func (s *site) play() {
-	if s.played.Add(1) > 100 {
+	if s.played.Add(1) > 3 {
 		s.end()
 	}
 }

@@ -33,10 +33,17 @@ func TestSpendingIsReadOnce(t *testing.T) {
 	t.Parallel()
 	certificate()
 	for _, f := range append(http1Faults, http2Faults...) {
-		if !f.afterRead || f.clock {
+		if !f.afterRead || f.clock || f.recovers {
 			continue
 		}
 		for _, f.warm = range []int{0, 1, 10} {
+			// Ten TLS connections for a call take long; these are the faults after
+			// which net/http would send again.
+			if f.warm == 10 && f.over == over2 && repetitions(0, 1) == 0 &&
+				!strings.Contains("closed after the request was read, GOAWAY, last stream below the request, "+
+					"RST_STREAM REFUSED_STREAM, RST_STREAM PROTOCOL_ERROR", f.name) {
+				continue
+			}
 			for _, op := range append(operations, textExtraction) {
 				if op.repeat != proxylite.RepeatOnce {
 					continue
