@@ -45,8 +45,14 @@ func TestNoTextHasALogin(t *testing.T) {
 	var work sync.WaitGroup
 	for _, scheme := range []string{"http", "socks5"} {
 		for _, fault := range []proxylitetest.ProxyFault{
-			{}, {Dead: true}, {Delay: time.Hour}, {Reset: true},
-			{Status: 407, Body: "who is " + user + ":" + password + "?", Reason: password}, {Status: 502}, {Status: 509}, {Status: 512},
+			{},
+			{Dead: true},
+			{Delay: time.Hour},
+			{Reset: true},
+			{Status: 407, Body: "who is " + user + ":" + password + "?", Reason: password},
+			{Status: 502},
+			{Status: 509},
+			{Status: 512},
 		} {
 			work.Go(func() {
 				proxy := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Username: user, Password: password})
