@@ -47,7 +47,8 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 }
 
 func (a *address) socks5(ctx context.Context, p *Pool, network, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.connecting, ErrConnectTimeout)
+	patience, late := p.patience(a)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, late)
 	defer cancel()
 	var auth *proxy.Auth
 	if a.Endpoint.Username != "" {
@@ -61,8 +62,8 @@ func (a *address) socks5(ctx context.Context, p *Pool, network, addr string) (ne
 	if err == nil {
 		return conn, nil
 	}
-	if context.Cause(ctx) == ErrConnectTimeout {
-		return nil, ErrConnectTimeout
+	if context.Cause(ctx) == late {
+		return nil, late
 	}
 	return nil, socksRefusal(a.String(), err)
 }

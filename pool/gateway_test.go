@@ -3,6 +3,7 @@ package pool_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -88,7 +89,8 @@ func TestTheGatewayURL(t *testing.T) {
 
 // Sessions end with their life, and the next ones have other ids.
 func TestSessionsAreReplacedAtTheEndOfTheirLife(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, pool.Gateway{Account: "bob", Password: "secret", Life: 10 * time.Minute}.Sessions(3))
 		users := map[string]time.Time{}
 		for range 3600 {

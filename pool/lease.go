@@ -106,6 +106,14 @@ func (a *address) closeIfUnused() {
 	}
 }
 
+// patience returns how long connecting may take, and the error when it takes longer.
+func (p *Pool) patience(a *address) (time.Duration, error) {
+	if left := time.Until(a.end()); left < p.connecting {
+		return left, ErrExpired
+	}
+	return p.connecting, ErrConnectTimeout
+}
+
 // dial opens a connection to the proxy that ends with the address.
 func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	raw, err := a.dialer(ctx, network, addr)
@@ -115,7 +123,7 @@ func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, err
 	c := &conn{raw, a}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.closed || time.Now().After(a.end()) {
 		_ = raw.Close()
 		return nil, ErrExpired
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
@@ -165,10 +166,8 @@ func WithJudge(f func(*http.Response) Verdict) Option {
 // 403 and 429.
 func WithBanStatus(statuses ...int) Option {
 	return WithJudge(func(resp *http.Response) Verdict {
-		for _, status := range statuses {
-			if resp.StatusCode == status {
-				return FailedForHost
-			}
+		if slices.Contains(statuses, resp.StatusCode) {
+			return FailedForHost
 		}
 		return Unjudged
 	})

@@ -42,40 +42,50 @@ func TestNoTextHasALogin(t *testing.T) {
 		Fetched: func(x pool.Fetch) { hook(x) }, Used: func(x pool.Use) { hook(x) },
 		Retired: func(x pool.Retirement) { hook(x) }, Stopped: func(err error) { hook(err) },
 	}
+	var work sync.WaitGroup
 	for _, scheme := range []string{"http", "socks5"} {
 		for _, fault := range []proxylitetest.ProxyFault{
-			{}, {Dead: true}, {Delay: time.Hour}, {Reset: true},
-			{Status: 407, Body: "who is " + user + ":" + password + "?", Reason: password}, {Status: 502}, {Status: 509}, {Status: 512},
+			{},
+			{Dead: true},
+			{Delay: time.Hour},
+			{Reset: true},
+			{Status: 407, Body: "who is " + user + ":" + password + "?", Reason: password},
+			{Status: 502},
+			{Status: 509},
+			{Status: 512},
 		} {
-			proxy := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Username: user, Password: password})
-			proxy.SetFault(fault)
-			p := newPool(t, pool.Fixed(proxy.Endpoint()), trusting(site), pool.WithScheme(scheme), pool.WithAttempts(2), pool.WithLogger(logger),
-				pool.WithHooks(hooks), pool.WithConnectTimeout(100*time.Millisecond), pool.WithCoolDown(1, 1))
-			for _, url := range []string{site.URL, plainSite.URL, "https://127.0.0.1:1"} {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				_, err := get(ctx, p.Transport(), url)
-				hook(err)
-				cancel()
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			conn, err := p.DialContext(ctx, "tcp", site.Listener.Addr().String())
-			hook(err)
-			if err == nil {
-				require.NoError(t, conn.Close())
-			}
-			cancel()
-			l, err := p.Get(ctx)
-			hook(err)
-			if err == nil {
-				for _, x := range []any{l, l.Proxy(), p, *new(pool.Stats), p.Stats()} {
-					hook(x)
-					logger.Info("all", "x", x)
+			work.Go(func() {
+				proxy := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Username: user, Password: password})
+				proxy.SetFault(fault)
+				p := newPool(t, pool.Fixed(proxy.Endpoint()), trusting(site), pool.WithScheme(scheme), pool.WithAttempts(2), pool.WithLogger(logger),
+					pool.WithHooks(hooks), pool.WithConnectTimeout(100*time.Millisecond), pool.WithCoolDown(1, 1))
+				for _, url := range []string{site.URL, plainSite.URL, "https://127.0.0.1:1"} {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					_, err := get(ctx, p.Transport(), url)
+					hook(err)
+					cancel()
 				}
-				l.Done(pool.Worked)
-			}
-			logger.Warn("failed", "error", err)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				conn, err := p.DialContext(ctx, "tcp", site.Listener.Addr().String())
+				hook(err)
+				if err == nil {
+					require.NoError(t, conn.Close())
+				}
+				cancel()
+				l, err := p.Get(ctx)
+				hook(err)
+				if err == nil {
+					for _, x := range []any{l, l.Proxy(), p, *new(pool.Stats), p.Stats()} {
+						hook(x)
+						logger.Info("all", "x", x)
+					}
+					l.Done(pool.Worked)
+				}
+				logger.Warn("failed", "error", err)
+			})
 		}
 	}
+	work.Wait()
 	g := pool.Gateway{Account: "bob", Password: password}
 	hook(g)
 	hook(&g)

@@ -92,19 +92,21 @@ func TestAStormInVirtualTime(t *testing.T) {
 	})
 }
 
-// The same over real proxies and real targets: CONNECT, plain HTTP and SOCKS5.
+// The same over real proxies and real targets: CONNECT, plain HTTP and SOCKS5. A
+// machine that has no time for 10,000 requests makes fewer.
 // PROXYLITE_STORM_REQUESTS makes it longer.
 func TestAStormOverRealProxies(t *testing.T) {
 	t.Parallel()
-	requests := int64(10_000)
+	requests, most := int64(10_000), 20*time.Second
 	if s := os.Getenv("PROXYLITE_STORM_REQUESTS"); s != "" {
 		var err error
 		requests, err = strconv.ParseInt(s, 10, 64)
+		most = time.Hour
 		require.NoError(t, err)
 	}
 	const (
 		workers, size = 64, 50
-		life, margin  = 5 * time.Second, 2500 * time.Millisecond // requests of a busy machine take long
+		life, margin  = 6 * time.Second, 4 * time.Second // what a busy machine takes from a pick to the proxy
 		ahead         = life / 20
 	)
 	secure, open, tcp := newTarget(t, true, nil), newTarget(t, false, nil), echo(t)
@@ -125,21 +127,16 @@ func TestAStormOverRealProxies(t *testing.T) {
 	require.NoError(t, err)
 
 	begin := time.Now()
-	var sent, failed, killed atomic.Int64
+	var sent, failed atomic.Int64
+	killed := 0
 	var work sync.WaitGroup
 	for i := range workers {
 		work.Go(func() {
 			for {
 				n := sent.Add(1)
-				if n > requests && time.Since(begin) > 5*(life-margin)/2 { // in the third life
+				took := time.Since(begin)
+				if n > requests && took > 5*(life-margin)/2 || took > most { // in the third life
 					return
-				}
-				if n%500 == 0 && killed.Load() < size/5 {
-					mu.Lock()
-					victim := made[len(made)-1-int(killed.Add(1))]
-					mu.Unlock()
-					victim.SetFault(proxylitetest.ProxyFault{Dead: true}) // cuts its tunnels
-					victim.SetFault([]proxylitetest.ProxyFault{{Dead: true}, {Status: 509}, {Status: 407}}[n/500%3])
 				}
 				var err error
 				switch i % 4 {
@@ -156,6 +153,15 @@ func TestAStormOverRealProxies(t *testing.T) {
 			}
 		})
 	}
+	_ = ping(t.Context(), p, tcp) // so that there are some
+	for ; killed < size/5; killed++ {
+		time.Sleep((life - margin) / 8)
+		mu.Lock()
+		victim := made[len(made)-1-killed]
+		mu.Unlock()
+		victim.SetFault(proxylitetest.ProxyFault{Dead: true}) // cuts its tunnels
+		victim.SetFault([]proxylitetest.ProxyFault{{Dead: true}, {Status: 509}, {Status: 407}}[killed%3])
+	}
 	work.Wait()
 	took := time.Since(begin)
 	require.NoError(t, p.Close())
@@ -163,8 +169,7 @@ func TestAStormOverRealProxies(t *testing.T) {
 	s := p.Stats()
 	lives := math.Ceil(float64(took) / float64(life-margin-ahead))
 	demand := lives*size + float64(s.Dead)
-	t.Logf("%d requests in %v: %d proxies for %.0f lives of %d and %d dead ones; %d requests failed; %+v", sent.Load()-workers, took, len(made), lives, size, killed.Load(), failed.Load(), s)
-	require.EqualValues(t, size/5, killed.Load())
+	t.Logf("%d requests in %v: %d proxies for %.0f lives of %d and %d dead ones; %d requests failed; %+v", sent.Load()-workers, took, len(made), lives, size, killed, failed.Load(), s)
 	require.GreaterOrEqual(t, s.Expired, uint64(2*size-size/5), "all expire twice, but for the dead")
 	for _, proxy := range made {
 		require.Zero(t, proxy.Stats().Expired, "requests through an expired proxy")

@@ -19,13 +19,6 @@ import (
 	"github.com/proxylite/proxylite-go/pool"
 )
 
-// virtual runs a test in virtual time.
-func virtual(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, f)
-}
-
 // take takes a proxy and gives it back.
 func take(t *testing.T, p *pool.Pool) string {
 	t.Helper()
@@ -36,7 +29,8 @@ func take(t *testing.T, p *pool.Pool) string {
 }
 
 func TestANewPoolFetchesNothing(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: time.Hour}
 		newPool(t, m.source(5))
 		time.Sleep(24 * time.Hour)
@@ -45,7 +39,8 @@ func TestANewPoolFetchesNothing(t *testing.T) {
 }
 
 func TestAnIdlePoolFetchesNothing(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: time.Hour}
 		p := newPool(t, m.source(5))
 		take(t, p)
@@ -57,7 +52,8 @@ func TestAnIdlePoolFetchesNothing(t *testing.T) {
 }
 
 func TestManyCallersShareOneFetch(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: time.Hour, took: time.Second}
 		p := newPool(t, m.source(5))
 		var wg sync.WaitGroup
@@ -70,7 +66,8 @@ func TestManyCallersShareOneFetch(t *testing.T) {
 }
 
 func TestABatchIsAskedForInPartsOfTheSource(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: time.Hour}
 		source := m.source(25)
 		source.Batch = 10
@@ -83,9 +80,11 @@ func TestABatchIsAskedForInPartsOfTheSource(t *testing.T) {
 
 // The end of life counts from before the fetch, and the margin is kept.
 func TestNoProxyIsGivenOutWithinTheMargin(t *testing.T) {
+	t.Parallel()
 	for _, margin := range []time.Duration{0, 30 * time.Second, -1} {
 		t.Run(margin.String(), func(t *testing.T) {
-			virtual(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				const life = 10 * time.Minute
 				m := &made{life: life, took: 3 * time.Second}
 				opts, want := []pool.Option{pool.WithMargin(margin)}, margin
@@ -112,7 +111,8 @@ func TestNoProxyIsGivenOutWithinTheMargin(t *testing.T) {
 
 // Whoever asks does not wait for the change of generations.
 func TestTheNextBatchIsFetchedAheadOfNeed(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: 10 * time.Minute, took: 3 * time.Second}
 		p := newPool(t, m.source(3))
 		take(t, p)
@@ -127,7 +127,8 @@ func TestTheNextBatchIsFetchedAheadOfNeed(t *testing.T) {
 }
 
 func TestProxiesThatNobodyUsedAreNotReplaced(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: 10 * time.Minute}
 		p := newPool(t, m.source(20))
 		for range 7 * 24 { // three uses in a life
@@ -150,7 +151,8 @@ func TestProxiesThatNobodyUsedAreNotReplaced(t *testing.T) {
 }
 
 func TestTheQuotaIsACeilingOfAnyInterval(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: 5 * time.Minute}
 		var spent []time.Time
 		p := newPool(t, m.source(10), pool.WithQuota(25, time.Hour), pool.WithHooks(pool.Hooks{Fetched: func(f pool.Fetch) {
@@ -199,6 +201,7 @@ func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { re
 var tenForAnHour = proxylite.ExtractParams{Num: 10, Life: time.Hour}
 
 func TestAnUnknownOutcomeCountsAsSpentAndARefusalDoesNot(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		answer         func() (*http.Response, error)
 		spent, unknown uint64
@@ -212,7 +215,8 @@ func TestAnUnknownOutcomeCountsAsSpentAndARefusalDoesNot(t *testing.T) {
 		}, 2, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				store := pool.NewMemoryStore()
 				p := newPool(t, pool.Extract(api(t, tt.answer).IP, tenForAnHour),
 					pool.WithStore(store), pool.WithQuota(15, time.Hour), pool.WithFailFast())
@@ -229,7 +233,8 @@ func TestAnUnknownOutcomeCountsAsSpentAndARefusalDoesNot(t *testing.T) {
 		})
 	}
 	t.Run("a source of your own", func(t *testing.T) {
-		virtual(t, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
 			m := &made{err: errors.New("who knows")}
 			p := newPool(t, m.source(4), pool.WithFailFast())
 			_, err := p.Get(t.Context())
@@ -243,7 +248,8 @@ func TestAnUnknownOutcomeCountsAsSpentAndARefusalDoesNot(t *testing.T) {
 }
 
 func TestAFailingSourceIsLeftAloneLongerAndLonger(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		var at []time.Time
 		m := &made{err: errors.New("down")}
 		source := m.source(1)
@@ -268,7 +274,8 @@ func TestAFailingSourceIsLeftAloneLongerAndLonger(t *testing.T) {
 }
 
 func TestTheRetryAfterOfTheAPIIsObeyed(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		var at []time.Time
 		p := newPool(t, pool.Extract(api(t, func() (*http.Response, error) {
 			at = append(at, time.Now())
@@ -287,9 +294,11 @@ func TestTheRetryAfterOfTheAPIIsObeyed(t *testing.T) {
 
 // What more calls can't cure goes to all who wait, and there are no more calls.
 func TestAHopelessRefusalStopsTheFetching(t *testing.T) {
+	t.Parallel()
 	for code, want := range map[int]error{3: proxylite.ErrInvalidAppKey, 156: proxylite.ErrNotVerified, 202: proxylite.ErrIPNotAllowed, 348: proxylite.ErrVerificationNeeded} {
 		t.Run(strconv.Itoa(code), func(t *testing.T) {
-			virtual(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				calls, refuse := 0, true
 				var stopped error
 				p := newPool(t, pool.Extract(api(t, func() (*http.Response, error) {
@@ -324,7 +333,8 @@ func TestAHopelessRefusalStopsTheFetching(t *testing.T) {
 
 // The code of an exhausted balance is not known; its third refusal is enough.
 func TestThreeRefusalsInARowStopTheFetching(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		calls := 0
 		p := newPool(t, pool.Extract(api(t, func() (*http.Response, error) {
 			calls++
@@ -338,7 +348,8 @@ func TestThreeRefusalsInARowStopTheFetching(t *testing.T) {
 }
 
 func TestASourceOfYourOwnSaysWhenToStop(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		mine := errors.New("my plan is over")
 		for _, tt := range []struct {
 			err error
@@ -355,7 +366,8 @@ func TestASourceOfYourOwnSaysWhenToStop(t *testing.T) {
 
 // What is still alive is used up after a stop.
 func TestLiveProxiesAreUsedAfterAStop(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: 10 * time.Minute}
 		p := newPool(t, m.source(2))
 		take(t, p)
@@ -376,7 +388,8 @@ func TestLiveProxiesAreUsedAfterAStop(t *testing.T) {
 }
 
 func TestAnEmptyPoolFailsFastWhereAskedTo(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: time.Hour, took: time.Second}
 		p := newPool(t, m.source(1), pool.WithFailFast())
 		begin := time.Now()
@@ -391,7 +404,8 @@ func TestAnEmptyPoolFailsFastWhereAskedTo(t *testing.T) {
 // When nothing works any more, the fault is likely on this side: new proxies are
 // tried one at a time, with longer and longer pauses.
 func TestAnOutageDoesNotBurnTheQuota(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		n, m := newNetwork(), &made{life: 30 * time.Minute}
 		p := newPool(t, m.source(20), pool.WithTransport(n.transport()))
 		for range 20 {
@@ -425,7 +439,8 @@ func TestAnOutageDoesNotBurnTheQuota(t *testing.T) {
 }
 
 func TestAProbeDropsWhatDoesNotWork(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		n, m := newNetwork(), &made{life: time.Hour}
 		n.kill("10.0.0.1:1001")
 		p := newPool(t, m.source(3), pool.WithTransport(n.transport()), pool.WithProbe(func(ctx context.Context, through http.RoundTripper) error {
@@ -442,7 +457,8 @@ func TestAProbeDropsWhatDoesNotWork(t *testing.T) {
 
 // Two pools on one store share what one extraction brought, and no proxy is in both.
 func TestPoolsShareAStore(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		m := &made{life: time.Hour, took: time.Second}
 		store := pool.NewMemoryStore()
 		source := m.source(5)
@@ -481,7 +497,8 @@ func TestPoolsShareAStore(t *testing.T) {
 }
 
 func TestTheMemoryStore(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		ctx, s := t.Context(), pool.NewMemoryStore()
 		proxy := func(port int, life time.Duration) pool.Proxy {
 			p := pool.Proxy{Endpoint: proxylite.Endpoint{Host: "10.0.0.1", Port: port}}
@@ -533,7 +550,8 @@ func TestTheMemoryStore(t *testing.T) {
 }
 
 func TestCloseWakesWhoWaitsAndEndsTheFetch(t *testing.T) {
-	virtual(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		p, err := pool.New(pool.Source{Costs: true, Fetch: func(ctx context.Context, _ int) ([]pool.Proxy, error) {
 			<-ctx.Done()
 			time.Sleep(time.Second) // it takes its time

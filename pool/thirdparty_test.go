@@ -40,6 +40,7 @@ func nobodyListens(t *testing.T) string {
 }
 
 func TestThirdPartyHTTPProxy(t *testing.T) {
+	t.Parallel()
 	e := thirdParty(t, "PROXYLITE_TEST_HTTP_PROXY")
 	secure, open := newTarget(t, true, nil), newTarget(t, false, nil)
 	for _, rotation := range []pool.Rotation{pool.RoundRobin, pool.PerRequest} {
@@ -68,6 +69,7 @@ func TestThirdPartyHTTPProxy(t *testing.T) {
 }
 
 func TestThirdPartySOCKSProxy(t *testing.T) {
+	t.Parallel()
 	e := thirdParty(t, "PROXYLITE_TEST_SOCKS_PROXY")
 	secure, open, tcp := newTarget(t, true, nil), newTarget(t, false, nil), echo(t)
 	p := newPool(t, pool.Fixed(e), trusting(secure), pool.WithScheme("socks5"))

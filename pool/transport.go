@@ -117,7 +117,8 @@ type failure struct {
 func (l *Lease) try(req *http.Request, body io.ReadCloser, keep bool) (*http.Response, Verdict, *failure) {
 	p := l.pool
 	ctx, cancel := context.WithCancelCause(req.Context())
-	clock := time.AfterFunc(p.connecting, func() { cancel(ErrConnectTimeout) })
+	patience, late := p.patience(l.a)
+	clock := time.AfterFunc(patience, func() { cancel(late) })
 	var sent atomic.Bool
 	var handshakes atomic.Int32
 	out := req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -149,8 +150,8 @@ func (l *Lease) try(req *http.Request, body io.ReadCloser, keep bool) (*http.Res
 	}
 	if err != nil {
 		cancel(nil)
-		if context.Cause(ctx) == ErrConnectTimeout && req.Context().Err() == nil {
-			err = ErrConnectTimeout
+		if context.Cause(ctx) == late && req.Context().Err() == nil {
+			err = late
 		}
 		err = socksRefusal(l.String(), err)
 		toTarget := handshakes.Load()

@@ -27,8 +27,8 @@ func run(ctx context.Context) error {
 	demo := proxylitetest.NewServer(nil)
 	defer demo.Close()
 	demoGateway := demo.Gateway()
-	demoSite := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, "cart of "+r.URL.Query().Get("user"))
+	demoSite := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "your cart")
 	}))
 	defer demoSite.Close()
 	accounts, err := demo.Client().Accounts.List(ctx)
@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 		for _, user := range []string{"ann", "ben"} {
 			// All requests with this key have one IP, as long as it lives.
 			ctx := pool.WithSession(ctx, user)
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, demoSite.URL+"/cart?user="+user, nil)
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, demoSite.URL+"/cart/"+user, nil)
 			if err != nil {
 				return err
 			}
@@ -65,7 +65,7 @@ func run(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("%s\n", body)
+			fmt.Printf("%s sees: %s\n", user, body)
 		}
 	}
 

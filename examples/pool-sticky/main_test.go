@@ -7,5 +7,6 @@ import (
 )
 
 func TestItRunsToItsEnd(t *testing.T) {
+	t.Parallel()
 	require.NoError(t, run(t.Context()))
 }

@@ -26,7 +26,7 @@ func main() {
 func run(ctx context.Context) error {
 	demo := proxylitetest.NewServer(nil)
 	defer demo.Close()
-	demoAddr, stop, err := demoService()
+	demoAddr, stop, err := demoService(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,8 +60,8 @@ func run(ctx context.Context) error {
 }
 
 // demoService greets whoever says a name.
-func demoService() (addr string, stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func demoService(ctx context.Context) (addr string, stop func(), err error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}

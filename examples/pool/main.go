@@ -29,8 +29,8 @@ func main() {
 func run(ctx context.Context) error {
 	demo := proxylitetest.NewServer(nil)
 	defer demo.Close()
-	demoSite := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprintf(w, "hello from page %s", r.URL.Path)
+	demoSite := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hello from the site")
 	}))
 	defer demoSite.Close()
 	demoTransport := proxylite.NewTransport()
@@ -67,7 +67,7 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s\n", body)
+		fmt.Printf("page %d: %s\n", page, body)
 	}
 	s := p.Stats()
 	fmt.Printf("%d requests worked, %d went on through another proxy; %d IPs were paid for, %d of them not used\n", s.Worked, s.Retries, s.Spent, s.Wasted)
