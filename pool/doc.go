@@ -2,14 +2,14 @@
 // proxies, hands them out in turn, drops those that fail or are about to expire,
 // and fetches the next ones in time, without paying twice.
 //
-//	client, err := proxylite.NewClient(proxylite.AppKey(key))
-//	…
 //	p, err := pool.New(pool.Extract(client.IP, proxylite.ExtractParams{
 //		Num: 20, CountryCode: "US", Life: 30 * time.Minute,
 //	}))
-//	…
+//	if err != nil {
+//		return err
+//	}
 //	defer p.Close()
-//	resp, err := (&http.Client{Transport: p.Transport()}).Get("https://example.com")
+//	web := &http.Client{Transport: p.Transport()}
 //
 // # Ways out
 //
