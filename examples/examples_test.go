@@ -1,6 +1,6 @@
 // Package examples has no code: each folder is a program that does one task, and
 // that runs without an account. Its test runs them all.
-package examples
+package examples_test
 
 import (
 	"context"

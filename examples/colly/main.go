@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,7 +31,7 @@ func run() error {
 	defer demo.Close()
 	demoSite := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		_, _ = fmt.Fprintf(w, `<title>page %s</title>`, r.URL.Path)
+		_, _ = fmt.Fprintf(w, `<title>page %s</title>`, html.EscapeString(r.URL.Path))
 		if r.URL.Path == "/" {
 			for i := range 9 {
 				_, _ = fmt.Fprintf(w, `<a href="/%d">next</a>`, i+1)
