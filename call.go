@@ -38,7 +38,7 @@ type call struct {
 
 	// over all attempts
 	attempts int
-	unknown  bool        // some attempt may have had an effect
+	worst    Outcome     // of all attempts
 	sent     atomic.Bool // this attempt had a connection
 	trace    httptrace.ClientTrace
 	reject   func() // tells the keeper that the API refused the secret
@@ -222,9 +222,7 @@ func (st *call) checkRetry(_ context.Context, resp *http.Response, err error) (b
 		}
 		st.failure = st.noAnswer(err)
 	}
-	if st.failure.Outcome == OutcomeUnknown {
-		st.unknown = true
-	}
+	st.worst = max(st.worst, st.failure.Outcome)
 	if !st.retry() {
 		return false, st.failure
 	}

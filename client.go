@@ -261,8 +261,10 @@ func (st *call) do() *Error {
 		st.failure.Kind = transportKind(ctxErr)
 		st.failure.cause = fmt.Errorf("%w, while waiting to repeat the call after: %w", ctxError(st.Context), last)
 	}
-	if st.unknown && st.op.Repeat != RepeatRead {
-		st.failure.Outcome = OutcomeUnknown
+	// A refusal undoes nothing that an earlier attempt may have done; for a read
+	// there is nothing to undo. But no call is unsent of which one was sent.
+	if st.op.Repeat != RepeatRead || st.failure.Outcome == OutcomeNotSent {
+		st.failure.Outcome = st.worst
 	}
 	return st.failure
 }

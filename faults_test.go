@@ -40,7 +40,7 @@ const (
 	over2 = "HTTP/2"
 )
 
-var wireFaults = concat(beforeHTTP, http1Faults, http2Faults, answerFaults(), endedContexts)
+var wireFaults = concat(beforeHTTP, http1Faults, http2Faults, answerFaults(), changing, endedContexts)
 
 func concat(lists ...[]wireFault) (all []wireFault) {
 	for _, list := range lists {
@@ -440,6 +440,40 @@ func bounded(faults []wireFault) []wireFault {
 		faults[i].set = func(s *site) { s.opts = append(s.opts, proxylite.WithMaxAnswer(smallBound)); set(s) }
 	}
 	return faults
+}
+
+// changing: no attempt meets the same. What an earlier one may have done is not undone.
+var changing = []wireFault{
+	thenRefused("503", "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+	thenRefused("code 429", "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"code\":429}"),
+	thenRefused("closed after the request was read", ""),
+	after1("503, then code 9", func(s *site, conn net.Conn) bool {
+		answer := "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"code\":9}"
+		if s.played.Load() == 1 {
+			answer = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+		}
+		_, _ = io.WriteString(conn, answer)
+		return true
+	}),
+}
+
+func thenRefused(name, answer string) wireFault {
+	return wireFault{name: name + ", then connection refused", over: over1, set: func(s *site) {
+		s.accept(s.listen(), func(conn net.Conn) {
+			s.serveH1(conn, nil, func(_ *site, conn net.Conn) bool {
+				_, _ = io.WriteString(conn, answer)
+				return false
+			})
+		})
+		var dialer net.Dialer
+		s.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if s.read.Load() > 0 {
+				s.play()
+				addr = "127.0.0.1:1"
+			}
+			return dialer.DialContext(ctx, network, addr)
+		}
+	}}
 }
 
 // within is a fault in a call whose context has so much time.

@@ -88,6 +88,11 @@ func TestFaultMatrix(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	for _, row := range measured {
+		if slices.Contains(row, cell{}) {
+			t.Skip("only a part was run: the tables are not compared")
+		}
+	}
 	checkDocument(t, all, measured)
 }
 
