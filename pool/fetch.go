@@ -41,7 +41,7 @@ func (s *supply) noProxy(cause error) error {
 }
 
 // barren tells that nothing works: more proxies would hardly help, and cost.
-func (p *Pool) barren() bool { return p.counters.streak.Load() >= 10 }
+func (p *Pool) barren() bool { return p.counters.streak.Load() >= outage }
 
 // ends returns, in order, when the proxies that can be counted on want to be
 // replaced: as long before their end as a fetch takes.
@@ -171,11 +171,7 @@ func (p *Pool) fetch() (more bool) {
 		p.settle(err, added, barren, lost)
 	}
 	p.publish()
-	if err == nil && added == asked && asked < need {
-		sp.next = 0
-		return true
-	}
-	return false
+	return err == nil && added == asked && asked < need
 }
 
 func (p *Pool) known(id string) bool {

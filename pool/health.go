@@ -41,7 +41,10 @@ func (v Verdict) String() string {
 	return verdicts[v]
 }
 
-const strikesOut = 3
+const (
+	strikesOut = 3  // failures in a row that make a proxy one not to count on
+	outage     = 10 // failures in a row, of all, that are not the proxies' fault
+)
 
 var errJudgedDead = errors.New("the last proxy was judged dead")
 
@@ -60,8 +63,8 @@ func (l *Lease) report(v Verdict, err error) {
 	case Worked:
 		p.counters.worked.Add(1)
 		a.worked.Add(1)
-		if p.counters.streak.Load() != 0 {
-			p.counters.streak.Store(0)
+		if p.counters.streak.Load() != 0 && p.counters.streak.Swap(0) >= outage {
+			p.forgive()
 		}
 		if !a.shaky.Load() {
 			return
@@ -110,6 +113,17 @@ func (l *Lease) report(v Verdict, err error) {
 	if errors.Is(err, ErrNotAllowed) {
 		p.log.Warn("proxy does not let this source IP in, or has no stock", slog.Any("proxy", a.Proxy))
 	}
+}
+
+// forgive ends an outage: what failed in it need not be at fault.
+func (p *Pool) forgive() {
+	p.mu.Lock()
+	defer p.unlock()
+	for _, a := range p.all {
+		a.strikes, a.rests = 0, 0
+		a.until.Store(0)
+	}
+	p.publish()
 }
 
 func (p *Pool) strike(a *address, now int64, v Verdict) {

@@ -123,7 +123,7 @@ func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, err
 	c := &conn{raw, a}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || time.Now().After(a.end()) {
+	if a.closed {
 		_ = raw.Close()
 		return nil, ErrExpired
 	}

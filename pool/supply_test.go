@@ -423,6 +423,7 @@ func TestAnOutageDoesNotBurnTheQuota(t *testing.T) {
 			cancel()
 		}
 		require.LessOrEqual(t, m.total, 20+40, "an outage of 20 minutes")
+		require.Zero(t, p.Stats().Dead)
 
 		// Afterwards the first ones are still there.
 		for port := range 1000 {
@@ -433,6 +434,7 @@ func TestAnOutageDoesNotBurnTheQuota(t *testing.T) {
 		for range 100 {
 			_, err := get(t.Context(), p.Transport(), "http://target.test/")
 			require.NoError(t, err)
+			time.Sleep(time.Second)
 		}
 		require.LessOrEqual(t, m.total, before+1)
 	})

@@ -339,6 +339,47 @@ func TestAPostIsSentOnce(t *testing.T) {
 	require.Equal(t, []any{false, 1}, []any{failed.Sent, failed.Attempts})
 }
 
+// Over HTTP/2 net/http sends a request again when the stream is reset with
+// PROTOCOL_ERROR, whatever its method.
+func TestAPostIsSentOnceOverHTTP2(t *testing.T) {
+	t.Parallel()
+	cert := newTarget(t, true, nil)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: cert.TLS.Certificates, NextProtos: []string{"h2"}})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	var got atomic.Int32
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				_, _ = io.CopyN(io.Discard, conn, 24)                // the preface
+				_, _ = conn.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0}) // SETTINGS
+				for header := make([]byte, 9); ; {
+					if _, err := io.ReadFull(conn, header); err != nil {
+						return
+					}
+					_, _ = io.CopyN(io.Discard, conn, int64(header[0])<<16|int64(header[1])<<8|int64(header[2]))
+					if header[3] == 1 { // HEADERS
+						got.Add(1)
+						_, _ = conn.Write(append(append([]byte{0, 0, 4, 3, 0}, header[5:]...), 0, 0, 0, 1)) // RST_STREAM, PROTOCOL_ERROR
+					}
+				}
+			}()
+		}
+	}()
+	_, source := proxies(t, 2, proxylitetest.ProxyOptions{})
+	p := newPool(t, source, trusting(cert))
+	for _, body := range []string{"order", ""} {
+		got.Store(0)
+		require.Error(t, send(t, p.Transport(), post(t.Context(), t, "https://"+l.Addr().String(), body)))
+		require.EqualValues(t, 1, got.Load())
+	}
+}
+
 func TestWhatMayBeRepeatedGoesOnThroughAnotherProxy(t *testing.T) {
 	t.Parallel()
 	var lose atomic.Int32
@@ -372,6 +413,7 @@ func TestWhatMayBeRepeatedGoesOnThroughAnotherProxy(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, []any{true, 3}, []any{failed.Sent, failed.Attempts})
 		require.EqualValues(t, 3, site.hits.Load()-before)
+		require.Equal(t, 3, p.Stats().Live, "it may be the target's fault")
 		if req.GetBody != nil {
 			body, err := req.GetBody()
 			require.NoError(t, err)
