@@ -231,7 +231,7 @@ type hunted struct {
 var hunts sync.Map
 
 func hunt(secrets ...string) *hunted {
-	make := sync.OnceValue(func() *hunted {
+	build := sync.OnceValue(func() *hunted {
 		h := &hunted{forms: map[string]string{}}
 		var pairs []string
 		for _, secret := range secrets {
@@ -243,7 +243,7 @@ func hunt(secrets ...string) *hunted {
 		h.all = strings.NewReplacer(pairs...)
 		return h
 	})
-	made, _ := hunts.LoadOrStore(strings.Join(secrets, " "), make)
+	made, _ := hunts.LoadOrStore(strings.Join(secrets, " "), build)
 	return made.(func() *hunted)()
 }
 
@@ -339,8 +339,8 @@ type trouble struct {
 }
 
 // sends is a trouble that sends what it makes of the request, and closes.
-func sends(make func(a asked) string) trouble {
-	return trouble{serve: func(conn net.Conn, a asked) { _, _ = io.WriteString(conn, make(a)) }}
+func sends(answer func(a asked) string) trouble {
+	return trouble{serve: func(conn net.Conn, a asked) { _, _ = io.WriteString(conn, answer(a)) }}
 }
 
 // page is an answer with a body.
@@ -505,8 +505,10 @@ func troubles(t *testing.T) map[string]trouble {
 			tr.Proxy = func(r *http.Request) (*url.URL, error) { panic(r.URL.Host) }
 			return "http://127.0.0.1:1", tr
 		}},
-		"HTTP/2":                 {target: http2Server(func(t *testing.T, w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, success(t, r)) })},
-		"HTTP/2, redirect":       {target: http2Server(func(_ *testing.T, w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), 302) })},
+		"HTTP/2": {target: http2Server(func(t *testing.T, w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, success(t, r)) })},
+		"HTTP/2, redirect": {target: http2Server(func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.String(), http.StatusFound)
+		})},
 		"HTTP/2, stream reset":   {target: http2Server(func(*testing.T, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })},
 		"proxy":                  {target: throughProxy(http.StatusOK, "")},
 		"proxy, login refused":   {target: throughProxy(http.StatusProxyAuthRequired, "")},
@@ -735,12 +737,24 @@ func TestNoTextOfAHolderHasThePassword(t *testing.T) {
 	endpoint := proxylite.Endpoint{Host: "h", Port: 1, Username: "u", Password: canaryPassword, Raw: canaryPassword}
 	var out spill
 	for _, v := range []any{
-		account, &account, []proxylite.Account{account}, []*proxylite.Account{&account}[0], map[string]proxylite.Account{"a": account},
-		struct{ A proxylite.Account }{account}, proxylite.Page[proxylite.Account]{Items: []proxylite.Account{account}},
-		added, &added, proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{added}}, &proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{added}},
-		static, &static, proxylite.Page[proxylite.StaticIP]{Items: []proxylite.StaticIP{static}}, map[int]proxylite.StaticIP{1: static},
-		endpoint, &endpoint, []proxylite.Endpoint{endpoint}, struct{ E proxylite.Endpoint }{endpoint}, map[proxylite.Endpoint]bool{endpoint: true},
-		[2]any{account, &static}, errors.Join(fmt.Errorf("%v %+v %#v", account, static, endpoint)),
+		account, &account,
+		[]proxylite.Account{account},
+		[]*proxylite.Account{&account}[0],
+		map[string]proxylite.Account{"a": account},
+		struct{ A proxylite.Account }{account},
+		proxylite.Page[proxylite.Account]{Items: []proxylite.Account{account}},
+		added, &added,
+		proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{added}},
+		&proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{added}},
+		static, &static,
+		proxylite.Page[proxylite.StaticIP]{Items: []proxylite.StaticIP{static}},
+		map[int]proxylite.StaticIP{1: static},
+		endpoint, &endpoint,
+		[]proxylite.Endpoint{endpoint},
+		struct{ E proxylite.Endpoint }{endpoint},
+		map[proxylite.Endpoint]bool{endpoint: true},
+		[2]any{account, &static},
+		errors.Join(fmt.Errorf("%v %+v %#v", account, static, endpoint)),
 	} {
 		out.show(v)
 		if text := out.texts.String(); strings.Contains(text, canaryPassword) {

@@ -68,8 +68,10 @@ func formsOf(secret string) []string {
 func writings(s string) []string {
 	query, path := url.QueryEscape(s), url.PathEscape(s)
 	marked := html.EscapeString(s)
-	all := []string{s, query, path, lowerPercent(query), lowerPercent(path), strings.ReplaceAll(query, "+", "%20"),
-		marked, strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(marked)}
+	all := []string{
+		s, query, path, lowerPercent(query), lowerPercent(path), strings.ReplaceAll(query, "+", "%20"),
+		marked, strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(marked),
+	}
 	quoted, _ := json.Marshal(s)
 	for _, text := range []string{string(quoted[1 : len(quoted)-1]), strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)} {
 		for _, text := range []string{text, strings.ReplaceAll(text, "/", `\/`)} {

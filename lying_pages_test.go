@@ -187,7 +187,7 @@ func TestWalksEndForEveryLyingServer(t *testing.T) {
 
 // A walk holds one page: the memory of a list of 12 MB stays flat. (It measures the
 // heap of the process, so it is not parallel.)
-func TestAWalkHoldsOnePage(t *testing.T) {
+func TestAWalkHoldsOnePage(t *testing.T) { //nolint:paralleltest // it measures the heap of the process
 	const pages, entries = 24, 8
 	filler := strings.Repeat("x", 64<<10)
 	heap := func() int {

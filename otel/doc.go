@@ -5,4 +5,4 @@
 // It is a module of its own, so that the client does not depend on OpenTelemetry.
 package otel
 
-import _ "github.com/proxylite/proxylite-go"
+import _ "github.com/proxylite/proxylite-go" // for the link above

@@ -59,7 +59,7 @@ func Example() {
 		for _, a := range s.Attributes {
 			switch a.Key {
 			case "http.response.status_code", "proxylite.operation", "proxylite.attempts", "proxylite.code":
-				fmt.Println(" ", a.Key, a.Value.Emit())
+				fmt.Println(" ", a.Key, a.Value.String())
 			}
 		}
 	}

@@ -306,7 +306,7 @@ func advice(err error) string {
 		}
 		return text
 	}
-	hint := ""
+	var hint string
 	switch {
 	case errors.Is(err, proxylite.ErrInvalidAppKey):
 		hint = "copy the app_key anew from the dashboard"
