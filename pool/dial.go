@@ -22,7 +22,7 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	q := query{host: strings.ToLower(host), session: sessionOf(ctx)}
 	var failed *Error
 	for attempt := 1; ; attempt++ {
-		l, err := p.lease(ctx, &q)
+		l, err := p.lease(ctx, q)
 		if err != nil {
 			if failed != nil {
 				failed.Err = fmt.Errorf("%w; then %w", failed.Err, err)
@@ -41,7 +41,6 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 		if ctx.Err() != nil || attempt >= p.attempts {
 			return nil, failed
 		}
-		q.tried = append(q.tried, l.a)
 		p.counters.retries.Add(1)
 	}
 }

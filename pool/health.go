@@ -63,8 +63,11 @@ func (l *Lease) report(v Verdict, err error) {
 	case Worked:
 		p.counters.worked.Add(1)
 		a.worked.Add(1)
-		if p.counters.streak.Load() != 0 && p.counters.streak.Swap(0) >= outage {
+		switch n := p.counters.streak.Load(); {
+		case n >= outage:
 			p.forgive()
+		case n > 0:
+			p.counters.streak.Store(0)
 		}
 		if !a.shaky.Load() {
 			return
@@ -123,6 +126,7 @@ func (p *Pool) forgive() {
 		a.strikes, a.rests = 0, 0
 		a.until.Store(0)
 	}
+	p.counters.streak.Store(0) // not before: all would be replaced
 	p.publish()
 }
 

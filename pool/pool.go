@@ -72,19 +72,14 @@ func (p *Pool) Get(ctx context.Context) (*Lease, error) { return p.GetFor(ctx, "
 // GetFor is [Pool.Get] for a target host, for [PerHost] and for proxies that are
 // out for that host.
 func (p *Pool) GetFor(ctx context.Context, host string) (*Lease, error) {
-	return p.lease(ctx, &query{host: host, session: sessionOf(ctx)})
+	return p.lease(ctx, query{host: host, session: sessionOf(ctx)})
 }
 
-func (p *Pool) lease(ctx context.Context, q *query) (*Lease, error) {
+func (p *Pool) lease(ctx context.Context, q query) (*Lease, error) {
 	for {
 		changed := *p.changed.Load() // before the pick, so that no change is missed
 		now := time.Now().UnixNano()
-		a := p.pick(now, q)
-		if a == nil && len(q.tried) > 0 { // another one is better, but no must
-			q.tried = nil
-			a = p.pick(now, q)
-		}
-		if a != nil {
+		if a := p.pick(now, q); a != nil {
 			return &Lease{pool: p, a: a, host: q.host, start: now}, nil
 		}
 		p.refill(now)

@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 )
 
 // Rotation says which proxy is next.
@@ -27,7 +26,6 @@ const (
 type query struct {
 	host    string
 	session string
-	tried   []*address
 }
 
 type (
@@ -49,7 +47,7 @@ func sessionOf(ctx context.Context) string {
 }
 
 // pick returns an address, held for one use, or nil if none is to be had.
-func (p *Pool) pick(now int64, q *query) *address {
+func (p *Pool) pick(now int64, q query) *address {
 	s := p.live.Load()
 	turn := p.turns.Add(1)
 	if now >= s.refillAt || turn >= s.growAt && now >= s.next {
@@ -65,40 +63,39 @@ func (p *Pool) pick(now int64, q *query) *address {
 	if key == nil {
 		return p.rotate(s, turn, now, q)
 	}
-	if pinned, ok := p.sessions.Load(key); ok {
-		if a := pinned.(*address); a.usable(now, q) && a.hold() {
+	for {
+		pinned, ok := p.sessions.Load(key)
+		if ok {
+			if a := pinned.(*address); a.usable(now, q) && a.hold() {
+				return a
+			}
+		}
+		a := p.rotate(s, turn, now, q)
+		if a == nil {
+			return nil
+		}
+		if ok {
+			ok = p.sessions.CompareAndSwap(key, pinned, a)
+		} else {
+			_, taken := p.sessions.LoadOrStore(key, a)
+			ok = !taken
+		}
+		if ok {
+			if a.gone.Load() { // it went before the key was there to be forgotten
+				p.sessions.CompareAndDelete(key, a)
+			}
 			return a
 		}
+		a.uses.Add(^uint64(0)) // somebody was quicker
+		a.release()
 	}
-	a := p.rotate(s, turn, now, q)
-	if a == nil {
-		return nil
-	}
-	for {
-		pinned, ok := p.sessions.LoadOrStore(key, a)
-		if !ok || pinned == any(a) {
-			break
-		}
-		if first := pinned.(*address); first.usable(now, q) && first.hold() { // somebody was quicker
-			a.uses.Add(^uint64(0))
-			a.release()
-			return first
-		}
-		if p.sessions.CompareAndSwap(key, pinned, a) {
-			break
-		}
-	}
-	if a.gone.Load() { // it went before the key was there to be forgotten
-		p.sessions.CompareAndDelete(key, a)
-	}
-	return a
 }
 
-func (a *address) usable(now int64, q *query) bool {
-	return now < a.deadline && a.outUntil(q.host) <= now && !slices.Contains(q.tried, a)
+func (a *address) usable(now int64, q query) bool {
+	return now < a.deadline && a.outUntil(q.host) <= now
 }
 
-func (p *Pool) rotate(s *snapshot, turn uint64, now int64, q *query) *address {
+func (p *Pool) rotate(s *snapshot, turn uint64, now int64, q query) *address {
 	n := uint64(len(s.proxies))
 	switch p.rotation {
 	case LeastUsed:

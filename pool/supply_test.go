@@ -109,6 +109,21 @@ func TestNoProxyIsGivenOutWithinTheMargin(t *testing.T) {
 	}
 }
 
+func TestALifeCountsFromBeforeTheExtraction(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, pool.Extract(api(t, func() (*http.Response, error) {
+			time.Sleep(20 * time.Second)
+			return plain(200, `{"code":200,"data":{"list":["1.2.3.4:5"]}}`), nil
+		}).IP, tenForAnHour))
+		end := time.Now().Add(time.Hour)
+		l, err := p.Get(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, end, l.Proxy().Expires)
+		l.Done(pool.Worked)
+	})
+}
+
 // Whoever asks does not wait for the change of generations.
 func TestTheNextBatchIsFetchedAheadOfNeed(t *testing.T) {
 	t.Parallel()

@@ -49,7 +49,7 @@ func (p roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	sent := false
 	var failed *Error
 	for attempt := 1; ; attempt++ {
-		l, err := p.lease(ctx, &q)
+		l, err := p.lease(ctx, q)
 		if err != nil {
 			closeBody(body)
 			if failed != nil {
@@ -84,7 +84,6 @@ func (p roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 				return nil, failed
 			}
 		}
-		q.tried = append(q.tried, l.a)
 		p.counters.retries.Add(1)
 	}
 }
@@ -298,7 +297,7 @@ func refused(proxy *url.URL, resp *http.Response) *ConnectError {
 // becomes of the request is known here. Prefer [Pool.Transport].
 func (p *Pool) Proxy(req *http.Request) (*url.URL, error) {
 	ctx := req.Context()
-	l, err := p.lease(ctx, &query{host: strings.ToLower(req.URL.Hostname()), session: sessionOf(ctx)})
+	l, err := p.lease(ctx, query{host: strings.ToLower(req.URL.Hostname()), session: sessionOf(ctx)})
 	if err != nil {
 		return nil, err
 	}
