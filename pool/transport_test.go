@@ -325,17 +325,20 @@ func TestAPostIsSentOnce(t *testing.T) {
 		broken.SetFault(proxylitetest.ProxyFault{Status: 502})
 	}
 	p = newPool(t, source, trusting(site))
-	err := send(t, p.Transport(), post(t.Context(), t, site.URL, "order"))
-	failed, _ := errors.AsType[*pool.Error](err)
-	require.Equal(t, []any{true, 3}, []any{failed.Sent, failed.Attempts})
-	require.Equal(t, []string{"order"}, bodies)
+	for range 2 { // the first one may begin with the third proxy
+		err := send(t, p.Transport(), post(t.Context(), t, site.URL, "order"))
+		failed, _ := errors.AsType[*pool.Error](err)
+		require.True(t, failed.Sent)
+	}
+	require.NotZero(t, p.Stats().Retries)
+	require.Equal(t, []string{"order", "order"}, bodies)
 
 	// Unless its body can't be had again.
-	p = newPool(t, source, trusting(site))
+	p = newPool(t, pool.Fixed(list[0].Endpoint(), list[1].Endpoint()), trusting(site))
 	req := post(t.Context(), t, site.URL, "order")
 	req.GetBody = nil
-	err = send(t, p.Transport(), req)
-	failed, _ = errors.AsType[*pool.Error](err)
+	err := send(t, p.Transport(), req)
+	failed, _ := errors.AsType[*pool.Error](err)
 	require.Equal(t, []any{false, 1}, []any{failed.Sent, failed.Attempts})
 }
 
