@@ -91,7 +91,7 @@ func TestWhatIsDeadDoesNotComeBack(t *testing.T) {
 		}
 		p := newPool(t, source)
 		for take(t, p) != first {
-			continue
+			time.Sleep(time.Millisecond)
 		}
 		l, err := p.Get(t.Context())
 		require.NoError(t, err)

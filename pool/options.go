@@ -130,8 +130,8 @@ func WithMargin(d time.Duration) Option {
 }
 
 // WithQuota is a ceiling of spending: at most n proxies are fetched in any
-// interval of the given length, by all pools that share the store. Unknown
-// outcomes count as spent. It applies to sources that cost. Default: none.
+// interval of the given length, by all pools that share the store, which must all
+// have the same ceiling. Unknown outcomes count as spent. It applies to sources that cost. Default: none.
 func WithQuota(n int, per time.Duration) Option {
 	return func(s *settings) error {
 		s.quota, s.per = n, per
