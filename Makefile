@@ -43,7 +43,7 @@ bench: ## the measurements of docs/performance.md: three minutes or more
 	bench/run.sh
 
 matrix: ## the long run of the tests: many repetitions of what depends on luck
-	PROXYLITE_LONG=1 go test -timeout 60m ./...
+	PROXYLITE_LONG=1 PROXYLITE_STORM_REQUESTS=640000 go test -timeout 60m ./...
 
 mutation: ## mutation testing of the root package and internal/wire: hours
 	scripts/mutation.sh

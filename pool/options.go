@@ -93,15 +93,15 @@ func WithRotation(r Rotation) Option {
 }
 
 // WithScheme sets how [Pool.Transport] and [Pool.Proxy] speak to the proxies:
-// "http" (the default), "https", "socks5" or "socks5h".
+// "http" (the default), "socks5" or "socks5h".
 func WithScheme(scheme string) Option {
 	return func(s *settings) error {
 		switch scheme {
-		case "http", "https", "socks5", "socks5h":
+		case "http", "socks5", "socks5h":
 			s.scheme = scheme
 			return nil
 		}
-		return fmt.Errorf("pool: the scheme must be http, https, socks5 or socks5h, not %q", scheme)
+		return fmt.Errorf("pool: the scheme must be http, socks5 or socks5h, not %q", scheme)
 	}
 }
 

@@ -153,11 +153,7 @@ func (l *Lease) try(req *http.Request, body io.ReadCloser, keep bool) (*http.Res
 			err = late
 		}
 		err = socksRefusal(l.String(), err)
-		toTarget := handshakes.Load()
-		if p.scheme == "https" {
-			toTarget-- // the first one is with the proxy
-		}
-		return nil, judge(req.Context(), err, toTarget > 0 || sent.Load() && !direct), &failure{err, sent.Load()}
+		return nil, judge(req.Context(), err, handshakes.Load() > 0 || sent.Load() && !direct), &failure{err, sent.Load()}
 	}
 	verdict := Worked
 	if l.auto && p.judge != nil && resp.StatusCode != http.StatusSwitchingProtocols {
