@@ -119,10 +119,10 @@ func (l *Lease) try(req *http.Request, body io.ReadCloser, keep bool) (*http.Res
 	patience, late := p.patience(l.a)
 	clock := time.AfterFunc(patience, func() { cancel(late) })
 	var sent atomic.Bool
-	var handshakes atomic.Int32
+	var handshake atomic.Bool
 	out := req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:           func(httptrace.GotConnInfo) { clock.Stop(); sent.Store(true) },
-		TLSHandshakeStart: func() { handshakes.Add(1) },
+		TLSHandshakeStart: func() { handshake.Store(true) },
 	}))
 	out.Body = body
 	if !repeatable(req) {
@@ -153,7 +153,7 @@ func (l *Lease) try(req *http.Request, body io.ReadCloser, keep bool) (*http.Res
 			err = late
 		}
 		err = socksRefusal(l.String(), err)
-		return nil, judge(req.Context(), err, handshakes.Load() > 0 || sent.Load() && !direct), &failure{err, sent.Load()}
+		return nil, judge(req.Context(), err, handshake.Load() || sent.Load() && !direct), &failure{err, sent.Load()}
 	}
 	verdict := Worked
 	if l.auto && p.judge != nil && resp.StatusCode != http.StatusSwitchingProtocols {
