@@ -117,6 +117,7 @@ func (s *AccountsService) Add(ctx context.Context, p AddAccountsParams, opts ...
 		in.newWord(fmt.Sprintf("Accounts[%d].Password", i), a.Password, true)
 		in.must(!seen[a.Username] || a.Username == "", fmt.Sprintf("Accounts[%d].Username", i), a.Username, "is given twice")
 		seen[a.Username] = true
+		in.passwords = append(in.passwords, a.Password)
 		logins[i] = a.Username + ":" + a.Password
 	}
 	in.remark("Remark", p.Remark)
@@ -176,6 +177,7 @@ func (s *AccountsService) ChangePassword(ctx context.Context, username, password
 	in := s.c.input()
 	in.accountName("username", username)
 	in.newWord("password", password, true)
+	in.passwords = []string{password}
 	in.body = struct {
 		Account  string `json:"account"`
 		Password string `json:"password"`

@@ -2,6 +2,7 @@ package proxylite
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -41,6 +42,10 @@ type call struct {
 	sent     atomic.Bool // this attempt had a connection
 	trace    httptrace.ClientTrace
 	reject   func() // tells the keeper that the API refused the secret
+
+	// the passwords of accounts that the call sends
+	hideOnce  sync.Once
+	passwords *hidden
 
 	// what would else be made one by one for each call
 	sender    retryablehttp.Client
@@ -107,22 +112,60 @@ func (st *call) outside(err error) error {
 		}
 		err = u.Err
 	}
-	if text := err.Error(); st.client.keeper.scrub(text) != text || deepURL(err) {
-		return &scrubbed{st.client.keeper.scrub(text), err}
+	if text := err.Error(); st.scrub(text) != text || deepURL(err) {
+		return &scrubbed{st.scrub(text), err}
 	}
 	return err
 }
 
+// scrub hides the credential, and the passwords that the call itself sent.
+func (st *call) scrub(s string) string {
+	return st.hidePasswords().scrub(st.client.keeper.hide.Load().scrub(s))
+}
+
+// scrubStart is scrub for the beginning of a text.
+func (st *call) scrubStart(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return []byte(st.hidePasswords().scrubStart(st.client.keeper.hide.Load().scrubStart(string(b))))
+}
+
+func (st *call) hidePasswords() *hidden {
+	if len(st.in.passwords) == 0 {
+		return nil
+	}
+	st.hideOnce.Do(func() { st.passwords = hide(st.in.passwords...) }) // there may be thousands
+	return st.passwords
+}
+
+// cleanHeader returns h without secrets, a copy where it had any.
+func (st *call) cleanHeader(h http.Header) http.Header {
+	clean := h
+	for name, values := range h {
+		for i, v := range values {
+			if shown := st.scrub(v); shown != v {
+				if len(clean[name]) == 0 || &clean[name][0] == &values[0] {
+					clean = clean.Clone()
+				}
+				clean[name][i] = shown
+			}
+		}
+	}
+	return clean
+}
+
 func deepURL(err error) bool { _, ok := errors.AsType[*url.Error](err); return ok }
 
-// scrubbed shows a cleaned text and keeps errors.Is. It has no Unwrap, and As
-// refuses what could hold the text again.
+// scrubbed shows a cleaned text and keeps errors.Is. It has no Unwrap: what it
+// wraps holds the text again.
 type scrubbed struct {
 	text string
 	err  error
 }
 
 func (s *scrubbed) Error() string        { return s.text }
+func (s *scrubbed) GoString() string     { return s.text }
 func (s *scrubbed) Is(target error) bool { return errors.Is(s.err, target) }
 
 // attemptLayer is the outermost: it counts an attempt and starts its clock.
@@ -213,11 +256,11 @@ func (st *call) readAnswer(resp *http.Response) error {
 	st.failure = st.judge(resp, a)
 	if st.raw != nil {
 		_, _ = io.Copy(io.Discard, a)
-		*st.raw = RawAnswer{resp.StatusCode, st.header(resp.Header), st.client.keeper.scrubBytes(a.all)}
+		*st.raw = RawAnswer{resp.StatusCode, st.cleanHeader(resp.Header.Clone()), st.scrubStart(a.all)}
 	}
 	if e := st.failure; e != nil {
-		e.Body = st.client.keeper.scrubBytes(append([]byte(nil), a.head[:a.filled]...))
-		e.Header = st.header(resp.Header)
+		e.Body = st.scrubStart(a.head[:a.filled])
+		e.Header = st.cleanHeader(resp.Header.Clone())
 		e.RetryAfter = parseRetryAfter(resp.Header, time.Now())
 		if (e.Code == 3 || e.Status == http.StatusUnauthorized) && st.reject != nil {
 			st.reject()
@@ -232,16 +275,6 @@ func (st *call) readAnswer(resp *http.Response) error {
 		return st.failure
 	}
 	return nil
-}
-
-func (st *call) header(h http.Header) http.Header {
-	h = h.Clone()
-	for _, values := range h {
-		for i, v := range values {
-			values[i] = st.client.keeper.scrub(v)
-		}
-	}
-	return h
 }
 
 // judge decodes an answer and says what is wrong with it, or nil.
@@ -277,7 +310,7 @@ func (st *call) judge(resp *http.Response, a *answer) *Error {
 		err = errors.New("the answer is empty")
 	case first == '<':
 		_, _ = io.CopyN(io.Discard, a, 64<<10) // a short page read whole keeps the connection
-		err = errors.New("a web page, not the API: " + title(st.client.keeper.scrubBytes(a.head[:a.filled])))
+		err = errors.New("a web page, not the API: " + title(st.scrubStart(a.head[:a.filled])))
 	default:
 		env, err = wire.Decode(a, st.client.zone, out)
 	}
@@ -317,8 +350,10 @@ func (st *call) judge(resp *http.Response, a *answer) *Error {
 	default:
 		return nil
 	}
-	e.Message = st.client.keeper.scrub(env.Message)
-	e.Details = st.client.keeper.scrubBytes(env.Errors)
+	e.Message = st.scrub(env.Message)
+	if env.Errors != nil {
+		e.Details = json.RawMessage(st.scrub(string(env.Errors)))
+	}
 	return e
 }
 
@@ -354,7 +389,7 @@ func (st *call) badAnswer(err error, first byte, env *wire.Envelope) *Error {
 	}
 	e := st.fail(kind, st.outside(err))
 	e.Outcome = OutcomeUnknown
-	e.Message = st.client.keeper.scrub(env.Message)
+	e.Message = st.scrub(env.Message)
 	return e
 }
 

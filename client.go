@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,8 +71,8 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 	}
 	_, proven := c.transport.(*http.Transport)
 	var rt http.RoundTripper = &credentialLayer{c.transport, proven, c.base, keeper}
-	for i := len(c.middleware) - 1; i >= 0; i-- {
-		if m := c.middleware[i]; m != nil {
+	for _, m := range slices.Backward(c.middleware) {
+		if m != nil {
 			if rt = m(rt); rt == nil {
 				return nil, errors.New("proxylite: a middleware returned nil: it must return a transport that calls next")
 			}
@@ -125,13 +126,13 @@ func (c *Client) CloseIdleConnections() {
 }
 
 // String names the base URL and nothing else.
-func (c *Client) String() string { return "proxylite.Client(" + c.base.String() + ")" }
+func (c Client) String() string { return "proxylite.Client(" + c.base.String() + ")" }
 
 // GoString is String; the inside of a client is of no use in a text.
-func (c *Client) GoString() string { return c.String() }
+func (c Client) GoString() string { return c.String() }
 
 // LogValue is String, for slog.
-func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
+func (c Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Operation describes an endpoint for [Call].
 type Operation struct {
@@ -164,6 +165,7 @@ type request struct {
 	checks
 	query     url.Values
 	body      any
+	passwords []string                         // of accounts, to be kept out of what the answer echoes
 	needsData bool                             // success without data is malformed
 	emptyOK   bool                             // an empty 200 is success
 	text      func(text string, out any) error // reads an answer that is not JSON

@@ -3,13 +3,13 @@ package proxylite
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -28,12 +28,6 @@ type keeper struct {
 	hide   atomic.Pointer[hidden]
 }
 
-// hidden knows the forms in which a text might show the secret.
-type hidden struct {
-	forms    []string
-	replacer *strings.Replacer
-}
-
 // AppKey authenticates with the app_key of the dashboard. It has administrator
 // rights over the account and spends its money.
 func AppKey(key string) Credential { return fixed(key, false, "app_key") }
@@ -49,7 +43,7 @@ func fixed(secret string, bearer bool, name string) Credential {
 		}
 		k := &keeper{bearer: bearer, reject: func(string) {}}
 		k.get = func(context.Context) (string, error) { return secret, nil }
-		k.hideSecret(secret)
+		k.hide.Store(hide(secret))
 		return k, nil
 	}}
 }
@@ -58,9 +52,9 @@ func checkSecret(secret, name string) error {
 	switch {
 	case secret == "":
 		return fmt.Errorf("proxylite: the %s is empty: copy it from the dashboard", name)
-	case len(secret) < 6:
+	case len(secret) < shortestSecret:
 		// A very short one could not be kept out of texts without garbling them.
-		return fmt.Errorf("proxylite: the %s is too short to be one (%d bytes, want at least 6)", name, len(secret))
+		return fmt.Errorf("proxylite: the %s is too short to be one (%d bytes, want at least %d)", name, len(secret), shortestSecret)
 	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return fmt.Errorf("proxylite: the %s holds a space or control character: copy it without line breaks", name)
 	}
@@ -119,7 +113,11 @@ func TokenFrom(source func(context.Context) (Token, error)) Credential {
 			if err := checkSecret(t.Value, "token"); err != nil {
 				return "", err
 			}
-			k.hideSecret(t.Value)
+			secrets := []string{t.Value}
+			if old := k.hide.Load(); old != nil { // a call may still be under way with the last token
+				secrets = append(secrets, old.secrets[0])
+			}
+			k.hide.Store(hide(secrets...))
 			held.Store(&t)
 			return t.Value, nil
 		}
@@ -130,59 +128,6 @@ func TokenFrom(source func(context.Context) (Token, error)) Credential {
 		}
 		return k, nil
 	}}
-}
-
-const redacted = "[REDACTED]"
-
-// hideSecret prepares the second line of defence: texts from outside (server
-// messages, causes) might echo the secret, in any of these forms.
-func (k *keeper) hideSecret(secret string) {
-	quoted, _ := json.Marshal(secret)
-	var plain bytes.Buffer
-	enc := json.NewEncoder(&plain)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(secret)
-	inner := strings.TrimSpace(plain.String())
-	inner = inner[1 : len(inner)-1]
-	forms := []string{
-		secret, url.QueryEscape(secret), url.PathEscape(secret),
-		strings.ReplaceAll(url.QueryEscape(secret), "+", "%20"),
-		string(quoted[1 : len(quoted)-1]), inner, strings.ReplaceAll(inner, "/", `\/`),
-		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)),
-		base64.URLEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
-	}
-	if old := k.hide.Load(); old != nil { // a call may still be under way with the last token
-		forms = append(forms, old.forms[:min(len(forms), len(old.forms))]...)
-	}
-	var pairs []string
-	for _, form := range forms {
-		pairs = append(pairs, form, redacted)
-	}
-	k.hide.Store(&hidden{forms, strings.NewReplacer(pairs...)})
-}
-
-func (k *keeper) scrub(s string) string {
-	if h := k.hide.Load(); h != nil && s != "" {
-		return h.replacer.Replace(s)
-	}
-	return s
-}
-
-// scrubBytes is scrub for the beginning of a text, which may end within the secret.
-func (k *keeper) scrubBytes(b []byte) []byte {
-	h := k.hide.Load()
-	if h == nil || len(b) == 0 {
-		return b
-	}
-	s := k.scrub(string(b))
-	for _, form := range h.forms {
-		for n := min(len(form)-1, len(s)); n >= 4; n-- { // fewer tell nothing
-			if strings.HasSuffix(s, form[:n]) {
-				return []byte(s[:len(s)-n] + redacted)
-			}
-		}
-	}
-	return []byte(s)
 }
 
 // errRefused marks what the client itself would not send.
@@ -203,6 +148,23 @@ func (l *credentialLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := l.roundTrip(req)
 	if err != nil && errors.Is(err, errRefused) && req.Body != nil {
 		_ = req.Body.Close()
+	}
+	// What the server echoes goes no further than this layer: a middleware may
+	// put errors, the status and headers into a span or a log.
+	st := stateOf(req.Context())
+	if st == nil {
+		return resp, err
+	}
+	if resp != nil {
+		resp.Request = req
+		resp.Status = st.scrub(resp.Status)
+		resp.Header = st.cleanHeader(resp.Header)
+		if resp.Body != nil {
+			resp.Body = answerBody{resp.Body, st}
+		}
+	}
+	if err != nil {
+		err = st.outside(err)
 	}
 	return resp, err
 }
@@ -231,7 +193,7 @@ func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
 	if !l.proven {
 		st.sent.Store(true)
 	}
-	out := req.WithContext(httptrace.WithClientTrace(req.Context(), &st.trace))
+	out := req.WithContext(st.traced(req.Context()))
 	out.GetBody = nil // or net/http would send it again where it sees fit
 	switch {
 	case l.keeper.bearer:
@@ -258,13 +220,9 @@ func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
 		// connection dies, once for each of them, and over HTTP/2 as often as
 		// the server says GOAWAY, without a pause. With a body it is not, so
 		// that an attempt is one request, which the policy and the budget count.
-		out.Body = oneShot{}
+		out.Body, out.TransferEncoding = oneShot{}, identity
 	}
-	resp, err := l.base.RoundTrip(out)
-	if resp != nil {
-		resp.Request = req
-	}
-	return resp, err
+	return l.base.RoundTrip(out)
 }
 
 func (l *credentialLayer) keyedBody(body io.ReadCloser, secret string) ([]byte, error) {
@@ -293,9 +251,70 @@ func (l *credentialLayer) keyedBody(body io.ReadCloser, secret string) ([]byte, 
 	return append(out, rest...), nil
 }
 
+// answerBody keeps what the server echoes out of the errors of reading.
+type answerBody struct {
+	io.ReadCloser
+	st *call
+}
+
+func (b answerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.st.outside(err)
+	}
+	return n, err
+}
+
+// traced watches for a connection. A trace of the caller's goes on seeing all but
+// the credential, which is in the header fields as they are written.
+func (st *call) traced(ctx context.Context) context.Context {
+	outer := httptrace.ContextClientTrace(ctx)
+	if outer == nil {
+		return httptrace.WithClientTrace(ctx, &st.trace)
+	}
+	trace, hide := *outer, st.client.keeper.hide.Load()
+	trace.GotConn = func(info httptrace.GotConnInfo) {
+		st.sent.Store(true)
+		if outer.GotConn != nil {
+			outer.GotConn(info)
+		}
+	}
+	if outer.WroteHeaderField != nil {
+		trace.WroteHeaderField = func(name string, values []string) {
+			shown := make([]string, len(values))
+			for i, v := range values {
+				shown[i] = hide.scrub(v)
+			}
+			outer.WroteHeaderField(name, shown)
+		}
+	}
+	if outer.Got1xxResponse != nil {
+		trace.Got1xxResponse = func(code int, header textproto.MIMEHeader) error {
+			return outer.Got1xxResponse(code, textproto.MIMEHeader(st.cleanHeader(http.Header(header))))
+		}
+	}
+	return httptrace.WithClientTrace(untraced{ctx}, &trace)
+}
+
+// untraced hides the caller's trace, which net/http would call besides ours.
+type untraced struct{ context.Context }
+
+// Value finds anything but the trace.
+func (c untraced) Value(key any) any {
+	v := c.Context.Value(key)
+	if _, ok := v.(*httptrace.ClientTrace); ok {
+		return nil
+	}
+	return v
+}
+
 // oneShot is an empty body that net/http can't take for none. Over HTTP/1 nothing
 // of it is sent.
 type oneShot struct{}
 
-func (oneShot) Read([]byte) (int, error) { return 0, io.EOF }
-func (oneShot) Close() error             { return nil }
+func (oneShot) Read([]byte) (int, error)         { return 0, io.EOF }
+func (oneShot) WriteTo(io.Writer) (int64, error) { return 0, nil } // saves the buffer to copy with
+func (oneShot) Close() error                     { return nil }
+
+// identity saves net/http the goroutine that finds out whether a body is empty.
+var identity = []string{"identity"}

@@ -3,12 +3,9 @@ package proxylite_test
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,7 +16,6 @@ import (
 	"testing"
 
 	"github.com/jarcoal/httpmock"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
@@ -27,128 +23,6 @@ import (
 
 // sentinel has all that is written differently in URLs, JSON and headers.
 const sentinel = `k+/=&"\<é%20~key`
-
-// formsOf are the ways in which a text might show a secret.
-func formsOf(secret string) []string {
-	quoted, _ := json.Marshal(secret)
-	return []string{
-		secret, url.QueryEscape(secret), url.PathEscape(secret), string(quoted[1 : len(quoted)-1]),
-		strings.Trim(fmt.Sprintf("%q", secret), `"`), strings.Trim(fmt.Sprintf("%+q", secret), `"`),
-		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
-	}
-}
-
-// Invariant 1. Whatever the server or the transport says, and however it is
-// looked at, nothing that the client gives out shows the credential.
-func TestNothingShowsTheCredential(t *testing.T) {
-	t.Parallel()
-	// echo has all that a hostile answer could know of the request.
-	echo := func(r *http.Request) string {
-		body, _ := io.ReadAll(r.Body)
-		auth := r.Header.Get("Authorization")
-		return strings.Join(append(formsOf(sentinel)[:4], r.URL.String(), auth, base64.StdEncoding.EncodeToString([]byte(sentinel)), string(body)), " ")
-	}
-	answer := func(status int, body string) (*http.Response, error) {
-		resp := httpmock.NewStringResponse(status, body)
-		resp.Header.Set("Location", "/?app_key="+url.QueryEscape(sentinel))
-		resp.Header.Set("X-Echo", sentinel)
-		return resp, nil
-	}
-	inJSON := func(s string) string { b, _ := json.Marshal(s); return string(b) }
-	bases := map[string]func(*http.Request) (*http.Response, error){
-		"success": func(*http.Request) (*http.Response, error) { return answer(200, `{"code":200,"data":{}}`) },
-		"refusal": func(r *http.Request) (*http.Response, error) {
-			s := inJSON(echo(r))
-			return answer(200, `{"code":3,"msg":`+s+`,"errors":{"echo":`+s+`}}`)
-		},
-		"page": func(r *http.Request) (*http.Response, error) {
-			return answer(403, "<html><title>"+sentinel+"</title>"+echo(r)+"</html>")
-		},
-		"redirect":  func(*http.Request) (*http.Response, error) { return answer(302, sentinel) },
-		"garbage":   func(r *http.Request) (*http.Response, error) { return answer(200, `{"code":200,"data":`+echo(r)) },
-		"bad field": func(r *http.Request) (*http.Response, error) { return answer(200, `{"code":"`+sentinel+`"}`) },
-		"failure": func(r *http.Request) (*http.Response, error) {
-			return nil, fmt.Errorf("malformed HTTP response %q", echo(r))
-		},
-		"url error": func(r *http.Request) (*http.Response, error) {
-			return nil, &url.Error{Op: "Get", URL: r.URL.String(), Err: io.ErrUnexpectedEOF}
-		},
-		"deep url error": func(r *http.Request) (*http.Response, error) {
-			return nil, fmt.Errorf("proxy: %w", &url.Error{Op: "Get", URL: r.URL.String(), Err: io.ErrUnexpectedEOF})
-		},
-	}
-	for name, base := range bases {
-		for kind, credential := range map[string]proxylite.Credential{
-			"key": proxylite.AppKey(sentinel), "token": proxylite.BearerToken(sentinel),
-			"source": proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return proxylite.Token{Value: sentinel}, nil }),
-		} {
-			t.Run(name+"/"+kind, func(t *testing.T) {
-				t.Parallel()
-				for _, op := range operations {
-					if op.name == "Accounts.Enable" || op.name == "Orders.Create" || op.name == "IP.Extract" {
-						hidesCredential(t, op, credential, base)
-					}
-				}
-			})
-		}
-	}
-}
-
-func hidesCredential(t *testing.T, op operation, credential proxylite.Credential, base roundTripper) {
-	var seen bytes.Buffer // all that a user could print
-	logger := slog.New(slog.NewJSONHandler(&seen, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	show := func(values ...any) {
-		for _, v := range values {
-			fmt.Fprintf(&seen, "%v\n%+v\n%#v\n%s\n%q\n", v, v, v, v, v)
-			_ = json.NewEncoder(&seen).Encode(v)
-			logger.Info("value", "v", v)
-			slog.New(slog.NewTextHandler(&seen, nil)).Info("value", "v", v)
-		}
-	}
-	var kept []*http.Request
-	reached := false
-	c, err := proxylite.NewClient(credential, tryOnce, proxylite.WithLogger(logger),
-		proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
-			reached = true
-			if r.Body == nil {
-				r.Body = http.NoBody
-			}
-			return base(r)
-		})),
-		proxylite.WithObserver(func(_ context.Context, info proxylite.CallInfo) { show(info) }),
-		proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
-				resp, err := next.RoundTrip(r)
-				kept = append(kept, r)
-				if resp != nil {
-					kept = append(kept, resp.Request)
-				}
-				return resp, err
-			})
-		}))
-	require.NoError(t, err)
-	var raw proxylite.RawAnswer
-	value, err := op.call(t.Context(), c, proxylite.CallRaw(&raw))
-	require.True(t, reached)
-
-	show(credential, c, *c, c.Accounts, *c.Accounts, value, raw, string(raw.Body))
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		show(e)
-	}
-	if err != nil {
-		e := asError(t, err)
-		show(*e, string(e.Body), string(e.Details), e.Header)
-		_, leaky := errors.AsType[*url.Error](err)
-		require.False(t, leaky, "the chain must hold no *url.Error")
-	}
-	for _, r := range kept {
-		show(*r.URL, r.URL.String(), r.Header, bodyOf(t, r), r.GetBody == nil)
-	}
-	require.NotEmpty(t, kept)
-	for _, form := range formsOf(sentinel) {
-		assert.NotContains(t, seen.String(), form, op.name)
-	}
-}
 
 // An answer that is cut within the secret shows none of it.
 func TestACutAnswerShowsNoPartOfTheCredential(t *testing.T) {

@@ -53,12 +53,12 @@ var (
 type Outcome int
 
 const (
-	// OutcomeNotSent: no byte of a request reached the server.
+	// OutcomeNotSent means that no byte of a request reached the server.
 	OutcomeNotSent Outcome = iota
-	// OutcomeRejected: the server, or what stands before it, said no.
+	// OutcomeRejected means that the server, or what stands before it, said no.
 	OutcomeRejected
-	// OutcomeUnknown: a request may have reached the server, and may have
-	// taken effect.
+	// OutcomeUnknown means that a request may have reached the server, and may
+	// have taken effect.
 	OutcomeUnknown
 )
 
@@ -254,6 +254,11 @@ func (e *Error) LogValue() slog.Value {
 
 // transportKind names the class of a failure without a usable answer.
 func transportKind(err error) Kind {
+	if s, ok := errors.AsType[*scrubbed](err); ok {
+		if kind := transportKind(s.err); kind != KindTransport {
+			return kind
+		}
+	}
 	var netErr net.Error
 	var opErr *net.OpError
 	var dnsErr *net.DNSError
@@ -282,4 +287,7 @@ func transportKind(err error) Kind {
 	return KindTransport
 }
 
-var errEndless = errors.New("the list has no end: stopped after 10000 pages; walk it with List")
+var (
+	errEndless = errors.New("the list has no end: stopped after 10000 pages; walk it with List")
+	errRound   = errors.New("the list goes round: the API gave the same pages again and again; walk it with List")
+)

@@ -160,14 +160,21 @@ func TestKindsOfTransportFailure(t *testing.T) {
 		cause error
 		kind  proxylite.Kind
 	}{
-		{context.Canceled, proxylite.KindCanceled}, {context.DeadlineExceeded, proxylite.KindTimeout},
-		{os.ErrDeadlineExceeded, proxylite.KindTimeout}, {&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, proxylite.KindTimeout},
-		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, proxylite.KindDial}, {&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, proxylite.KindDial},
+		{context.Canceled, proxylite.KindCanceled},
+		{context.DeadlineExceeded, proxylite.KindTimeout},
+		{os.ErrDeadlineExceeded, proxylite.KindTimeout},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, proxylite.KindTimeout},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, proxylite.KindDial},
+		{&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, proxylite.KindDial},
 		{&net.OpError{Op: "dial", Err: &net.DNSError{}}, proxylite.KindDNS},
-		{&tls.CertificateVerificationError{Err: errors.New("x")}, proxylite.KindTLS}, {tls.RecordHeaderError{}, proxylite.KindTLS},
-		{tls.AlertError(40), proxylite.KindTLS}, {&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, proxylite.KindTLS},
+		{&tls.CertificateVerificationError{Err: errors.New("x")}, proxylite.KindTLS},
+		{tls.RecordHeaderError{}, proxylite.KindTLS},
+		{tls.AlertError(40), proxylite.KindTLS},
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, proxylite.KindTLS},
 		{http.ErrSchemeMismatch, proxylite.KindTLS},
-		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, proxylite.KindTransport}, {io.EOF, proxylite.KindTransport}, {errors.New("x"), proxylite.KindTransport},
+		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, proxylite.KindTransport},
+		{io.EOF, proxylite.KindTransport},
+		{errors.New("x"), proxylite.KindTransport},
 	} {
 		_, err := playing(breaks(tt.cause)).client(t, tryOnce).Accounts.List(t.Context())
 		e := asError(t, err)

@@ -309,8 +309,10 @@ func FuzzQuery(f *testing.F) {
 		var body []byte
 		c := listens(t, &query, &body)
 		life %= 1_000_000
-		_, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: num, CountryCode: cc, State: state, City: city, Separator: separator,
-			Life: time.Duration(life) * time.Minute, Format: proxylite.FormatText})
+		_, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{
+			Num: num, CountryCode: cc, State: state, City: city, Separator: separator,
+			Life: time.Duration(life) * time.Minute, Format: proxylite.FormatText,
+		})
 		if query != nil {
 			require.NoError(t, err)
 			want := url.Values{"format": {"text"}, "num": {strconv.Itoa(num)}, "app_key": {testKey}}
@@ -390,8 +392,10 @@ func FuzzBody(f *testing.F) {
 			CouponSN      string          `json:"coupon_sn"`
 			RenewDuration json.RawMessage `json:"renew_duration"`
 		}
-		_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 7, PaymentMethodID: &method, Amount: amount, RegionList: region,
-			StaticIPs: []string{id1, id2}, RenewDuration: renew, CouponSN: coupon})
+		_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{
+			ProductID: 7, PaymentMethodID: &method, Amount: amount, RegionList: region,
+			StaticIPs: []string{id1, id2}, RenewDuration: renew, CouponSN: coupon,
+		})
 		if sent(err, &order) {
 			require.Equal(t, int64(7), order.PID)
 			require.Equal(t, []string{id1, id2}, strings.Split(order.UpIDs, ","))

@@ -83,7 +83,7 @@ func TestOddAnswersDecodeOrFailHonestly(t *testing.T) {
 			require.NoError(t, err)
 			got, err := call(t.Context(), c, proxylite.CallRaw(&raw))
 
-			outcome := ""
+			var outcome string
 			if err == nil {
 				b, err := json.Marshal(got)
 				require.NoError(t, err)

@@ -2,6 +2,7 @@ package proxylite
 
 import (
 	"context"
+	"hash/maphash"
 	"iter"
 )
 
@@ -41,8 +42,10 @@ func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request,
 	if err != nil {
 		return Page[T]{}, err
 	}
-	p := Page[T]{a.List, a.Page + a.Pagination.PageNo, a.PageSize + a.Pagination.PageSize,
-		a.TotalCount + a.Pagination.Total, a.TotalPage + a.Pagination.TotalPages}
+	p := Page[T]{
+		a.List, a.Page + a.Pagination.PageNo, a.PageSize + a.Pagination.PageSize,
+		a.TotalCount + a.Pagination.Total, a.TotalPage + a.Pagination.TotalPages,
+	}
 	if p.Items == nil {
 		p.Items = []T{}
 	}
@@ -60,7 +63,8 @@ func (p *PageParams) put(in *request, pageName, sizeName string) {
 
 const (
 	maxPages      = 10_000 // of one walk; far above what an account can hold
-	maxEmptyPages = 3      // in a row, in the midst of a list
+	maxStalePages = 3      // in a row, in the midst of a list
+	maxRepeats    = 3      // pages that came before, as they were
 )
 
 // rowKey tells the entries of a list apart.
@@ -70,29 +74,34 @@ type rowKey struct {
 }
 
 // walk goes through the pages from the first, holding one of them. It ends on any
-// answer: at an empty page (unless the counts promise more), at a page with
-// nothing new, and after maxPages. Entries that a page shares with the one before
-// come once: the list moves when an order is added meanwhile.
+// answer: at a page with nothing new (unless the counts promise more), when the
+// pages come round again, and after maxPages. Entries that a page shares with the
+// one before come once: the list moves when an order is added meanwhile.
 func walk[T any, K comparable, P any, PP interface {
 	*P
 	page() *int
 }](ctx context.Context, list func(context.Context, P, ...CallOption) (Page[T], error), params P, opts []CallOption, key func(T) K) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		var zero T
+		endless := func(why error) {
+			var zero T
+			yield(zero, &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, Code: NoCode, cause: why})
+		}
 		var before map[K]struct{}
-		count, empty := 0, 0
+		count, stale := 0, 0
+		seed, mark, repeats := maphash.MakeSeed(), uint64(0), 0
 		params := params
 		number := PP(&params).page()
 		start := max(*number, 1)
 		for n := start; ; n++ {
-			if n-start == maxPages {
-				yield(zero, &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, Code: NoCode,
-					cause: errEndless})
+			asked := n - start
+			if asked == maxPages {
+				endless(errEndless)
 				return
 			}
 			*number = n
 			p, err := list(ctx, params, opts...)
 			if err != nil {
+				var zero T
 				yield(zero, err)
 				return
 			}
@@ -100,18 +109,14 @@ func walk[T any, K comparable, P any, PP interface {
 			if pages == 0 && p.Size > 0 {
 				pages = (p.Total + p.Size - 1) / p.Size
 			}
-			if len(p.Items) == 0 {
-				if empty++; empty > maxEmptyPages || n >= pages {
-					return
-				}
-				continue
-			}
-			empty = 0
 			now := make(map[K]struct{}, len(p.Items))
 			fresh := false
+			var all maphash.Hash
+			all.SetSeed(seed)
 			for _, item := range p.Items {
 				k := key(item)
 				now[k] = struct{}{}
+				maphash.WriteComparable(&all, k)
 				if _, seen := before[k]; seen {
 					continue
 				}
@@ -121,12 +126,34 @@ func walk[T any, K comparable, P any, PP interface {
 					return
 				}
 			}
+			if !fresh {
+				// It may be a gap, or as many entries as a page has were added
+				// meanwhile.
+				if stale++; stale > maxStalePages || n >= pages {
+					return
+				}
+				continue
+			}
+			stale = 0
 			// Totals that are too low are seen through: the walk goes on until
 			// a page brings nothing.
-			if !fresh || start == 1 && n >= pages && count == p.Total {
+			if start == 1 && n >= pages && count == p.Total {
 				return
 			}
 			before = now
+			// Pages that go round, A B A B, always bring something new against
+			// the one before. One mark, moved at every power of two, finds a
+			// round of any length. Some entries added meanwhile can show a page
+			// again, but hardly three times to the letter.
+			if all.Sum64() == mark {
+				if repeats++; repeats == maxRepeats {
+					endless(errRound)
+					return
+				}
+			}
+			if asked&(asked-1) == 0 {
+				mark = all.Sum64()
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package proxylite_test
 import (
 	"fmt"
 	"iter"
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -163,23 +162,4 @@ func first[T any](seq iter.Seq2[T, error]) (v T, err error) {
 		break
 	}
 	return v, err
-}
-
-// A list that never ends is no list: the walk stops with an error.
-func TestAnEndlessListEnds(t *testing.T) {
-	t.Parallel()
-	n := 0
-	c := playing(func(r *http.Request) (*http.Response, error) {
-		n++
-		return reply(200, `{"code":0,"data":{"list":[{"id":`+strconv.Itoa(n)+`}]}}`)(r)
-	}).client(t)
-	count := 0
-	var last error
-	for _, err := range c.Orders.All(t.Context(), proxylite.ListOrdersParams{}) {
-		count++
-		last = err
-	}
-	require.ErrorContains(t, last, "stopped after 10000 pages")
-	require.Equal(t, proxylite.KindMalformed, asError(t, last).Kind)
-	require.Equal(t, []int{10_000, 10_001}, []int{n, count})
 }

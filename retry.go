@@ -16,14 +16,15 @@ import (
 type Repeat int
 
 const (
-	// RepeatOnce: it spends money or quota. It is sent again only when it is
-	// certain that no byte reached the server: there was no connection. Otherwise
-	// the error says that the outcome is unknown. The zero value, to be safe.
+	// RepeatOnce is for a call that spends money or quota. It is sent again only
+	// when it is certain that no byte reached the server: there was no connection.
+	// Otherwise the error says that the outcome is unknown. The zero value, to be safe.
 	RepeatOnce Repeat = iota
-	// RepeatIdempotent: it changes something, but a second time changes nothing
-	// more. It is sent again after a transport failure, 429, 502, 503 and 504.
+	// RepeatIdempotent is for a call that changes something, but a second time
+	// nothing more. It is sent again after a transport failure, 429, 502, 503 and 504.
 	RepeatIdempotent
-	// RepeatRead: it changes nothing. It is sent again as an idempotent one is.
+	// RepeatRead is for a call that changes nothing. It is sent again as an
+	// idempotent one is.
 	RepeatRead
 )
 

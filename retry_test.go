@@ -90,9 +90,9 @@ func TestBackOffGrowsWithJitter(t *testing.T) {
 			}
 		}
 		require.Greater(t, len(different), 500, "the clients of an outage must not come back together")
-		for i, limit := range []time.Duration{1, 2, 4, 5, 5} {
-			require.LessOrEqual(t, longest[i], limit*time.Second)
-			require.Greater(t, longest[i], limit*time.Second/2)
+		for i, limit := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second} {
+			require.LessOrEqual(t, longest[i], limit)
+			require.Greater(t, longest[i], limit/2)
 		}
 	})
 }

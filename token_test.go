@@ -24,7 +24,7 @@ func TestTheLastTokenStaysHidden(t *testing.T) {
 	t.Parallel()
 	var c *proxylite.Client
 	asked := 0
-	c, err := proxylite.NewClient(proxylite.TokenFrom((&tokens{}).get), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+	c, err := proxylite.NewClient(proxylite.TokenFrom((&tokens{}).get), proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 		if asked++; asked == 1 { // meanwhile the token is refused to another call, and a third has a new one
 			_, err := c.Accounts.List(t.Context())
 			require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
@@ -86,7 +86,7 @@ func TestManyCallsAskForATokenOnce(t *testing.T) {
 		require.NoError(t, err)
 		burst := func() {
 			var wg sync.WaitGroup
-			for range 20 {
+			for range many {
 				wg.Go(func() { _, err := c.Accounts.List(t.Context()); assert.NoError(t, err) })
 			}
 			wg.Wait()

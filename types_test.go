@@ -62,8 +62,13 @@ func TestDecimalIsExact(t *testing.T) {
 		a, b proxylite.Decimal
 		want int
 	}{
-		{"18.2", "18.20", 0}, {"9", "10", -1}, {"-1", "-2", 1}, {"", "0", 0}, {"1e2", "100", 0},
-		{"x", "0", 0}, {proxylite.Decimal(strings.Repeat("9", 65)), "0", 0},
+		{"18.2", "18.20", 0},
+		{"9", "10", -1},
+		{"-1", "-2", 1},
+		{"", "0", 0},
+		{"1e2", "100", 0},
+		{"x", "0", 0},
+		{proxylite.Decimal(strings.Repeat("9", 65)), "0", 0},
 	} {
 		require.Equal(t, tt.want, tt.a.Cmp(tt.b), "%s %s", tt.a, tt.b)
 	}

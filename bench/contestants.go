@@ -29,7 +29,7 @@ type Client interface {
 	Walk(context.Context) (int, error) // all orders, page by page
 }
 
-// Contestants, the floor first.
+// Contestants are the clients to compare, the floor first.
 var Contestants = []struct {
 	Name string
 	// New makes a client of its own; nil rt is the transport it would have, tuned.
@@ -322,8 +322,10 @@ func (o oapiClient) Walk(ctx context.Context) (n int, err error) {
 type sdk struct{ c *proxylite.Client }
 
 func newSDK(base string, rt http.RoundTripper) Client {
-	opts := []proxylite.Option{proxylite.WithBaseURL(base), proxylite.WithMaxAnswer(2 * Huge),
-		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: Attempts, MinBackoff: Backoff, MaxBackoff: Backoff})}
+	opts := []proxylite.Option{
+		proxylite.WithBaseURL(base), proxylite.WithMaxAnswer(2 * Huge),
+		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: Attempts, MinBackoff: Backoff, MaxBackoff: Backoff}),
+	}
 	if rt != nil {
 		opts = append(opts, proxylite.WithTransport(rt))
 	}

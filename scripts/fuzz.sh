@@ -4,9 +4,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
-for dir in . $(find pool internal proxylitetest -name '*_test.go' -exec grep -l '^func Fuzz' {} + 2>/dev/null | xargs -r -n1 dirname | sort -u); do
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+for dir in $(git ls-files '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n1 dirname | sort -u); do
+	package=$(go list "./$dir")
+	go test -c -fuzz=. -o "$bin/fuzz" "$package" # one build for all targets
 	for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$dir"/*_test.go | sed 's/^func //'); do
 		printf '== %s %s, %ss\n' "$dir" "$target" "$seconds"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "${seconds}s" -parallel "${FUZZ_PARALLEL:-2}" "./$dir"
+		(cd "$dir" && "$bin/fuzz" -test.run='^$' -test.fuzz="^$target\$" -test.fuzztime="${seconds}s" \
+			-test.parallel="${FUZZ_PARALLEL:-2}" -test.fuzzcachedir="$(go env GOCACHE)/fuzz/$package")
 	done
 done

@@ -228,11 +228,11 @@ func structPlan(t reflect.Type) plan {
 				other = other || filled
 				continue
 			}
-			if bit := uint64(1) << f.index; seen&bit != 0 {
+			bit := uint64(1) << f.index
+			if seen&bit != 0 {
 				return st.wrong("stands twice in the answer")
-			} else {
-				seen |= bit
 			}
+			seen |= bit
 			st.found = true
 			fv := v.Field(f.index)
 			switch {

@@ -61,8 +61,10 @@ var readings = sync.Pool{New: func() any { return new(reading) }}
 
 // Duplicates are looked for at the top only, where they could turn a refusal
 // into a success; broken UTF-8 becomes U+FFFD rather than an error.
-var lexing = jsontext.AllowDuplicateNames(true)
-var lenient = jsontext.AllowInvalidUTF8(true)
+var (
+	lexing  = jsontext.AllowDuplicateNames(true)
+	lenient = jsontext.AllowInvalidUTF8(true)
+)
 
 // Decode reads one envelope from r to its end and stores data in out, a pointer,
 // when the answer is a success; out may be nil. Zoneless times are read in zone.

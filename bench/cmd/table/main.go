@@ -98,7 +98,7 @@ func run() error {
 	if err := profile(server); err != nil {
 		return err
 	}
-	var samples io.Writer = io.Discard
+	samples := io.Discard
 	if *out != "" {
 		f, err := os.Create(*out)
 		if err != nil {
@@ -335,7 +335,8 @@ func profile(server string) error {
 	i := slices.IndexFunc(bench.Contestants, func(c struct {
 		Name string
 		New  func(string, http.RoundTripper) bench.Client
-	}) bool {
+	},
+	) bool {
 		return c.Name == *who
 	})
 	w := works[slices.IndexFunc(works, func(w work) bool { return strings.Contains(w.name, *only) })]

@@ -1,0 +1,785 @@
+package proxylite_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// The canaries. Each but the password has all that is written differently in a
+// URL, in JSON, in HTML and in base64; a password is letters and digits.
+const (
+	canaryKey      = `kAn/ry+=&"\<é~%20'k`
+	canaryToken    = `tOk/en+=&"\<é~%20't`
+	canaryLogin    = `pRoxy/+=&"\<é~%20'u`
+	canaryProxy    = `pRoxy/+=&"\<é~%20'p`
+	canaryPassword = "pAssw0rdC4nary"
+	canaryListed   = "l1stedPassw0rd"
+)
+
+// writings are how one text stands in another: in a query, a path, JSON of
+// several makers, a Go or nginx log, an HTML page.
+var writings = []func(string) string{
+	func(s string) string { return s },
+	url.QueryEscape,
+	url.PathEscape,
+	func(s string) string { return lowerPercent(url.QueryEscape(s)) },
+	func(s string) string { return lowerPercent(url.PathEscape(s)) },
+	func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") },
+	inJSON,
+	func(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) },
+	func(s string) string { return strings.ReplaceAll(inJSON(s), "/", `\/`) },
+	func(s string) string { return asciiJSON(s, `\u%04x`) },
+	func(s string) string { return asciiJSON(s, `\u%04X`) },
+	html.EscapeString,
+	func(s string) string {
+		return strings.NewReplacer("&", "&amp;", `"`, "&quot;", "'", "&#039;", "<", "&lt;").Replace(s)
+	},
+	func(s string) string { q := fmt.Sprintf("%q", s); return q[1 : len(q)-1] },
+	func(s string) string { q := fmt.Sprintf("%+q", s); return q[1 : len(q)-1] },
+}
+
+func lowerPercent(s string) string {
+	for i := 0; i+2 < len(s); i++ {
+		if s[i] == '%' {
+			s = s[:i] + strings.ToLower(s[i:i+3]) + s[i+3:]
+		}
+	}
+	return s
+}
+
+func inJSON(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b[1 : len(b)-1])
+}
+
+// asciiJSON is what PHP makes by default: slashes and all but ASCII escaped.
+func asciiJSON(s, format string) string {
+	var b strings.Builder
+	for _, r := range inJSON(s) {
+		switch {
+		case r == '/':
+			b.WriteString(`\/`)
+		case r < 0x80:
+			b.WriteRune(r)
+		default:
+			for _, u := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, format, u)
+			}
+		}
+	}
+	return b.String()
+}
+
+// traces are what to look for in a text: every writing of the secret, twice
+// written ones, and what base64 and hex make of it wherever it stands in what
+// they encode.
+func tracesOf(secret string) []string {
+	seen := map[string]bool{}
+	var forms []string
+	add := func(s string) {
+		if !seen[s] {
+			seen[s] = true
+			forms = append(forms, s)
+		}
+	}
+	for _, w := range writings {
+		once := w(secret)
+		add(once)
+		add(hex.EncodeToString([]byte(once)))
+		add(strings.ToUpper(hex.EncodeToString([]byte(once))))
+		for pad := range 3 {
+			text := []byte("xxx"[:pad] + once)
+			for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+				from, to := (pad*8+5)/6, len(text)*8/6
+				add(enc.EncodeToString(text)[from:to])
+			}
+		}
+		for _, again := range writings {
+			add(again(once))
+		}
+	}
+	return forms
+}
+
+// spill is all that came out of a call.
+type spill struct {
+	mu    sync.Mutex
+	seen  map[string]bool // most of it comes out many times
+	texts bytes.Buffer    // no secret may be here
+	// carriers is what has passwords of accounts on purpose: the bodies of
+	// requests and answers, JSON of what was returned.
+	carriers bytes.Buffer
+}
+
+func (s *spill) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.add(&s.texts, p)
+}
+
+func (s *spill) add(to *bytes.Buffer, p []byte) (int, error) {
+	if s.seen == nil {
+		s.seen = map[string]bool{}
+	}
+	if !s.seen[string(p)] {
+		s.seen[string(p)] = true
+		to.Write(p)
+	}
+	return len(p), nil
+}
+
+// show prints values in every way there is; of an error, its whole tree.
+func (s *spill) show(values ...any) {
+	for _, v := range values {
+		verbs := []string{"%v\n", "%+v\n", "%#v\n", "%q\n"}
+		switch v.(type) { // what is alive: deeper than this net/http writes
+		case *http.Request, *http.Response:
+			verbs = verbs[:3]
+		case context.Context:
+			verbs = verbs[:2]
+		}
+		for _, verb := range verbs {
+			fmt.Fprintf(s, verb, v)
+		}
+		if _, isLogged := v.(slog.LogValuer); isLogged { // of others slog makes %+v or JSON
+			slog.New(slog.NewTextHandler(s, nil)).Info("v", "v", v)
+			slog.New(slog.NewJSONHandler(s, nil)).Info("v", "v", v)
+		}
+		switch e := v.(type) {
+		case interface{ Unwrap() error }:
+			if e.Unwrap() != nil {
+				s.show(e.Unwrap())
+			}
+		case interface{ Unwrap() []error }:
+			for _, err := range e.Unwrap() {
+				s.show(err)
+			}
+		}
+		s.carry(v)
+	}
+}
+
+func (s *spill) carry(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b, isBytes := v.([]byte); isBytes {
+		_, _ = s.add(&s.carriers, b)
+		return
+	}
+	if b, err := json.Marshal(v); err == nil {
+		_, _ = s.add(&s.carriers, b)
+	}
+}
+
+// leak looks for secrets in what came out since it was asked last.
+func (s *spill) leak(t *testing.T, op string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for text, hunted := range map[string]*hunted{
+		s.texts.String():    hunt(canaryKey, canaryToken, canaryLogin, canaryProxy, canaryPassword, canaryListed),
+		s.carriers.String(): hunt(canaryKey, canaryToken, canaryLogin, canaryProxy),
+	} {
+		if hunted.all.Replace(text) == text {
+			continue
+		}
+		for form, secret := range hunted.forms {
+			if i := strings.Index(text, form); i >= 0 {
+				t.Errorf("%s: %q came out as %q: …%q…", op, secret, form, text[max(0, i-200):min(len(text), i+len(form)+60)])
+				return
+			}
+		}
+	}
+	s.texts.Reset()
+	s.carriers.Reset()
+}
+
+// hunted are secrets in all their forms, to be found in one pass.
+type hunted struct {
+	forms map[string]string // the secret of each
+	all   *strings.Replacer
+}
+
+var hunts sync.Map
+
+func hunt(secrets ...string) *hunted {
+	once := sync.OnceValue(func() *hunted {
+		h := &hunted{forms: map[string]string{}}
+		var pairs []string
+		for _, secret := range secrets {
+			for _, form := range tracesOf(secret) {
+				h.forms[form] = secret
+				pairs = append(pairs, form, "FOUND")
+			}
+		}
+		h.all = strings.NewReplacer(pairs...)
+		return h
+	})
+	made, _ := hunts.LoadOrStore(strings.Join(secrets, " "), once)
+	return made.(func() *hunted)()
+}
+
+// canaryOperations are all operations, with the canary for the passwords that two
+// of them send.
+func canaryOperations() []operation {
+	all := append([]operation(nil), operations...)
+	for i := range all {
+		switch all[i].name {
+		case "Accounts.Add":
+			all[i].call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
+				return none(c.Accounts.Add(ctx, proxylite.AddAccountsParams{
+					Accounts: []proxylite.NewAccount{{"user01", "another1"}, {"user02", canaryPassword}},
+				}, o...))
+			}
+		case "Accounts.ChangePassword":
+			all[i].call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
+				return none(c.Accounts.ChangePassword(ctx, "user", canaryPassword, o...))
+			}
+		}
+	}
+	return all
+}
+
+// success answers as documented, and with a password wherever an answer has one.
+func success(t *testing.T, r *http.Request) string {
+	login := `"username":"u","password":"` + canaryListed + `"`
+	switch path := strings.TrimPrefix(r.URL.Path, "/end-point"); path {
+	case "/whitelist-account/list":
+		return `{"code":200,"data":{"list":[{"id":1,` + login + `}]}}`
+	case "/ip/get-static-ip":
+		return `{"code":200,"data":{"list":[{"id":1,"ip":"1.2.3.4","port":80,` + login + `}]}}`
+	case "/ip/v3":
+		return `{"code":200,"data":{"list":[["1.2.3.4:80:u:` + canaryListed + `",{"ip":"1.2.3.4","port":80,` + login + `}]]}}`
+	default:
+		for _, op := range operations {
+			if op.path == path && !op.empty {
+				return fixture(t, op.name+".json")
+			}
+		}
+		return `{"code":0}`
+	}
+}
+
+// An asked is a request as a hostile server knows it, byte for byte.
+type asked struct {
+	*http.Request
+	text string
+	t    *testing.T
+}
+
+func (a asked) secret() string {
+	if a.Header.Get("Authorization") != "" {
+		return canaryToken
+	}
+	return canaryKey
+}
+
+// echo says back all that it knows, in every writing.
+func (a asked) echo() string {
+	_, body, _ := strings.Cut(a.text, "\r\n\r\n")
+	parts := []string{a.text}
+	for _, w := range writings {
+		once := w(a.secret())
+		for _, s := range []string{once, "=" + once, "k=" + once, w(a.URL.String()), w(body)} {
+			parts = append(parts, s, hex.EncodeToString([]byte(s)), base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)))
+		}
+		parts = append(parts, strings.ToUpper(hex.EncodeToString([]byte(once))))
+		for _, again := range writings {
+			parts = append(parts, again(once))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// line is what fits into a header of it.
+func (a asked) line() string {
+	head, body, _ := strings.Cut(a.text, "\r\n\r\n")
+	parts := []string{strings.ReplaceAll(head, "\r\n", " "), body, url.QueryEscape(a.URL.String()), base64.StdEncoding.EncodeToString([]byte(a.URL.String()))}
+	for _, w := range writings {
+		parts = append(parts, w(a.secret()))
+	}
+	return strings.Join(parts, " ")
+}
+
+// A trouble is a server, and what else a call meets.
+type trouble struct {
+	serve  func(conn net.Conn, a asked)
+	target func(t *testing.T) (baseURL string, tr http.RoundTripper) // instead of serve
+	opts   []proxylite.Option
+	ctx    func(context.Context) context.Context
+	after  func(t *testing.T)
+}
+
+// sends is a trouble that sends what it makes of the request, and closes.
+func sends(text func(a asked) string) trouble {
+	return trouble{serve: func(conn net.Conn, a asked) { _, _ = io.WriteString(conn, text(a)) }}
+}
+
+// page is an answer with a body.
+func page(head string, body func(a asked) string) trouble {
+	return sends(func(a asked) string {
+		return strings.ReplaceAll("HTTP/1.1 "+head, "\n", "\r\n") + "\r\nConnection: close\r\n\r\n" + body(a)
+	})
+}
+
+// listen serves on a real socket, one request for each connection.
+func listen(t *testing.T, serve func(net.Conn, asked)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	t.Cleanup(func() { _ = ln.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer func() { _ = conn.Close() }()
+				var text bytes.Buffer
+				if r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text))); err == nil {
+					_, _ = io.Copy(io.Discard, r.Body)
+					serve(conn, asked{r, text.String(), t})
+				}
+			})
+		}
+	})
+	return ln.Addr().String()
+}
+
+// troubles are what a call may meet, each over real connections.
+func troubles(t *testing.T) map[string]trouble {
+	echo := asked.echo
+	reset := func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }
+	var visitors atomic.Int32
+	var accessLog spill
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		visitors.Add(1)
+		accessLog.show(r.RequestURI, r.Header, bodyOf(t, r))
+	}))
+	t.Cleanup(elsewhere.Close)
+	redirect := func(status string) trouble {
+		f := sends(func(a asked) string {
+			return "HTTP/1.1 " + status + "\r\nLocation: " + elsewhere.URL + a.URL.String() + "&next=" + url.QueryEscape(a.URL.String()) +
+				"\r\nX-Echo: " + a.line() + "\r\nConnection: close\r\n\r\n"
+		})
+		f.after = func(t *testing.T) {
+			require.Zero(t, visitors.Load(), "a redirect was followed")
+			accessLog.leak(t, "access log")
+		}
+		return f
+	}
+	once := proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 1})
+	panics := func(_ http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(*http.Request) (*http.Response, error) { panic("middleware") })
+	}
+	cancelled := errors.New("shutting down")
+
+	all := map[string]trouble{
+		"success": sends(func(a asked) string {
+			return "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + success(a.t, a.Request)
+		}),
+		"success with a header that echoes": sends(func(a asked) string {
+			return "HTTP/1.1 200 " + a.URL.String() + "\r\nX-Echo: " + a.line() + "\r\n" +
+				"Connection: close\r\n\r\n" + success(a.t, a.Request)
+		}),
+		"early hints that echo": sends(func(a asked) string {
+			return "HTTP/1.1 103 Early Hints\r\nLink: <" + a.URL.String() + ">\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + success(a.t, a.Request)
+		}),
+		"dial refused": {target: func(*testing.T) (string, http.RoundTripper) { return "http://127.0.0.1:1", proxylite.NewTransport() }},
+		"certificate of nobody": {target: func(t *testing.T) (string, http.RoundTripper) {
+			server := httptest.NewUnstartedServer(nil)
+			server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			return server.URL, proxylite.NewTransport()
+		}},
+		"not TLS": {target: func(t *testing.T) (string, http.RoundTripper) {
+			server := httptest.NewServer(nil)
+			t.Cleanup(server.Close)
+			return "https://" + server.Listener.Addr().String(), proxylite.NewTransport()
+		}},
+		"reset":                 {serve: func(conn net.Conn, _ asked) { reset(conn) }},
+		"closed":                {serve: func(net.Conn, asked) {}},
+		"no HTTP, request line": sends(func(a asked) string { return a.text }),
+		"no HTTP, all":          sends(func(a asked) string { return strings.ReplaceAll(a.echo(), "\r\n", " ") + "\r\n\r\n" }),
+		"bad version":           sends(func(a asked) string { return "HTTP/9 " + a.URL.String() + "\r\n\r\n" }),
+		"bad status":            sends(func(a asked) string { return "HTTP/1.1 " + a.URL.String() + "\r\n\r\n" }),
+		"cut header":            sends(func(a asked) string { return "HTTP/1.1 200 OK\r\nX-Echo: " + a.URL.String() }),
+		"bad header": sends(func(a asked) string {
+			return "HTTP/1.1 200 OK\r\n" + a.URL.RequestURI() + " " + a.Header.Get("Authorization") + "\r\n\r\n"
+		}),
+		"bad length": sends(func(a asked) string { return "HTTP/1.1 200 OK\r\nContent-Length: " + a.URL.String() + "\r\n\r\n" }),
+		"bad coding": sends(func(a asked) string { return "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + a.URL.String() + "\r\n\r\n" }),
+		"bad chunk":  sends(func(a asked) string { return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + a.text }),
+		"bad trailer": sends(func(a asked) string {
+			return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.ReplaceAll(a.text, ":", " ") + "\r\n\r\n"
+		}),
+		"bad gzip":                         page("200 OK\nContent-Encoding: gzip", echo),
+		"cut body":                         page("200 OK\nContent-Length: 999999", func(a asked) string { return `{"code":200,"data":` + inJSON(a.echo()) }),
+		"cut page":                         page("503 No\nContent-Length: 999999", echo),
+		"page":                             page("403 Forbidden", func(a asked) string { return "<html><title>" + a.secret() + "</title>" + a.echo() }),
+		"page, 200":                        page("200 OK", func(a asked) string { return "<title>" + a.URL.String() + "</title>" + a.echo() }),
+		"page, 502":                        page("502 Bad\nRetry-After: 0", func(a asked) string { return "<title>" + a.echo() }),
+		"text, 500":                        page("500 Oh", echo),
+		"no answer to a request from here": page("407 Proxy Authentication Required\nProxy-Authenticate: Basic", echo),
+		"rate limit":                       page("429 Slow\nRetry-After: 99", echo),
+		"refusal": page("200 OK", func(a asked) string {
+			s := `"` + inJSON(a.echo()) + `"`
+			return `{"code":3,"msg":` + s + `,"errors":{"echo":` + s + `},"data":` + s + `}`
+		}),
+		"refusal, short": page("200 OK", func(a asked) string {
+			return `{"data":"` + inJSON(a.text) + `","code":9,"errors":"` + inJSON(a.text) + `","message":"` + inJSON(a.text) + `"}`
+		}),
+		"refusal, 401":        page("401 No", func(a asked) string { return `{"code":3,"msg":"` + inJSON(a.URL.String()) + `"}` }),
+		"broken envelope":     page("200 OK", func(a asked) string { return `{"code":200,"data":` + a.echo() }),
+		"code that is a text": page("200 OK", func(a asked) string { return `{"code":"` + inJSON(a.text) + `"}` }),
+		"names that echo": page("200 OK", func(a asked) string {
+			return `{"code":200,"data":{"` + inJSON(a.text) + `":{"list":5},"list":{"` + inJSON(a.text) + `":1}}}`
+		}),
+		"values that echo": page("200 OK", func(a asked) string {
+			s := inJSON(a.text)
+			return `{"code":200,"data":{"list":[{"id":["` + s + `"],"number":"` + s + `"}],"id":"` + s + `"}}`
+		}),
+		"redirect":      redirect("302 Found"),
+		"redirect, 307": redirect("307 Temporary"),
+		"redirect to bad": sends(func(a asked) string {
+			return "HTTP/1.1 302 Found\r\nLocation: ://%zz" + a.URL.String() + "\r\nConnection: close\r\n\r\n"
+		}),
+		"time-out": {
+			serve: func(conn net.Conn, _ asked) { _, _ = conn.Read(make([]byte, 1)) },
+			opts:  []proxylite.Option{proxylite.WithAttemptTimeout(10 * time.Millisecond), once},
+		},
+		"cancelled": {
+			serve: func(net.Conn, asked) {},
+			ctx: func(ctx context.Context) context.Context {
+				ctx, cancel := context.WithCancelCause(ctx)
+				cancel(cancelled)
+				return ctx
+			},
+		},
+		"panic in a middleware": {serve: func(net.Conn, asked) {}, opts: []proxylite.Option{proxylite.WithMiddleware(panics)}},
+		"panic in the observer": {
+			serve: func(net.Conn, asked) {},
+			opts:  []proxylite.Option{proxylite.WithObserver(func(_ context.Context, info proxylite.CallInfo) { panic(info) })},
+		},
+		"panic in the transport": {target: func(*testing.T) (string, http.RoundTripper) {
+			return "http://127.0.0.1:1", roundTripper(func(*http.Request) (*http.Response, error) { panic("transport") })
+		}},
+		"URL in the error of a transport": {target: func(*testing.T) (string, http.RoundTripper) {
+			return "http://127.0.0.1:1", roundTripper(func(r *http.Request) (*http.Response, error) {
+				return nil, fmt.Errorf("gateway: %w", &url.Error{Op: "Get", URL: r.URL.String() + r.Header.Get("Authorization"), Err: io.ErrUnexpectedEOF})
+			})
+		}},
+		"panic below": {target: func(*testing.T) (string, http.RoundTripper) {
+			tr := proxylite.NewTransport()
+			tr.Proxy = func(r *http.Request) (*url.URL, error) { panic(r.URL.Host) }
+			return "http://127.0.0.1:1", tr
+		}},
+		"HTTP/2": {target: http2Server(func(t *testing.T, w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, success(t, r)) })},
+		"HTTP/2, redirect": {target: http2Server(func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.String(), http.StatusFound)
+		})},
+		"HTTP/2, stream reset":   {target: http2Server(func(*testing.T, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })},
+		"proxy":                  {target: throughProxy(http.StatusOK, "")},
+		"proxy, login refused":   {target: throughProxy(http.StatusProxyAuthRequired, "")},
+		"proxy, request refused": {target: throughProxy(509, "OK")},
+		"proxy, dial refused": {target: func(*testing.T) (string, http.RoundTripper) {
+			return "https://127.0.0.1:2", viaProxy("http", "127.0.0.1:1")
+		}},
+		"proxy, no TLS": {target: func(t *testing.T) (string, http.RoundTripper) {
+			return "https://127.0.0.1:2", viaProxy("https", listen(t, func(net.Conn, asked) {}))
+		}},
+		"SOCKS5, login refused": {target: func(t *testing.T) (string, http.RoundTripper) {
+			return "https://127.0.0.1:2", viaProxy("socks5", socksThatRefuses(t))
+		}},
+	}
+	return all
+}
+
+func viaProxy(scheme, addr string) *http.Transport {
+	tr := proxylite.NewTransport()
+	tr.Proxy = http.ProxyURL(&url.URL{Scheme: scheme, Host: addr, User: url.UserPassword(canaryLogin, canaryProxy)})
+	return tr
+}
+
+func http2Server(serve func(*testing.T, http.ResponseWriter, *http.Request)) func(*testing.T) (string, http.RoundTripper) {
+	return func(t *testing.T) (string, http.RoundTripper) {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(t, w, r) }))
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		tr := proxylite.NewTransport()
+		tr.TLSClientConfig = trusting(server)
+		return server.URL, tr
+	}
+}
+
+func trusting(server *httptest.Server) *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	return &tls.Config{RootCAs: pool}
+}
+
+// throughProxy is an API behind an HTTP proxy that wants a login.
+func throughProxy(status int, reason string) func(*testing.T) (string, http.RoundTripper) {
+	return func(t *testing.T) (string, http.RoundTripper) {
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, success(t, r)) }))
+		t.Cleanup(server.Close)
+		tr := viaProxy("http", listen(t, func(conn net.Conn, a asked) {
+			login, ok := strings.CutPrefix(a.Header.Get("Proxy-Authorization"), "Basic ")
+			plain, _ := base64.StdEncoding.DecodeString(login)
+			if !ok || string(plain) != canaryLogin+":"+canaryProxy {
+				t.Errorf("no login at the proxy: %q", a.text)
+			}
+			if status != http.StatusOK {
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\n\r\n", status, reason)
+				return
+			}
+			to, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				return
+			}
+			defer func() { _ = to.Close() }()
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+			go func() { _, _ = io.Copy(to, conn); _ = to.Close() }()
+			_, _ = io.Copy(conn, to)
+		}))
+		tr.TLSClientConfig = trusting(server)
+		return server.URL, tr
+	}
+}
+
+// socksThatRefuses asks for a login and says no.
+func socksThatRefuses(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	t.Cleanup(func() { _ = ln.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			buf := make([]byte, 600)
+			_, _ = conn.Read(buf)
+			_, _ = conn.Write([]byte{5, 2})
+			n, _ := conn.Read(buf)
+			if !bytes.Contains(buf[:n], []byte(canaryProxy)) {
+				t.Error("no login at the SOCKS5 proxy")
+			}
+			_, _ = conn.Write([]byte{1, 1})
+			_ = conn.Close()
+		}
+	})
+	return ln.Addr().String()
+}
+
+// Invariant 1. A recognisable app_key, token, account password and proxy login go
+// through every operation, in success and in every fault, with all that watches a
+// call switched on. Then everything that came out is searched for them, in every
+// form.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	for name, f := range troubles(t) {
+		for kind, credential := range map[string]proxylite.Credential{
+			"key":   proxylite.AppKey(canaryKey),
+			"token": proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return proxylite.Token{Value: canaryToken}, nil }),
+		} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				var base string
+				var tr http.RoundTripper = proxylite.NewTransport()
+				if f.target != nil {
+					base, tr = f.target(t)
+				} else {
+					base = "http://" + listen(t, f.serve)
+				}
+				var out spill
+				c := watched(t, &out, credential, base, tr, f)
+				for _, op := range canaryOperations() {
+					release(t, &out, c, op, f)
+					out.leak(t, op.name)
+				}
+				if idle, ok := tr.(*http.Transport); ok {
+					idle.CloseIdleConnections()
+				}
+				if f.after != nil {
+					f.after(t)
+				}
+			})
+		}
+	}
+}
+
+// watched is a client with all that watches a call switched on.
+func watched(t *testing.T, out *spill, credential proxylite.Credential, base string, tr http.RoundTripper, f trouble) *proxylite.Client {
+	opts := append([]proxylite.Option{
+		proxylite.WithTransport(tr), proxylite.WithBaseURL(base),
+		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 2, MinBackoff: 1, MaxBackoff: 1}),
+		proxylite.WithLogger(slog.New(slog.NewMultiHandler(
+			slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}),
+			slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))),
+		proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) { out.show(ctx, info) }),
+		proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				body := bodyOf(t, r)
+				out.carry([]byte(body))
+				if body != "" {
+					r.Body = io.NopCloser(readerFunc(strings.NewReader(body).Read))
+				}
+				resp, err := next.RoundTrip(r)
+				out.show(r, *r.URL, r.URL.String(), r.Header, r.Context(), r.GetBody == nil, err)
+				if resp != nil {
+					resp.Body = showingErrors(resp.Body, out)
+					out.show(resp, resp.Header, resp.Request, *resp.Request.URL, resp.Request.Header)
+				}
+				return resp, err
+			})
+		}),
+	}, f.opts...)
+	c, err := proxylite.NewClient(credential, opts...)
+	require.NoError(t, err)
+	out.show(credential, c, *c, c.Accounts, *c.Accounts, proxylite.Token{Value: canaryToken})
+	for _, opt := range opts {
+		out.show(opt)
+	}
+	return c
+}
+
+// release makes one call and keeps everything that comes out of it.
+func release(t *testing.T, out *spill, c *proxylite.Client, op operation, f trouble) {
+	defer func() {
+		if p := recover(); p != nil {
+			out.show(p, string(debug.Stack()))
+		}
+	}()
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GetConn:              func(hostPort string) { out.show(hostPort) },
+		WroteHeaderField:     func(name string, value []string) { out.show(name, value) },
+		Got1xxResponse:       func(code int, header textproto.MIMEHeader) error { out.show(code, header); return nil },
+		WroteRequest:         func(info httptrace.WroteRequestInfo) { out.show(info) },
+		ConnectDone:          func(_, addr string, err error) { out.show(addr, err) },
+		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { out.show(err) },
+		PutIdleConn:          func(err error) { out.show(err) },
+		GotConn:              func(info httptrace.GotConnInfo) { out.show(info.Conn.RemoteAddr().String()) },
+		GotFirstResponseByte: func() {},
+	})
+	if f.ctx != nil {
+		ctx = f.ctx(ctx)
+	}
+	var raw proxylite.RawAnswer
+	value, err := op.call(ctx, c, proxylite.CallRaw(&raw), proxylite.CallQuery("language", "en"))
+
+	out.show(value, raw.Status, raw.Header, err, c, *c)
+	out.carry(raw)
+	out.carry(raw.Body)
+	if err != nil {
+		e := asError(t, err)
+		out.show(e.Operation, e.Route, e.Kind, e.Message, string(e.Details), e.Header, e.Explanation())
+		out.carry(e.Body)
+		_, leaky := errors.AsType[*url.Error](err)
+		require.False(t, leaky, "the chain must hold no *url.Error")
+	}
+}
+
+// showingErrors is a body as instrumentation wraps it.
+func showingErrors(body io.ReadCloser, out *spill) io.ReadCloser {
+	return struct {
+		io.Reader
+		io.Closer
+	}{readerFunc(func(p []byte) (int, error) {
+		n, err := body.Read(p)
+		if err != nil {
+			out.show(err)
+		}
+		return n, err
+	}), body}
+}
+
+// However an account or an endpoint is held, no text of what holds it has the
+// login.
+func TestNoTextOfAHolderHasThePassword(t *testing.T) {
+	t.Parallel()
+	account := proxylite.Account{Username: "bob", Password: canaryPassword}
+	added := proxylite.NewAccount{Username: "bob", Password: canaryPassword}
+	static := proxylite.StaticIP{ID: "1", Username: "u", Password: canaryPassword, Raw: json.RawMessage(canaryPassword)}
+	endpoint := proxylite.Endpoint{Host: "h", Port: 1, Username: "u", Password: canaryPassword, Raw: canaryPassword}
+	var out spill
+	for _, v := range []any{
+		account, &account,
+		[]proxylite.Account{account},
+		[]*proxylite.Account{&account}[0],
+		map[string]proxylite.Account{"a": account},
+		struct{ A proxylite.Account }{account},
+		proxylite.Page[proxylite.Account]{Items: []proxylite.Account{account}},
+		added, &added,
+		proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{added}},
+		&proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{added}},
+		static, &static,
+		proxylite.Page[proxylite.StaticIP]{Items: []proxylite.StaticIP{static}},
+		map[int]proxylite.StaticIP{1: static},
+		endpoint, &endpoint,
+		[]proxylite.Endpoint{endpoint},
+		struct{ E proxylite.Endpoint }{endpoint},
+		map[proxylite.Endpoint]bool{endpoint: true},
+		[2]any{account, &static},
+		errors.Join(fmt.Errorf("%v %+v %#v", account, static, endpoint)),
+	} {
+		out.show(v)
+		if text := out.texts.String(); strings.Contains(text, canaryPassword) {
+			t.Errorf("%T: %s", v, text)
+		}
+		out.texts.Reset()
+	}
+}
+
+// A trace of the caller's own sees every attempt, once.
+func TestACallersTraceSeesEachAttemptOnce(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(server.Close)
+	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL),
+		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 3, MinBackoff: 1, MaxBackoff: 1}))
+	require.NoError(t, err)
+	var asked, got, written atomic.Int32
+	_, err = c.Accounts.List(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GetConn:      func(string) { asked.Add(1) },
+		GotConn:      func(httptrace.GotConnInfo) { got.Add(1) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) },
+	}))
+	require.Equal(t, 3, asError(t, err).Attempts)
+	require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+	c.CloseIdleConnections()
+	require.Equal(t, []int32{3, 3, 3}, []int32{asked.Load(), got.Load(), written.Load()})
+}

@@ -1,0 +1,242 @@
+// Package examples has no code: each folder is a program that does one task, and
+// that runs without an account. Its test runs them all.
+package examples_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/proxylitetest"
+)
+
+// bin has the programs, built once.
+var bin string
+
+var programs []string
+
+func TestMain(m *testing.M) {
+	status, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func buildAndRun(m *testing.M) (status int, err error) {
+	if bin, err = os.MkdirTemp("", "examples"); err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(bin) }()
+	mains, err := filepath.Glob("*/main.go")
+	if err != nil {
+		return 0, err
+	}
+	args := []string{"build", "-o", bin + string(filepath.Separator)}
+	for _, file := range mains {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(file), "go.mod")); err == nil {
+			continue // a module of its own
+		}
+		programs = append(programs, filepath.Dir(file))
+		args = append(args, "./"+filepath.Dir(file))
+	}
+	build := exec.Command("go", args...)
+	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	if err := build.Run(); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// run runs a program with no other credential in its environment than env has.
+func run(t *testing.T, env []string, program string, args ...string) (output string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, program), args...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROXYLITE_") }), env...)
+	out, err := cmd.CombinedOutput()
+	require.NotContains(t, string(out), "0123456789abcdef0123456789abcdef", "the key")
+	return string(out), err
+}
+
+func TestProgramsRunWithoutAnAccount(t *testing.T) {
+	t.Parallel()
+	for _, program := range programs {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			out, err := run(t, nil, program)
+			require.NoError(t, err, out)
+			require.NotEmpty(t, out)
+			if program != "tour" { // whose help says that it does
+				require.NotContains(t, out, "alice2024", "the password of an account")
+			}
+		})
+	}
+}
+
+// account is an API that the programs don't know to be in a test.
+func account(t *testing.T) (api *proxylitetest.Server, env []string) {
+	t.Helper()
+	api = proxylitetest.NewServer(t)
+	return api, []string{"PROXYLITE_BASE_URL=" + api.URL, "PROXYLITE_APP_KEY=" + api.Key}
+}
+
+// With a credential, no program changes or spends anything unless it is asked to.
+func TestProgramsChangeNothingUnasked(t *testing.T) {
+	t.Parallel()
+	for _, program := range programs {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			api, env := account(t)
+			before := api.State()
+			args := map[string][]string{"reseller": {"-rounds", "1"}}[program]
+			out, err := run(t, env, program, args...)
+			require.NoError(t, err, out)
+			require.Equal(t, before, api.State())
+			for _, call := range api.Calls() {
+				require.Equal(t, "GET", call.Method, call.Operation)
+				require.NotEqual(t, "IP.Extract", call.Operation)
+			}
+		})
+	}
+}
+
+func TestResellerAddsEachCustomerOnce(t *testing.T) {
+	t.Parallel()
+	api, env := account(t)
+	before := api.State().Accounts
+	args := []string{"-write", "-rounds", "1", "-limit", "2", "-customers"}
+	out, err := run(t, env, "reseller", append(args, "3")...)
+	require.NoError(t, err, out)
+	out, err = run(t, env, "reseller", append(args, "5")...)
+	require.NoError(t, err, out)
+	require.Contains(t, out, "added 2 accounts of 5")
+
+	added := api.State().Accounts[len(before):]
+	require.Len(t, added, 5)
+	for _, a := range added {
+		limit, ok := a.Limit()
+		require.True(t, ok)
+		require.Equal(t, 2*proxylite.GB, limit)
+		require.NotContains(t, out, a.Password)
+	}
+}
+
+func TestResellerDisablesWhoIsOver(t *testing.T) {
+	t.Parallel()
+	api, env := account(t)
+	api.Update(func(st *proxylitetest.State) { st.Use("bob", time.Now(), 5*proxylite.GB) })
+	out, err := run(t, env, "reseller", "-write", "-rounds", "1", "-customers", "0")
+	require.NoError(t, err, out)
+	for _, a := range api.State().Accounts {
+		disabled := a.Username == "pl-bob" || a.Username == "pl-erin"
+		require.Equal(t, disabled, a.Status == proxylite.AccountDisabled, a.Username)
+	}
+}
+
+// Whatever becomes of the answer, there is one order.
+func TestRenewOrdersOnce(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault  proxylitetest.Fault
+		orders int
+		says   string
+	}{
+		"answered":          {proxylitetest.Fault{}, 1, "renews 6 static IPs"},
+		"answer lost":       {proxylitetest.Fault{After: true, Cut: true}, 1, "but the order was placed"},
+		"order lost":        {proxylitetest.Fault{Cut: true}, 0, "look again in some minutes"},
+		"refused":           {proxylitetest.Fault{Code: 400}, 0, "code 400"},
+		"page in its place": {proxylitetest.Fault{After: true, Status: 502}, 1, "but the order was placed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api, env := account(t)
+			before := len(api.State().Orders)
+			api.FailNext("Orders.Create", test.fault)
+			out, err := run(t, env, "renew", "-write", "-pid", "1901", "-pm-id", "1")
+			require.Equal(t, test.orders == 1, err == nil, out)
+			require.Contains(t, out, test.says)
+			require.Len(t, api.State().Orders, before+test.orders)
+			if test.orders == 1 {
+				out, err = run(t, env, "renew", "-write", "-pid", "1901", "-pm-id", "1")
+				require.Error(t, err, out)
+				require.Contains(t, out, "awaits payment")
+				require.Len(t, api.State().Orders, before+1)
+			}
+		})
+	}
+}
+
+// Each kind of failure leads to what is to be done about it.
+func TestErrorsAreTold(t *testing.T) {
+	t.Parallel()
+	out, err := run(t, nil, "errors")
+	require.NoError(t, err, out)
+	var todo []string
+	for line := range strings.Lines(out) {
+		if text, ok := strings.CutPrefix(line, "  to do: "); ok {
+			todo = append(todo, strings.TrimSpace(text))
+		}
+	}
+	look := "look whether it happened; do it again only if it did not, or costs nothing"
+	require.Equal(t, []string{
+		"fix the program: limit is wrong",
+		"stop, and have a person put a new key in",
+		"stop, and have a person go to the dashboard",
+		"stop, and have a person go to the dashboard",
+		"add 203.0.113.7 to the allow list in the dashboard",
+		`show it to a person: code 400, details {"account":["账户不存在: nobody"]}`,
+		"do it again after 1h0m0s",
+		look, look, look, look,
+		"nothing: we gave it up ourselves",
+		"do it again later: nothing reached the API",
+	}, todo)
+}
+
+func TestLoggingShowsAttemptsAndNoSecret(t *testing.T) {
+	t.Parallel()
+	out, err := run(t, nil, "logging")
+	require.NoError(t, err, out)
+	require.Contains(t, out, "status=503")
+	require.Contains(t, out, "1 calls, 0 failed, 1 retries")
+	require.NotContains(t, out, "password")
+	require.Equal(t, 3, strings.Count(out, "msg=attempt request_id="), "two of one call, one of the other")
+}
+
+func TestQuickstartWalksTheMainJob(t *testing.T) {
+	t.Parallel()
+	out, err := run(t, nil, "quickstart")
+	require.NoError(t, err, out)
+	for _, text := range []string{
+		"a ProxyLite inside this process", "pl-alice", "made by the quickstart", "███", "United States",
+		`"Hello from the target site!"`, "data-center", "balance", "created:", "found:", "closed:", "Num: is required", "deleted:",
+	} {
+		require.Contains(t, out, text)
+	}
+	require.NotContains(t, out, "left out")
+}
+
+// A step that fails does not end the others, but shows in the exit status.
+func TestQuickstartFailsWithAWrongKey(t *testing.T) {
+	t.Parallel()
+	api, _ := account(t)
+	out, err := run(t, []string{"PROXYLITE_BASE_URL=" + api.URL, "PROXYLITE_APP_KEY=00000000000000000000000000000000"}, "quickstart")
+	require.Error(t, err)
+	require.Contains(t, out, "copy the app_key anew from the dashboard")
+	require.Contains(t, out, "5 steps failed")
+
+	out, err = run(t, []string{"PROXYLITE_BASE_URL=" + api.URL}, "quickstart")
+	require.Error(t, err)
+	require.Contains(t, out, "set PROXYLITE_APP_KEY")
+}

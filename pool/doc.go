@@ -1,0 +1,30 @@
+// Package pool turns extracted proxies into traffic: it keeps a set of live
+// proxies, hands them out in turn, drops those that fail or are about to expire,
+// and fetches the next ones in time, without paying twice.
+//
+//	p, err := pool.New(pool.Extract(client.IP, proxylite.ExtractParams{
+//		Num: 20, CountryCode: "US", Life: 30 * time.Minute,
+//	}))
+//	if err != nil {
+//		return err
+//	}
+//	defer p.Close()
+//	web := &http.Client{Transport: p.Transport()}
+//
+// # Ways out
+//
+//   - [Pool.Transport] for an http.Client: the way to prefer. It knows what became of
+//     each request, so it can take failing proxies out and repeat through another.
+//   - [Pool.Proxy] for http.Transport.Proxy, where a library builds its own transport.
+//   - [Pool.DialContext] for raw TCP, over SOCKS5.
+//   - [Pool.Get] for anything else: a lease on one proxy.
+//
+// None of them ever goes out without a proxy: with no proxy to use they wait or fail.
+//
+// # What it costs
+//
+// A fetch happens when traffic needs it, one at a time, never in an idle pool.
+// [WithQuota] sets a ceiling; a fetch of unknown outcome counts as spent;
+// refusals that more calls can't cure stop the fetching until [Pool.Resume].
+// [Pool.Stats] tells what was spent and what was wasted.
+package pool

@@ -1,0 +1,111 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// The errors to branch on, with errors.Is.
+var (
+	// ErrNoProxy: no proxy can be used now: with [WithFailFast], at once; else
+	// when the context ended while waiting. What kept the pool empty is beside it.
+	ErrNoProxy = errors.New("no proxy to use")
+	// ErrClosed: the pool is closed.
+	ErrClosed = errors.New("pool is closed")
+	// ErrStopped: the pool fetches no more, as what it was told can't be cured by
+	// calling again. The reason is beside it; [Pool.Resume] goes on.
+	ErrStopped = errors.New("pool has stopped fetching")
+	// ErrQuota: the ceiling of [WithQuota] is reached.
+	ErrQuota = errors.New("quota of the pool is spent")
+	// ErrExhausted is for a source of your own: an error that wraps it says that
+	// there is no balance left, and stops the pool.
+	ErrExhausted = errors.New("balance or plan is exhausted")
+	// ErrExpired: the lease's proxy has reached the end of its life.
+	ErrExpired = errors.New("proxy has expired: get another lease")
+
+	// ErrProxyAuth: the proxy refused the login (407; some proxies say 401).
+	// Check account and password, or that the caller's IP is on the allow list.
+	ErrProxyAuth = errors.New("proxy refused the login")
+	// ErrProxyDead: the gateway says that the proxy is gone (509).
+	ErrProxyDead = errors.New("proxy is dead or its life is over")
+	// ErrNotAllowed: the gateway does not let the caller's IP in, or has no
+	// stock (512; it does not say which). Add the IP to the allow list, or wait.
+	ErrNotAllowed = errors.New("source IP not on the allow list, or no stock")
+	// ErrProxyTLS: the gateway has trouble with TLS (495).
+	ErrProxyTLS = errors.New("TLS trouble at the proxy")
+
+	// ErrConnectTimeout: no connection through the proxy within [WithConnectTimeout].
+	ErrConnectTimeout error = timeoutError{}
+)
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string { return "no connection through the proxy in time" }
+func (timeoutError) Timeout() bool { return true }
+
+// ConnectError is a proxy's refusal to connect to the target. Without it, all that
+// net/http says of one is its reason phrase, such as "OK".
+type ConnectError struct {
+	Proxy  string // host:port
+	Status int    // of the answer to CONNECT; 0 for SOCKS5
+	Reason string // the reason phrase, or what the SOCKS5 proxy replied
+	Body   string // the beginning of the answer, without the login
+
+	kind error
+}
+
+var refusals = map[int]error{401: ErrProxyAuth, 407: ErrProxyAuth, 495: ErrProxyTLS, 509: ErrProxyDead, 512: ErrNotAllowed}
+
+// Error returns one line: proxy, answer, and what to do.
+func (e *ConnectError) Error() string {
+	s := "proxy " + e.Proxy + " refused to connect"
+	if e.Status != 0 {
+		s += ": status " + strconv.Itoa(e.Status)
+	}
+	if e.Reason != "" {
+		s += fmt.Sprintf(" (%q)", e.Reason)
+	}
+	switch e.kind {
+	case nil:
+		return s
+	case ErrProxyAuth:
+		return s + ": " + e.kind.Error() + ": check account and password, or that the caller's IP is on the allow list"
+	default:
+		return s + ": " + e.kind.Error()
+	}
+}
+
+// Unwrap returns ErrProxyAuth, ErrProxyDead, ErrNotAllowed, ErrProxyTLS or nil.
+func (e *ConnectError) Unwrap() error { return e.kind }
+
+// Error is a request that failed, after what the pool tried.
+type Error struct {
+	Proxy    string // host:port of the last one
+	Attempts int    // proxies that were tried
+	// Sent is false when no byte of the request left, in any attempt, so that it
+	// had no effect. True means that it may have reached the target.
+	Sent bool
+	Err  error
+}
+
+// Error returns one line, without any login.
+func (e *Error) Error() string {
+	s := "pool: through " + e.Proxy
+	if e.Attempts > 1 {
+		s += fmt.Sprintf(" (attempt %d)", e.Attempts)
+	}
+	return s + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause, for errors.Is and errors.As.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Timeout reports whether a clock ended the request, as [net.Error] does.
+func (e *Error) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.Err, &t) && t.Timeout()
+}
+
+// Temporary is there so that Error is a [net.Error]; it is always false.
+func (e *Error) Temporary() bool { return false }

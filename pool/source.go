@@ -1,0 +1,136 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// Proxy is a proxy with the end of its life.
+type Proxy struct {
+	Endpoint proxylite.Endpoint `json:"endpoint"` // with the login, also in JSON: a [Store] needs it
+	Expires  time.Time          `json:"expires"`  // zero: no known end
+}
+
+// String returns host:port.
+func (p Proxy) String() string { return p.Endpoint.Addr() }
+
+// GoString keeps the login out of %#v.
+func (p Proxy) GoString() string { return "pool.Proxy(" + p.String() + ")" }
+
+// LogValue keeps the login out of logs.
+func (p Proxy) LogValue() slog.Value { return slog.StringValue(p.String()) }
+
+// id tells proxies apart: the sessions of a gateway share host and port.
+func (p Proxy) id() string { return p.Endpoint.Username + "@" + p.Endpoint.Addr() }
+
+// end is the end of life as a time that compares.
+func (p Proxy) end() time.Time {
+	if p.Expires.IsZero() {
+		return time.Unix(math.MaxInt64/int64(time.Second), 0)
+	}
+	return p.Expires
+}
+
+// Source says where proxies come from: [Extract], [Static], [Fixed],
+// [Gateway.Sessions], or a literal with a function of your own.
+type Source struct {
+	// Fetch returns proxies, need of them if it can. Fewer, or none, without an
+	// error means that there are no more now: the pool asks again later. Set
+	// Expires from the time before the proxies were asked for. It is never called
+	// twice at once by one pool.
+	Fetch func(ctx context.Context, need int) ([]Proxy, error)
+	// Batch is the most to ask for at once; 0 means no bound.
+	Batch int
+	// Size is how many proxies to keep, unless [WithSize] says so; 0 means all
+	// that the source has, or 10 where it costs.
+	Size int
+	// Costs means that each proxy is paid for: quota and thrift apply. An error
+	// of Fetch then counts as spent, unless a *proxylite.Error in its chain says
+	// that the call was refused or not sent.
+	Costs bool
+	// OneLogin means that all proxies share one login: a proxy that refuses it
+	// (407) stops the pool.
+	OneLogin bool
+
+	final bool // there will never be others
+
+	err error // why the source is unusable, for New
+}
+
+// Extractor extracts endpoints, as [proxylite.IPService] does.
+type Extractor interface {
+	Extract(context.Context, proxylite.ExtractParams, ...proxylite.CallOption) ([]proxylite.Endpoint, error)
+}
+
+// Extract is a source that extracts proxies, with client.IP as its first argument.
+// Num is how many the pool keeps (unless [WithSize] says so) and the most that one
+// call asks for. Life is required: without it nobody knows when a proxy ends. It
+// counts from before the call, so a slow answer shortens it.
+//
+// It spends paid quota.
+func Extract(ip Extractor, params proxylite.ExtractParams) Source {
+	s := Source{Batch: params.Num, Size: params.Num, Costs: true}
+	if params.Life <= 0 {
+		s.err = errors.New("pool: ExtractParams.Life is required: the pool must know when a proxy ends")
+	}
+	s.Fetch = func(ctx context.Context, need int) ([]Proxy, error) {
+		expires := time.Now().Add(params.Life)
+		params := params
+		params.Num = need
+		endpoints, err := ip.Extract(ctx, params)
+		proxies := make([]Proxy, len(endpoints))
+		for i, e := range endpoints {
+			proxies[i] = Proxy{e, expires}
+		}
+		return proxies, err
+	}
+	return s
+}
+
+// StaticLister lists static IPs, as [proxylite.IPService] does.
+type StaticLister interface {
+	AllStatic(context.Context, proxylite.ListStaticParams, ...proxylite.CallOption) iter.Seq2[proxylite.StaticIP, error]
+}
+
+// Static is a source of the static IPs that were bought, with client.IP as its
+// first argument. Entries that are invalid, in maintenance, or do not say where
+// they are, are left out. The list is read again when some are lost, or to see
+// what was bought since, at most once a minute. Free.
+func Static(ip StaticLister, params proxylite.ListStaticParams) Source {
+	return Source{Fetch: func(ctx context.Context, _ int) ([]Proxy, error) {
+		var proxies []Proxy
+		for entry, err := range ip.AllStatic(ctx, params) {
+			if err != nil {
+				return nil, err
+			}
+			e, ok := entry.Endpoint()
+			if ok && entry.Status != proxylite.StaticIPInvalid && entry.Status != proxylite.StaticIPMaintenance {
+				proxies = append(proxies, Proxy{e, entry.ExpiredAt})
+			}
+		}
+		return proxies, nil
+	}}
+}
+
+// Fixed is a source of proxies that are known already. They have no end of life.
+// When all are out for good, the pool stops.
+func Fixed(endpoints ...proxylite.Endpoint) Source {
+	s := Source{Size: len(endpoints), final: true}
+	if len(endpoints) == 0 {
+		s.err = errors.New("pool: Fixed needs at least one endpoint")
+	}
+	s.Fetch = func(context.Context, int) ([]Proxy, error) {
+		proxies := make([]Proxy, len(endpoints))
+		for i, e := range endpoints {
+			proxies[i] = Proxy{Endpoint: e}
+		}
+		return proxies, nil
+	}
+	return s
+}

@@ -1,0 +1,371 @@
+package proxylitetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// ProxyOptions say what a [Proxy] asks for and where it goes. The zero value is an
+// open proxy to loopback that lives until it is closed.
+type ProxyOptions struct {
+	// Username and Password are the login that is asked for; no user name, no login.
+	Username, Password string
+
+	// Auth decides on a login instead of the two above, for a gateway whose user
+	// names carry parameters. It is called for each request, at any time.
+	Auth func(username, password string) bool
+
+	// Life is how long the address works, from NewProxy on; 0: no end. See Expire.
+	Life time.Duration
+
+	// Now is the clock of Life and of the times in Requests. Default: time.Now.
+	Now func() time.Time
+
+	// Hosts says where a target is instead of what its name resolves to: a name
+	// (target.test) or host:port, to a loopback host or host:port.
+	Hosts map[string]string
+
+	// Dial makes the connections to targets, after Hosts. The default dials loopback
+	// addresses and localhost only, looks no name up and refuses anything else with
+	// 403, so that a test can't leave the machine by mistake. To let it leave, give
+	// the DialContext of a [net.Dialer].
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// String leaves the login out, as does GoString.
+func (o ProxyOptions) String() string { return "proxylitetest.ProxyOptions" }
+
+// GoString keeps the login out of %#v.
+func (o ProxyOptions) GoString() string { return o.String() }
+
+// ProxyFault is what is wrong with a [Proxy]. The zero value is a healthy one.
+type ProxyFault struct {
+	// Status refuses every request, before the login is looked at. ProxyLite's
+	// gateways answer 407 (wrong login), 495 (TLS trouble at the edge), 509 (the
+	// address is dead or its life is over) and 512 (source IP not allowed, or no
+	// address left). Over SOCKS5, 407 is a refused login, 403 and 512 are reply 2
+	// (not allowed), all others reply 1 (general failure).
+	Status int
+	Reason string // reason phrase; default the usual one, and "OK" where there is none, as the vendor sends
+	Body   string // body of the refusal; default a line of text
+
+	// Dead cuts all connections and resets new ones as soon as they are made. The
+	// port stays taken, so that nobody else gets it: connecting may work, and then
+	// the first read or write fails.
+	Dead bool
+
+	// Delay is waited for before a request is answered or refused; over SOCKS5, the one
+	// that follows the login.
+	Delay time.Duration
+
+	// Reset cuts the tunnel after it was made, or the answer to a plain request, once
+	// ResetAfter bytes from the target, the head of a plain answer included, have been
+	// sent to the client.
+	Reset      bool
+	ResetAfter int64
+}
+
+// ProxyRequest is a request that reached a [Proxy].
+type ProxyRequest struct {
+	Time     time.Time
+	Protocol string // "connect", "http" (a plain request) or "socks5"
+	Target   string // host:port as the client named it; empty where a SOCKS5 login failed
+	Username string // the login's, right or wrong
+	Status   int    // 200 for a tunnel; a plain request's is the target's; else that of the refusal, over SOCKS5 too
+	Refused  bool   // by the proxy, which includes a target it could not reach (502)
+	Expired  bool   // it came after the life was over
+}
+
+// ProxyStats counts since the start of a [Proxy].
+type ProxyStats struct {
+	Connections int // accepted, but for those that a dead proxy resets
+	Open        int // connections from clients that are open now
+	Requests    int
+	Tunnels     int // opened, over CONNECT and SOCKS5
+	Refused     int
+	Expired     int // requests that came after the life was over
+}
+
+// Proxy is a forward proxy on loopback: HTTP CONNECT, plain HTTP and SOCKS5
+// (CONNECT only) on one port, as ProxyLite's endpoints are. Its methods are safe
+// for concurrent use.
+//
+// It sends a [Proxy-Status] header with its own refusals, so that a test can tell
+// them from the target's answers. The vendor is not known to.
+//
+// [Proxy-Status]: https://www.rfc-editor.org/rfc/rfc9209
+type Proxy struct {
+	opts      ProxyOptions
+	listener  net.Listener
+	server    http.Server
+	handover  chan net.Conn // connections that speak HTTP
+	transport http.Transport
+	ctx       context.Context
+	cancel    context.CancelFunc
+	running   sync.WaitGroup // the two accept loops, and one for each connection
+
+	mu       sync.Mutex
+	closed   bool
+	fault    ProxyFault
+	end      time.Time
+	conns    map[*clientConn]struct{}
+	requests []ProxyRequest
+	stats    ProxyStats
+}
+
+// NewProxy starts a proxy on a free port of 127.0.0.1. With a t it is closed at
+// the end of the test; with nil the caller closes it, and NewProxy panics where it
+// can't listen.
+func NewProxy(t TB, opts ProxyOptions) *Proxy {
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		if t == nil {
+			panic(fmt.Sprintf("proxylitetest: %v", err))
+		}
+		t.Helper()
+		t.Fatalf("proxylitetest: %v", err)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Dial == nil {
+		opts.Dial = dialLoopback
+	}
+	p := &Proxy{
+		opts: opts, listener: listener,
+		handover: make(chan net.Conn), conns: map[*clientConn]struct{}{},
+	}
+	if opts.Life > 0 {
+		p.end = opts.Now().Add(opts.Life)
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.transport = http.Transport{
+		DialContext: p.dial, DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
+	}
+	p.server = http.Server{
+		Handler: http.HandlerFunc(p.serveHTTP), DisableGeneralOptionsHandler: true, ReadHeaderTimeout: handshakeTimeout,
+		ConnContext: func(_ context.Context, c net.Conn) context.Context {
+			return context.WithValue(c.(*clientConn).ctx, http.ServerContextKey, &p.server)
+		},
+		ConnState: p.httpConnState,
+	}
+	p.running.Go(p.accept)
+	p.running.Go(func() { _ = p.server.Serve(httpListener{p}) })
+	if t != nil {
+		t.Cleanup(p.Close)
+	}
+	return p
+}
+
+// Endpoint is where the proxy listens, with its login where Username asks for one.
+func (p *Proxy) Endpoint() proxylite.Endpoint {
+	addr := p.listener.Addr().(*net.TCPAddr)
+	return proxylite.Endpoint{
+		Host: addr.IP.String(), Port: addr.Port,
+		Username: p.opts.Username, Password: p.opts.Password,
+	}
+}
+
+// String returns host:port; the login is left out.
+func (p *Proxy) String() string { return p.Endpoint().Addr() }
+
+// GoString keeps the login out of %#v.
+func (p *Proxy) GoString() string { return "proxylitetest.Proxy(" + p.String() + ")" }
+
+// SetFault breaks the proxy, from the next request on; the zero value heals it.
+// Of the tunnels that are open, only Dead ends any.
+func (p *Proxy) SetFault(f ProxyFault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault = f
+	if f.Dead {
+		p.cutAll()
+	}
+}
+
+// Expire ends the life of the address now. From then on requests are refused with
+// 509 and the reason "OK". An open tunnel is cut as soon as its client sends
+// something, none of which arrives; until then the target's answer still comes
+// through (our choice, the vendor says nothing about it).
+func (p *Proxy) Expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end = p.opts.Now()
+}
+
+// Requests returns what was asked of the proxy, oldest first: all of it, or the
+// last 2,000 at least.
+func (p *Proxy) Requests() []ProxyRequest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.requests)
+}
+
+// Stats returns the counters.
+func (p *Proxy) Stats() ProxyStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats := p.stats
+	stats.Open = len(p.conns)
+	return stats
+}
+
+// Close cuts every connection, frees the port and returns when all goroutines have
+// ended. It may be called more than once, but not by Auth or Dial.
+func (p *Proxy) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.cutAll()
+	p.mu.Unlock()
+	p.cancel()
+	_ = p.listener.Close()
+	_ = p.server.Close()
+	p.running.Wait()
+	p.transport.CloseIdleConnections() // and the dials that nobody waits for
+}
+
+func (p *Proxy) cutAll() {
+	for c := range p.conns {
+		reset(c)
+	}
+}
+
+func (p *Proxy) expired() bool {
+	now := p.opts.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.end.IsZero() && !now.Before(p.end)
+}
+
+// keepRequests is how many requests are remembered at least.
+const keepRequests = 2_000
+
+func (p *Proxy) record(r *ProxyRequest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.requests) == 2*keepRequests {
+		p.requests = append(p.requests[:0], p.requests[keepRequests:]...)
+	}
+	p.requests = append(p.requests, *r)
+	p.stats.Requests++
+	if r.Refused {
+		p.stats.Refused++
+	} else if r.Protocol != protocolHTTP {
+		p.stats.Tunnels++
+	}
+	if r.Expired {
+		p.stats.Expired++
+	}
+}
+
+const (
+	protocolConnect = "connect"
+	protocolHTTP    = "http"
+	protocolSOCKS5  = "socks5"
+)
+
+// proxyRefusal is the proxy's own answer to a request.
+type proxyRefusal struct {
+	status int
+	reason string
+	body   string
+	reply  byte // of SOCKS5; 0 stands for a general failure
+}
+
+func (r *proxyRefusal) Error() string { return r.body }
+
+// admit waits as the fault says and decides on everything but the target.
+func (p *Proxy) admit(ctx context.Context, r *ProxyRequest, loggedIn bool) (ProxyFault, error) {
+	p.mu.Lock()
+	fault := p.fault
+	p.mu.Unlock()
+	r.Expired = p.expired()
+	if fault.Delay > 0 {
+		timer := time.NewTimer(fault.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return fault, ctx.Err()
+		}
+	}
+	switch {
+	case fault.Status != 0:
+		ref := &proxyRefusal{status: fault.Status, reason: fault.Reason, body: fault.Body}
+		if fault.Status == http.StatusForbidden || fault.Status == 512 {
+			ref.reply = replyNotAllowed
+		}
+		return fault, ref
+	case !loggedIn:
+		return fault, &proxyRefusal{status: http.StatusProxyAuthRequired, reply: replyNotAllowed}
+	case r.Expired:
+		return fault, &proxyRefusal{status: 509, body: "the life of this address is over"}
+	}
+	return fault, nil
+}
+
+// login tells whether a login is good. It is, where none is asked for.
+func (p *Proxy) login(username, password string, given bool) bool {
+	switch {
+	case p.opts.Auth != nil:
+		return given && p.opts.Auth(username, password)
+	case p.opts.Username != "":
+		return username == p.opts.Username && password == p.opts.Password
+	}
+	return true
+}
+
+// dial connects to a target. Its errors are refusals.
+func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(target)
+	if err != nil {
+		return nil, &proxyRefusal{status: http.StatusBadRequest, body: fmt.Sprintf("not a target: want host:port, not %q", target)}
+	}
+	address := target
+	for _, name := range []string{target, host} {
+		if to, ok := p.opts.Hosts[name]; ok {
+			address = to
+			if _, _, err := net.SplitHostPort(to); err != nil {
+				address = net.JoinHostPort(to, port)
+			}
+			break
+		}
+	}
+	conn, err := p.opts.Dial(ctx, network, address)
+	if own := (*proxyRefusal)(nil); err == nil || errors.As(err, &own) {
+		return conn, err
+	}
+	ref := &proxyRefusal{status: http.StatusBadGateway, body: err.Error(), reply: replyHostUnreachable}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		ref.reply = replyConnectionRefused
+	}
+	return nil, ref
+}
+
+func dialLoopback(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.IsLoopback() {
+		return nil, &proxyRefusal{
+			status: http.StatusForbidden, reply: replyNotAllowed,
+			body: fmt.Sprintf("%q is not a loopback address: map it with ProxyOptions.Hosts, or allow it with ProxyOptions.Dial", host),
+		}
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(host, port))
+}

@@ -1,0 +1,217 @@
+package proxylitetest_test
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/proxylitetest"
+)
+
+func TestTheDemoDataIsTheSameForTheSameTime(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, proxylitetest.DemoState(now), demo(t).State())
+	require.NotEqual(t, proxylitetest.DemoState(now), proxylitetest.DemoState(now.Add(time.Hour)))
+}
+
+// The examples and the tests of users build on these.
+func TestTheDemoDataHasSomethingOfEverything(t *testing.T) {
+	t.Parallel()
+	st := demo(t).State()
+	require.Greater(t, len(st.Orders), 20)
+	require.Greater(t, len(st.Products), 20)
+	require.Greater(t, len(st.StaticIPs), 20)
+	statuses := map[any]int{}
+	for _, o := range st.Orders {
+		statuses[o.Status]++
+	}
+	for _, ip := range st.StaticIPs {
+		statuses[ip.Status]++
+		statuses[ip.ProductType]++
+		require.NotEmpty(t, ip.TradeNo)
+		if ip.Status == proxylite.StaticIPExpiringSoon {
+			require.WithinRange(t, ip.ExpiredAt, now, now.AddDate(0, 0, 5))
+		}
+	}
+	for _, a := range st.Accounts {
+		statuses[a.Status]++
+	}
+	for _, want := range []any{
+		proxylite.OrderAwaitingPayment, proxylite.OrderPaid, proxylite.OrderCancelled, proxylite.OrderRefunded,
+		proxylite.StaticIPValid, proxylite.StaticIPInvalid, proxylite.StaticIPExpiringSoon, proxylite.StaticIPMaintenance,
+		proxylite.ProductStaticDatacenter, proxylite.ProductStaticResidential, proxylite.AccountEnabled, proxylite.AccountDisabled,
+	} {
+		require.NotZero(t, statuses[want], "%T %v", want, want)
+	}
+}
+
+func TestAStateSharesNothingWithTheServer(t *testing.T) {
+	t.Parallel()
+	fresh := func() proxylitetest.State {
+		st := proxylitetest.DemoState(now)
+		st.StaticIPs[0].Raw = []byte(`{"id":1}`)
+		return st
+	}
+	seed := fresh()
+	s := demo(t, proxylitetest.WithState(seed))
+	var kept proxylitetest.State
+	s.Update(func(st *proxylitetest.State) { kept = *st })
+	for _, st := range []proxylitetest.State{seed, kept, s.State()} {
+		wreck(reflect.ValueOf(&st).Elem())
+		require.NotEqual(t, fresh(), st)
+		require.Equal(t, fresh(), s.State())
+	}
+}
+
+// wreck zeroes all that can be reached through slices and pointers.
+func wreck(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() && v.Type() != reflect.TypeFor[time.Time]() {
+				wreck(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			wreck(v.Index(i))
+			v.Index(i).SetZero()
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			v.Elem().SetZero()
+		}
+	}
+}
+
+func TestCallsAreACopyInTheOrderTheyCame(t *testing.T) {
+	t.Parallel()
+	s := demo(t)
+	c := s.Client()
+	require.Empty(t, s.Calls())
+	require.NoError(t, failed(c.IP.SearchStates(t.Context(), "US")))
+	require.NoError(t, failed(c.User.Info(t.Context())))
+	s.Calls()[0].Query.Set("country_code", "DE")
+	require.Equal(t, "US", s.Calls()[0].Query.Get("country_code"))
+	require.Equal(t, "User.Info", s.Calls()[1].Operation)
+}
+
+func TestConcurrentCallsLoseNothing(t *testing.T) {
+	t.Parallel()
+	s := demo(t, proxylitetest.WithState(proxylitetest.State{}))
+	c := s.Client()
+	var running sync.WaitGroup
+	for i := range 8 {
+		running.Go(func() {
+			for j := range 8 {
+				name := fmt.Sprintf("user%dx%d", i, j)
+				assert.NoError(t, c.Accounts.Add(t.Context(), proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{Username: name, Password: "pass"}}}))
+				s.Update(func(st *proxylitetest.State) { st.Use(name, now, 1); st.IPStock++ })
+				assert.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1})))
+				s.State()
+				s.Calls()
+			}
+		})
+	}
+	running.Wait()
+	st := s.State()
+	ids := map[int64]bool{}
+	for _, a := range st.Accounts {
+		ids[a.ID] = true
+		require.Equal(t, proxylite.Traffic(1), a.Used)
+	}
+	require.Len(t, ids, 64)
+	require.Zero(t, st.IPStock)
+	require.Len(t, s.Calls(), 128)
+}
+
+func TestTheKeyMayBeChosen(t *testing.T) {
+	t.Parallel()
+	s := demo(t, proxylitetest.WithKey("a+b/c=d&e\"f"))
+	for _, op := range operations {
+		require.NoError(t, op.call(t.Context(), s.Client()), op.name)
+	}
+	for _, call := range s.Calls() {
+		require.NotContains(t, fmt.Sprintf("%+v", call), "a+b/c")
+	}
+	require.Equal(t, strings.Repeat("proxylitetest.Server("+s.URL+")", 3), fmt.Sprintf("%v%+v%#v", s, s, s))
+}
+
+func TestOptionsOfAClientComeLast(t *testing.T) {
+	t.Parallel()
+	other := demo(t)
+	require.NoError(t, failed(demo(t).Client(proxylite.WithBaseURL(other.URL)).User.Info(t.Context())))
+	require.Len(t, other.Calls(), 1)
+}
+
+// It is not parallel, so that all goroutines that come are its own.
+//
+//nolint:paralleltest // see above
+func TestCloseEndsAllThatWasStarted(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	s := proxylitetest.NewServer(nil)
+	c := s.Client(tryOnce)
+	require.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 3})))
+	s.Gateway()
+	s.FailNext("User.Info", proxylitetest.Fault{Delay: time.Hour})
+	hanging := make(chan error)
+	go func() { hanging <- failed(c.User.Info(t.Context())) }()
+	require.Eventually(t, func() bool { return len(s.Calls()) == 2 }, time.Minute, time.Millisecond)
+	s.Close()
+	require.ErrorIs(t, <-hanging, proxylite.ErrOutcomeUnknown)
+	require.Empty(t, s.Proxies())
+	s.Close()
+	goleak.VerifyNone(t, ignore)
+	require.Error(t, failed(c.User.Info(t.Context())))
+}
+
+func TestARequestThatIsTooLargeIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := demo(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/end-point/order/close", strings.NewReader(strings.Repeat(" ", 9<<20)))
+	require.NoError(t, err)
+	_, err = http.DefaultClient.Do(req)
+	require.Error(t, err)
+	require.Empty(t, s.Calls())
+}
+
+// misuse is a test that is told of its mistakes.
+type misuse struct {
+	cleanups []func()
+	fatal    string
+}
+
+func (m *misuse) Helper()                           {}
+func (m *misuse) Cleanup(f func())                  { m.cleanups = append(m.cleanups, f) }
+func (m *misuse) Fatalf(format string, args ...any) { m.fatal = fmt.Sprintf(format, args...) }
+
+func TestAMistakeInATestEndsIt(t *testing.T) {
+	t.Parallel()
+	m := &misuse{}
+	s := proxylitetest.NewServer(m)
+	s.FailNext("Order.Create", proxylitetest.Fault{Code: 3})
+	require.Equal(t, `proxylitetest: FailNext: there is no operation "Order.Create"`, m.fatal)
+	for status, refused := range map[int]bool{101: true, 199: true, 200: false, 999: false, 1000: true} {
+		m.fatal = ""
+		s.FailNext("Orders.Create", proxylitetest.Fault{Status: status})
+		require.Equal(t, refused, m.fatal == fmt.Sprintf("proxylitetest: FailNext: %d can't be the status of an answer", status))
+	}
+	s.Client(proxylite.WithBaseURL("ftp://127.0.0.1"))
+	require.Contains(t, m.fatal, "proxylitetest: Client: proxylite: the base URL must be https")
+	require.Len(t, m.cleanups, 1)
+	m.cleanups[0]()
+	require.Error(t, failed(s.Client(tryOnce).User.Info(t.Context())))
+
+	alone := proxylitetest.NewServer(nil)
+	defer alone.Close()
+	require.Panics(t, func() { alone.FailNext("", proxylitetest.Fault{Code: 3}) })
+}

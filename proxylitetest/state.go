@@ -1,0 +1,126 @@
+package proxylitetest
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/proxylite/proxylite-go"
+)
+
+// State is all that a [Server] holds, in plain values. Seed it with [WithState] or
+// [Server.Update], read it with [Server.State].
+type State struct {
+	// User is the owner of the key. IsRealName false makes him unverified:
+	// the operations whose document says so then refuse with code 156.
+	User proxylite.User
+	// CallerNotAllowed takes the caller's IP off the allow list: extraction
+	// refuses with code 202 and names the IP.
+	CallerNotAllowed bool
+
+	Accounts []proxylite.Account // with the names as listed: pl-bob
+	Usage    []Usage
+
+	Catalog  []proxylite.Product // what may be ordered, by its pid
+	Coupons  []proxylite.Coupon  // by Code; Discount is taken off the fee
+	Orders   []proxylite.Order
+	Products []proxylite.PurchasedProduct
+
+	StaticIPs   []proxylite.StaticIP
+	StaticStock []StaticStock
+
+	Locations []proxylite.CountryCities // for states too
+	IPStock   int                       // how many IPs may still be extracted
+
+	PaymentGroups []proxylite.PaymentGroup
+	GiftRatios    []proxylite.RechargeGiftRatio
+
+	renewals map[string][]string // the static IPs of an order, by its number
+
+	demo bool // not given yet: the demo data is wanted
+}
+
+// Usage is traffic that an account used at a time. Those of one day add up.
+type Usage struct {
+	Username    string // as listed: pl-bob
+	Time        time.Time
+	ProductType proxylite.ProductType
+	Flow        proxylite.Traffic
+}
+
+// StaticStock is how many static IPs of a kind are for sale in a country.
+type StaticStock struct {
+	ISP         proxylite.ISP
+	CountryCode string
+	Number      int
+}
+
+// Use books traffic of an account, both in its Used and in the usage by day. The
+// name may lack the brand's prefix. It does nothing if there is no such account.
+func (st *State) Use(username string, at time.Time, flow proxylite.Traffic) {
+	if a := st.account(username); a != nil {
+		a.Used += flow
+		st.Usage = append(st.Usage, Usage{a.Username, at, a.ProductType, flow})
+	}
+}
+
+// brand stands before the name of every account.
+const brand = "pl-"
+
+// account finds an account by its name, with or without the brand's prefix.
+func (st *State) account(name string) *proxylite.Account {
+	for i, a := range st.Accounts {
+		if name != "" && (a.Username == name || a.Username == brand+name) {
+			return &st.Accounts[i]
+		}
+	}
+	return nil
+}
+
+// nextID returns an ID above those of rows.
+func nextID[T any](rows []T, id func(T) int64) int64 {
+	next := int64(1)
+	for _, row := range rows {
+		next = max(next, id(row)+1)
+	}
+	return next
+}
+
+// clone shares nothing with what it is a copy of.
+func (st *State) clone() State {
+	c := *st
+	c.User.IsRealName = clonePtr(c.User.IsRealName)
+	c.Accounts = slices.Clone(c.Accounts)
+	for i, a := range c.Accounts {
+		c.Accounts[i].LimitRaw = clonePtr(a.LimitRaw)
+	}
+	c.Usage = slices.Clone(c.Usage)
+	c.Catalog = slices.Clone(c.Catalog)
+	c.Coupons = slices.Clone(c.Coupons)
+	c.Orders = slices.Clone(c.Orders)
+	c.Products = slices.Clone(c.Products)
+	c.StaticIPs = slices.Clone(c.StaticIPs)
+	for i, ip := range c.StaticIPs {
+		c.StaticIPs[i].Raw = slices.Clone(ip.Raw)
+	}
+	c.StaticStock = slices.Clone(c.StaticStock)
+	c.Locations = slices.Clone(c.Locations)
+	for i, country := range c.Locations {
+		c.Locations[i].Cities = slices.Clone(country.Cities)
+	}
+	c.PaymentGroups = slices.Clone(c.PaymentGroups)
+	for i, g := range c.PaymentGroups {
+		c.PaymentGroups[i].Logos = slices.Clone(g.Logos)
+		c.PaymentGroups[i].Items = slices.Clone(g.Items)
+	}
+	c.GiftRatios = slices.Clone(c.GiftRatios)
+	c.renewals = maps.Clone(c.renewals)
+	return c
+}
+
+func clonePtr[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
+}
