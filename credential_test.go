@@ -74,7 +74,7 @@ func (c recorded) Write(p []byte) (int, error) {
 func TestCredentialPlacementOnTheWire(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"code":200,"data":{}}`)
+		_, _ = io.WriteString(w, `{"code":200,"data":{"id":1,"list":[]}}`)
 	}))
 	t.Cleanup(server.Close)
 	inBody := 0
@@ -154,7 +154,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	var followed atomic.Int32
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		followed.Add(1)
-		_, _ = io.WriteString(w, `{"code":200,"data":{}}`)
+		_, _ = io.WriteString(w, `{"code":200,"data":{"id":1,"list":[]}}`)
 	}))
 	t.Cleanup(target.Close)
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -191,7 +191,7 @@ func TestMiddlewareCanNotMisleadTheCredential(t *testing.T) {
 			return r.WithContext(context.Background())
 		},
 	} {
-		c, mock := mocked(t, 200, `{"code":0,"data":{}}`, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		c, mock := mocked(t, 200, `{"code":0,"data":{"id":1,"list":[]}}`, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 			return roundTripper(func(r *http.Request) (*http.Response, error) { return next.RoundTrip(change(r.Clone(r.Context()))) })
 		}))
 		err := c.Accounts.Enable(t.Context(), []string{"bob"})

@@ -138,3 +138,30 @@ func TestStaticIPEndpoint(t *testing.T) {
 		require.False(t, ok, ip)
 	}
 }
+
+// What was paid for is not lost because PHP has written a list as an object.
+func TestExtractedListsThatPHPWroteAsObjects(t *testing.T) {
+	t.Parallel()
+	want := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81}}
+	for _, body := range []string{
+		`{"code":200,"data":{"list":{"0":["1.2.3.4:80","1.2.3.4:81"]}}}`,
+		`{"code":200,"data":{"list":{"0":{"3":"1.2.3.4:81","1":"1.2.3.4:80"}}}}`,
+		`{"code":200,"data":{"list":[{"0":"1.2.3.4:80","1":null,"2":"","3":"1.2.3.4:81"}]}}`,
+	} {
+		c, _ := mocked(t, 200, body)
+		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2})
+		require.NoError(t, err, body)
+		require.Equal(t, want, got, body)
+	}
+	// Without a list, something is there that an empty answer would not have.
+	for _, data := range []string{`{"0":"1.2.3.4:80"}`, `{"ip":"1.2.3.4","port":80}`, `{"0":1}`} {
+		c, _ := mocked(t, 200, `{"code":200,"data":`+data+`}`)
+		_, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1})
+		require.ErrorIs(t, err, proxylite.ErrMalformedAnswer, data)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, data)
+	}
+	c, _ := mocked(t, 200, `{"code":200,"data":{"total":0}}`)
+	got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1})
+	require.NoError(t, err)
+	require.Empty(t, got)
+}

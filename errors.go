@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -29,7 +30,8 @@ var (
 	// ErrVerificationNeeded: a second factor (code 348) or a phone
 	// verification (286, 287) is asked for, which only the dashboard can give.
 	ErrVerificationNeeded = errors.New("second factor or phone verification needed")
-	// ErrRateLimited: too many requests (HTTP status or code 429).
+	// ErrRateLimited: too many requests. With code 429 the API has refused the
+	// call; with HTTP status 429, of some box in between, the outcome is unknown.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrOutcomeUnknown: a request may have reached the server and no answer
 	// says what became of it. Before repeating a call that costs, look whether
@@ -97,8 +99,9 @@ const (
 	KindConfig      Kind = "config"       // the client refused to send: see the text
 )
 
-// NoCode stands in [Error.Code] when the answer had no envelope code.
-const NoCode = -1
+// NoCode stands in [Error.Code] when the answer had no envelope code. It is a
+// number that no API answers with.
+const NoCode = math.MinInt32
 
 // Error is the one type of a failed call; get it with errors.As, or
 // errors.AsType[*proxylite.Error](err). No part of it ever holds the credential.

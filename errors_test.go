@@ -48,7 +48,7 @@ func TestKnownCodes(t *testing.T) {
 		require.Equal(t, tt.text == "", e.Explanation() == "")
 		require.Contains(t, err.Error(), e.Explanation())
 		require.Contains(t, err.Error(), `"说明" (status 200, outcome rejected)`)
-		require.Equal(t, code != "-1", strings.Contains(err.Error(), "code "+code+":")) // -1 is what the SDK says for none
+		require.Contains(t, err.Error(), "code "+code+":")
 	}
 }
 
@@ -217,3 +217,13 @@ type body struct{ onClose func() }
 
 func (body) Read([]byte) (int, error) { return 0, io.EOF }
 func (b body) Close() error           { b.onClose(); return nil }
+
+// Every number can be a code: none of them reads as "no code".
+func TestACodeOfMinusOneIsACode(t *testing.T) {
+	t.Parallel()
+	c, _ := mocked(t, 200, `{"code":-1,"message":"余额不足","data":null}`)
+	e := asError(t, c.Orders.Close(t.Context(), "1"))
+	require.Equal(t, -1, e.Code)
+	require.ErrorContains(t, e, "code -1")
+	require.Equal(t, proxylite.OutcomeRejected, e.Outcome)
+}

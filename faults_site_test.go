@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,7 +113,14 @@ func (s *site) listen(protocols ...string) net.Listener {
 		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate().pair}, NextProtos: protocols})
 		s.url = "https" + strings.TrimPrefix(s.url, "http")
 	}
-	s.t.Cleanup(func() { _ = ln.Close() })
+	s.t.Cleanup(func() {
+		_ = ln.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, conn := range s.conns { // one with a stream under way is not idle yet
+			_ = conn.Close()
+		}
+	})
 	return ln
 }
 
@@ -206,7 +214,7 @@ func (s *site) serveH1(conn net.Conn, unread func() (goOn bool), fault fault1) {
 		if isWarmUp {
 			warm = true
 			s.arrive()
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n"+fine)
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(fine))+"\r\n\r\n"+fine)
 			continue
 		}
 		s.read.Add(1)

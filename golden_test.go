@@ -222,7 +222,7 @@ func sentBy(t *testing.T, call func(context.Context, *proxylite.Client) error, o
 		line, body = r.Method+" "+r.URL.RequestURI(), bodyOf(t, r)
 		require.Equal(t, "Bearer "+testKey, r.Header.Get("Authorization"))
 		require.Equal(t, body != "", r.Header.Get("Content-Type") == "application/json")
-		return httpmock.NewStringResponse(200, `{"code":200,"data":{}}`), nil
+		return httpmock.NewStringResponse(200, `{"code":200,"data":{"id":1,"list":[]}}`), nil
 	})
 	c, err := proxylite.NewClient(proxylite.BearerToken(testKey), append([]proxylite.Option{proxylite.WithTransport(mock)}, opts...)...)
 	require.NoError(t, err)

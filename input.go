@@ -141,6 +141,12 @@ func (c *checks) country(field, value string) {
 	c.vendorRule(len(value) == 2 && alphanumeric(value) && !strings.ContainsAny(value, "0123456789"), field, value, "must be a country code of two letters, such as US")
 }
 
+func (c *checks) requiredCountry(field, value string) {
+	if c.required(field, value); strings.TrimSpace(value) != "" {
+		c.country(field, value)
+	}
+}
+
 func (c *checks) notNegative(field string, value int64) {
 	c.must(value >= 0, field, strconv.FormatInt(value, 10), "must not be negative")
 }

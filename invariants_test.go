@@ -76,7 +76,7 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 func TestOrdersAndUsersNeedData(t *testing.T) {
 	t.Parallel()
 	for _, op := range operations {
-		for _, body := range []string{`{"code":0}`, `{"data":null,"code":200}`} {
+		for _, body := range []string{`{"code":0}`, `{"data":null,"code":200}`, `{"code":0,"data":{}}`} {
 			c, _ := mocked(t, 200, body)
 			_, err := op.call(t.Context(), c)
 			if op.name == "Orders.Create" || op.name == "User.Info" {

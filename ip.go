@@ -7,7 +7,9 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,32 +114,29 @@ func (s *IPService) Extract(ctx context.Context, p ExtractParams, opts ...CallOp
 type extracted []Endpoint
 
 func (x *extracted) UnmarshalJSON(b []byte) error {
+	var entries []json.RawMessage
+	var numbered map[int]json.RawMessage // PHP writes a list with gaps as an object
 	switch {
-	case len(b) > 0 && b[0] == '[':
-		var entries []json.RawMessage
-		if err := json.Unmarshal(b, &entries); err != nil {
+	case json.Unmarshal(b, &entries) == nil:
+	case json.Unmarshal(b, &numbered) == nil && len(numbered) > 0:
+		for _, i := range slices.Sorted(maps.Keys(numbered)) {
+			entries = append(entries, numbered[i])
+		}
+	default:
+		entries = []json.RawMessage{b}
+	}
+	for _, entry := range entries {
+		if string(entry) == "null" || string(entry) == `""` { // not there: the rest was paid for
+			continue
+		}
+		var e Endpoint
+		if err := e.UnmarshalJSON(entry); err != nil {
 			return err
 		}
-		for _, entry := range entries {
-			if none(entry) {
-				continue
-			}
-			var e Endpoint
-			if err := e.UnmarshalJSON(entry); err != nil {
-				return err
-			}
-			*x = append(*x, e)
-		}
-		return nil
-	case none(b):
-		return nil
+		*x = append(*x, e)
 	}
-	*x = make(extracted, 1)
-	return (*x)[0].UnmarshalJSON(b)
+	return nil
 }
-
-// none is an entry that is not there: the rest was paid for.
-func none(entry []byte) bool { return string(entry) == "null" || string(entry) == `""` }
 
 // parseEndpoints reads the text form. What stands between the entries is seen as
 // a line break, as the letters \r\n, and as whatever was asked for.
@@ -215,8 +214,7 @@ func (s *IPService) States(ctx context.Context, opts ...CallOption) ([]CountrySt
 // GET /ip/dynamic-citys/search. Free; may be repeated.
 func (s *IPService) SearchCities(ctx context.Context, countryCode, state string, opts ...CallOption) ([]string, error) {
 	in := s.c.input()
-	in.country("countryCode", countryCode)
-	in.required("countryCode", countryCode)
+	in.requiredCountry("countryCode", countryCode)
 	in.required("state", state)
 	in.str("country_code", countryCode)
 	in.str("state", state)
@@ -228,8 +226,7 @@ func (s *IPService) SearchCities(ctx context.Context, countryCode, state string,
 // GET /ip/dynamic-states/search. Free; may be repeated.
 func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts ...CallOption) ([]string, error) {
 	in := s.c.input()
-	in.country("countryCode", countryCode)
-	in.required("countryCode", countryCode)
+	in.requiredCountry("countryCode", countryCode)
 	in.str("country_code", countryCode)
 	return sendList[string](ctx, s.c, &opIPSearchStates, in, opts)
 }

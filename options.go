@@ -126,7 +126,13 @@ func WithAttemptTimeout(d time.Duration) Option {
 
 // WithRetry sets how calls are repeated.
 func WithRetry(p RetryPolicy) Option {
-	return func(s *settings) error { s.policy = p; return nil }
+	return func(s *settings) error {
+		if p.MaxAttempts < 0 || p.MinBackoff < 0 || p.MaxBackoff < 0 || p.MaxRetryAfter < 0 {
+			return errors.New("proxylite: the attempts and times of a retry policy must not be negative (MaxAttempts: 1 ends retries)")
+		}
+		s.policy = p
+		return nil
+	}
 }
 
 // WithLogger logs one line for each call: debug when it succeeded, warn when it

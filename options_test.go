@@ -84,6 +84,7 @@ func TestOptionsThatCanNotBe(t *testing.T) {
 		"user agent must be printable":     proxylite.WithUserAgent("a\nb"),
 		"middleware returned nil":          proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper { return nil }),
 		"the base URL must be absolute, s": proxylite.WithBaseURL("x"),
+		"must not be negative (Max":        proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: -1}),
 	} {
 		c, err := proxylite.NewClient(proxylite.AppKey(testKey), nil, opt)
 		require.ErrorContains(t, err, want)

@@ -46,6 +46,9 @@ func (s *OrdersService) List(ctx context.Context, p ListOrdersParams, opts ...Ca
 	in := s.c.input()
 	p.put(in, "page_no", "page_size")
 	in.notNegative("ProductType", int64(p.ProductType))
+	if p.Status != nil {
+		in.notNegative("Status", int64(*p.Status))
+	}
 	in.str("trade_no", p.TradeNo)
 	intPtr(in, "status", p.Status)
 	in.int("product_type", int(p.ProductType))

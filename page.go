@@ -1,6 +1,7 @@
 package proxylite
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"iter"
@@ -43,8 +44,8 @@ func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request,
 		return Page[T]{}, err
 	}
 	p := Page[T]{
-		a.List, a.Page + a.Pagination.PageNo, a.PageSize + a.Pagination.PageSize,
-		a.TotalCount + a.Pagination.Total, a.TotalPage + a.Pagination.TotalPages,
+		a.List, cmp.Or(a.Page, a.Pagination.PageNo), cmp.Or(a.PageSize, a.Pagination.PageSize),
+		cmp.Or(a.TotalCount, a.Pagination.Total), cmp.Or(a.TotalPage, a.Pagination.TotalPages),
 	}
 	if p.Items == nil {
 		p.Items = []T{}

@@ -163,3 +163,13 @@ func first[T any](seq iter.Seq2[T, error]) (v T, err error) {
 	}
 	return v, err
 }
+
+// A server that sends both forms of counts has not twice as many entries.
+func TestBothFormsOfCountsAreOne(t *testing.T) {
+	t.Parallel()
+	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}],"page":1,"page_size":20,"total_count":41,"total_page":3,
+		"pagination":{"total":41,"page_no":1,"page_size":20,"total_pages":3}}}`)
+	p, err := c.Orders.List(t.Context(), proxylite.ListOrdersParams{})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 20, 41, 3}, []int{p.Page, p.Size, p.Total, p.Pages})
+}

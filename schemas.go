@@ -2,10 +2,8 @@ package proxylite
 
 import "time"
 
-// The types below stand in the schema section of the vendor's document, and no
-// documented endpoint returns them. They are for [Call], on the day one does.
-
-// Product is a plan on sale.
+// Product is a plan on sale. It stands in the vendor's document, but no documented
+// endpoint returns it: it is for [Call].
 type Product struct {
 	ID          int64       `json:"id"`
 	Name        string      `json:"name"`
@@ -14,7 +12,8 @@ type Product struct {
 	Description string      `json:"description"`
 }
 
-// WhiteIP is an address on the allow list.
+// WhiteIP is an address on the allow list. No documented endpoint returns it: it is
+// for [Call].
 type WhiteIP struct {
 	ID        int64     `json:"id"`
 	IP        string    `json:"ip"`
@@ -22,8 +21,8 @@ type WhiteIP struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// WhitelistAccount is the schema section's short form of an [Account]. Its units
-// are not documented.
+// WhitelistAccount is the document's short form of an [Account]. Its units are not
+// documented, and no documented endpoint returns it: it is for [Call].
 type WhitelistAccount struct {
 	ID       int64         `json:"id"`
 	Username string        `json:"username"`
@@ -32,7 +31,8 @@ type WhitelistAccount struct {
 	Status   AccountStatus `json:"status" wire:"absent=-1"`
 }
 
-// Coupon is a discount; Code goes into CreateOrderParams.CouponSN.
+// Coupon is a discount; Code goes into CreateOrderParams.CouponSN. No documented
+// endpoint returns it: it is for [Call].
 type Coupon struct {
 	ID         int64     `json:"id"`
 	Name       string    `json:"name"`
@@ -41,7 +41,8 @@ type Coupon struct {
 	ExpireTime time.Time `json:"expire_time"`
 }
 
-// Article is a text of the vendor's site.
+// Article is a text of the vendor's site. No documented endpoint returns it: it is
+// for [Call].
 type Article struct {
 	ID        int64     `json:"id"`
 	Title     string    `json:"title"`

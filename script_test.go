@@ -77,7 +77,7 @@ func hangs(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-const fine = `{"code":200,"data":{}}`
+const fine = `{"code":200,"data":{"id":1,"list":[]}}`
 
 func playing(steps ...func(*http.Request) (*http.Response, error)) *script {
 	return &script{steps: steps}

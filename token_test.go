@@ -81,7 +81,7 @@ func TestManyCallsAskForATokenOnce(t *testing.T) {
 		var last atomic.Value
 		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 			last.Store(r.Header.Get("Authorization"))
-			return httpmock.NewStringResponse(200, `{"code":0,"data":{}}`), nil
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{"id":1,"list":[]}}`), nil
 		})))
 		require.NoError(t, err)
 		burst := func() {
@@ -127,7 +127,7 @@ func TestARefusedTokenIsAskedForAnew(t *testing.T) {
 			if r.Header.Get("Authorization") == "Bearer token-1" {
 				return httpmock.NewStringResponse(refusal.status, refusal.body), nil
 			}
-			return httpmock.NewStringResponse(200, `{"code":0,"data":{}}`), nil
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{"id":1,"list":[]}}`), nil
 		})))
 		require.NoError(t, err)
 		_, err = c.Accounts.List(t.Context())

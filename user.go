@@ -22,8 +22,14 @@ type User struct {
 	CreatedAt  time.Time `json:"created_at"`
 }
 
+// String leaves e-mail and phone out.
+func (u User) String() string { return "user " + strconv.FormatInt(u.ID, 10) }
+
+// GoString keeps e-mail and phone out of %#v.
+func (u User) GoString() string { return "proxylite.User(" + u.String() + ")" }
+
 // LogValue keeps e-mail and phone out of logs.
-func (u User) LogValue() slog.Value { return slog.StringValue("user " + strconv.FormatInt(u.ID, 10)) }
+func (u User) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
 var opUserInfo = Operation{"User.Info", http.MethodGet, "/user/info", RepeatRead, false}
 

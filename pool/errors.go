@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // The errors to branch on, with errors.Is.
@@ -21,8 +22,9 @@ var (
 	// ErrExhausted is for a source of your own: an error that wraps it says that
 	// there is no balance left, and stops the pool.
 	ErrExhausted = errors.New("balance or plan is exhausted")
-	// ErrExpired: the lease's proxy has reached the end of its life.
-	ErrExpired = errors.New("proxy has expired: get another lease")
+	// ErrExpired: the lease's proxy has reached the end of its life, or the lease
+	// is done.
+	ErrExpired = errors.New("proxy has expired or the lease is done: get another lease")
 
 	// ErrProxyAuth: the proxy refused the login (407; some proxies say 401).
 	// Check account and password, or that the caller's IP is on the allow list.
@@ -68,6 +70,9 @@ func (e *ConnectError) Error() string {
 	}
 	switch e.kind {
 	case nil:
+		if line, _, _ := strings.Cut(strings.TrimSpace(e.Body), "\n"); line != "" {
+			s += fmt.Sprintf(": %.200q", line)
+		}
 		return s
 	case ErrProxyAuth:
 		return s + ": " + e.kind.Error() + ": check account and password, or that the caller's IP is on the allow list"

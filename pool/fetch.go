@@ -166,6 +166,9 @@ func (p *Pool) fetch() (more bool) {
 	}
 	lost := sp.lastErr
 	sp.took, sp.lastErr = now.Sub(start), err
+	if err == nil && len(proxies) == 0 {
+		sp.lastErr = errNone
+	}
 	sp.worked, sp.turns = p.counters.worked.Load(), p.turns.Load()
 	if p.ctx.Err() == nil {
 		p.settle(err, added, barren, lost)
@@ -253,6 +256,8 @@ func (p *Pool) Resume() {
 	sp.stopped, sp.lastErr, sp.next, sp.strikes, sp.refusals = nil, nil, 0, 0, 0
 	p.publish()
 }
+
+var errNone = errors.New("the source had no proxy to give")
 
 type quotaError struct{ again time.Time }
 

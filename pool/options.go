@@ -52,6 +52,9 @@ func (s *settings) apply(source Source, opts []Option) error {
 			return err
 		}
 	}
+	if s.size < 0 || source.Batch < 0 {
+		return fmt.Errorf("pool: Source.Size and Source.Batch must not be negative, not %d and %d", s.size, source.Batch)
+	}
 	if s.size == 0 {
 		s.size = math.MaxInt32
 		if source.Costs {

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"math"
@@ -69,15 +70,20 @@ type Extractor interface {
 }
 
 // Extract is a source that extracts proxies, with client.IP as its first argument.
-// Num is how many the pool keeps (unless [WithSize] says so) and the most that one
-// call asks for. Life is required: without it nobody knows when a proxy ends. It
+// Num is required: how many the pool keeps (unless [WithSize] says so) and the most
+// that one call asks for. Life is required: without it nobody knows when a proxy ends. It
 // counts from before the call, so a slow answer shortens it.
 //
 // It spends paid quota.
 func Extract(ip Extractor, params proxylite.ExtractParams) Source {
 	s := Source{Batch: params.Num, Size: params.Num, Costs: true}
-	if params.Life <= 0 {
-		s.err = errors.New("pool: ExtractParams.Life is required: the pool must know when a proxy ends")
+	switch {
+	case ip == nil:
+		s.err = errors.New("pool: Extract needs client.IP, not nil")
+	case params.Num <= 0:
+		s.err = fmt.Errorf("pool: ExtractParams.Num is required and positive, not %d: it is how many proxies to keep and to pay for", params.Num)
+	case params.Life <= 0 || params.Life%time.Minute != 0:
+		s.err = fmt.Errorf("pool: ExtractParams.Life is required, in whole minutes, not %s: the pool must know when a proxy ends", params.Life)
 	}
 	s.Fetch = func(ctx context.Context, need int) ([]Proxy, error) {
 		expires := time.Now().Add(params.Life)
@@ -103,6 +109,9 @@ type StaticLister interface {
 // they are, are left out. The list is read again when some are lost, or to see
 // what was bought since, at most once a minute. Free.
 func Static(ip StaticLister, params proxylite.ListStaticParams) Source {
+	if ip == nil {
+		return Source{err: errors.New("pool: Static needs client.IP, not nil")}
+	}
 	return Source{Fetch: func(ctx context.Context, _ int) ([]Proxy, error) {
 		var proxies []Proxy
 		for entry, err := range ip.AllStatic(ctx, params) {

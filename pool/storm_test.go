@@ -106,7 +106,7 @@ func TestAStormOverRealProxies(t *testing.T) {
 	}
 	const (
 		workers, size = 64, 50
-		life, margin  = 6 * time.Second, 4 * time.Second // what a busy machine takes from a pick to the proxy
+		life, margin  = 12 * time.Second, 10 * time.Second // what a starved machine takes from a pick to the proxy
 		ahead         = life / 20
 	)
 	secure, open, tcp := newTarget(t, true, nil), newTarget(t, false, nil), echo(t)

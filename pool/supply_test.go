@@ -598,6 +598,7 @@ func TestCloseWakesWhoWaitsAndEndsTheFetch(t *testing.T) {
 func TestAPoolSaysWhatIsWrongWithItsOptions(t *testing.T) {
 	t.Parallel()
 	fine := pool.Fixed(proxylite.Endpoint{Host: "10.0.0.1", Port: 1})
+	ip := new(proxylite.IPService)
 	for name, tt := range map[string]struct {
 		source pool.Source
 		opt    pool.Option
@@ -605,7 +606,13 @@ func TestAPoolSaysWhatIsWrongWithItsOptions(t *testing.T) {
 	}{
 		"no source":    {pool.Source{}, nil, "Source.Fetch is required"},
 		"no endpoints": {pool.Fixed(), nil, "at least one endpoint"},
-		"no life":      {pool.Extract(nil, proxylite.ExtractParams{Num: 1}), nil, "Life is required"},
+		"no client":    {pool.Extract(nil, proxylite.ExtractParams{Num: 1, Life: time.Hour}), nil, "Extract needs client.IP"},
+		"no lister":    {pool.Static(nil, proxylite.ListStaticParams{}), nil, "Static needs client.IP"},
+		"no num":       {pool.Extract(ip, proxylite.ExtractParams{Life: time.Hour}), nil, "Num is required and positive, not 0"},
+		"no life":      {pool.Extract(ip, proxylite.ExtractParams{Num: 1}), nil, "Life is required"},
+		"odd life":     {pool.Extract(ip, proxylite.ExtractParams{Num: 1, Life: 90 * time.Second}), nil, "in whole minutes, not 1m30s"},
+		"minus size":   {pool.Source{Fetch: fine.Fetch, Size: -1}, nil, "must not be negative, not -1 and 0"},
+		"minus batch":  {pool.Source{Fetch: fine.Fetch, Batch: -1}, nil, "must not be negative, not 0 and -1"},
 		"size":         {fine, pool.WithSize(0), "the size must be positive, not 0"},
 		"attempts":     {fine, pool.WithAttempts(-1), "attempts must be positive"},
 		"margin":       {fine, pool.WithMargin(-1), "margin must not be negative"},

@@ -23,9 +23,8 @@ type Fault struct {
 	// leaving the call ends it.
 	Delay time.Duration
 	// Cut breaks the connection: before the answer, or where Status, Code or
-	// Body make one, in the midst of it. Before the answer, net/http itself
-	// sends a read again if its connection was used before; that is a call
-	// more, and takes the next fault.
+	// Body make one, in the midst of it. A read is then repeated by the SDK, and
+	// by net/http itself in a client of another kind: that takes the next fault.
 	Cut bool
 	// After does the deed first, so that only its answer is lost. Without it
 	// nothing happens but the fault.

@@ -29,6 +29,8 @@ func handle(err error) string {
 	switch {
 	case errors.As(err, &input):
 		return fmt.Sprintf("fix the program: %s is wrong", input.Problems[0].Field)
+	case errors.Is(err, proxylite.ErrOutcomeUnknown):
+		return "look whether it happened; do it again only if it did not, or costs nothing"
 	case errors.Is(err, context.Canceled):
 		return "nothing: we gave it up ourselves"
 	case errors.Is(err, proxylite.ErrInvalidAppKey):
@@ -47,8 +49,6 @@ func handle(err error) string {
 			return fmt.Sprintf("do it again after %s", api.RetryAfter)
 		}
 		return "do it again after a minute"
-	case errors.Is(err, proxylite.ErrOutcomeUnknown):
-		return "look whether it happened; do it again only if it did not, or costs nothing"
 	case errors.As(err, &api) && api.Outcome == proxylite.OutcomeNotSent:
 		return "do it again later: nothing reached the API"
 	case errors.As(err, &api) && api.Code != proxylite.NoCode:

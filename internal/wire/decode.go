@@ -197,9 +197,6 @@ func structPlan(t reflect.Type) plan {
 		if _, err := d.ReadToken(); err != nil {
 			return err
 		}
-		if d.PeekKind() == '}' {
-			st.found = true // the document's {} holds all that it says
-		}
 		var seen uint64 // by index; types with more fields go unchecked
 		other := false
 		next := 0
@@ -221,11 +218,14 @@ func structPlan(t reflect.Type) plan {
 				f = fields[string(name)]
 			}
 			if f == nil {
+				// Text, or a number for a name, is not what an empty list comes as.
+				_, notIndex := strconv.Atoi(string(name))
+				textual := d.PeekKind() == '"' || notIndex == nil
 				filled, err := skip(d)
 				if err != nil {
 					return err
 				}
-				other = other || filled
+				other = other || filled || textual
 				continue
 			}
 			bit := uint64(1) << f.index

@@ -82,8 +82,8 @@ func TestEnvelope(t *testing.T) {
 func TestDataIsThereOrNot(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]bool{
-		`{"code":0,"data":{"n":0}}`: true, `{"code":0,"data":{}}`: true, `{"data":{"n":0},"code":0}`: true,
-		`{"code":0,"data":{"x":0}}`: false, `{"data":{"x":0},"code":0}`: false, `{"code":0,"data":[]}`: false, `{"code":0,"data":""}`: false, `{"code":0,"data":false}`: false,
+		`{"code":0,"data":{"n":0}}`: true, `{"data":{"n":0},"code":0}`: true,
+		`{"code":0,"data":{}}`: false, `{"code":0,"data":{"x":0}}`: false, `{"data":{"x":0},"code":0}`: false, `{"code":0,"data":[]}`: false, `{"code":0,"data":""}`: false, `{"code":0,"data":false}`: false,
 		`{"code":0,"data":null,"other":[1]}`: false, `{"code":0,"other":[]}`: false, `{"code":0,"other":7}`: false,
 	} {
 		var out thing
