@@ -43,6 +43,7 @@ type site struct {
 
 	mu     sync.Mutex
 	conns  []net.Conn
+	closed bool
 	byCall map[string]int // requests read, of those that have call=… in the query
 
 	read       atomic.Int32 // requests that the server read to their end
@@ -117,6 +118,7 @@ func (s *site) listen(protocols ...string) net.Listener {
 		_ = ln.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.closed = true
 		for _, conn := range s.conns { // one with a stream under way is not idle yet
 			_ = conn.Close()
 		}
@@ -134,6 +136,9 @@ func (s *site) accept(ln net.Listener, serve func(net.Conn)) {
 			}
 			s.mu.Lock()
 			s.conns = append(s.conns, conn)
+			if s.closed { // meanwhile
+				_ = conn.Close()
+			}
 			s.mu.Unlock()
 			go func() {
 				defer conn.Close()
