@@ -48,10 +48,9 @@ type call struct {
 	passwords *hidden
 
 	// what would else be made one by one for each call
-	sender    retryablehttp.Client
-	outer     retryablehttp.Request
-	url       url.URL
-	userAgent [1]string
+	sender retryablehttp.Client
+	outer  retryablehttp.Request
+	url    url.URL
 
 	// of the last attempt
 	cancel   context.CancelFunc
@@ -171,7 +170,9 @@ func (s *scrubbed) Is(target error) bool { return errors.Is(s.err, target) }
 // attemptLayer is the outermost: it counts an attempt and starts its clock.
 type attemptLayer struct {
 	next    http.RoundTripper
+	direct  *credentialLayer // next, when no middleware is in between
 	limiter Limiter
+	header  http.Header // of all requests
 }
 
 func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -191,7 +192,20 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	ctx, cancel := context.WithTimeout(st, st.timeout)
-	resp, err := l.next.RoundTrip(req.WithContext(ctx))
+	header := l.header
+	if st.in.body != nil {
+		header = header.Clone()
+		header["Content-Type"] = []string{"application/json"}
+	}
+	var resp *http.Response
+	var err error
+	if l.direct != nil { // which makes a copy of the request anyway
+		resp, err = l.direct.send(ctx, req, header)
+	} else {
+		out := req.WithContext(ctx)
+		out.Header = header.Clone()
+		resp, err = l.next.RoundTrip(out)
+	}
 	if err == nil && resp == nil {
 		err = errors.New("the transport gave neither an answer nor an error")
 	}
@@ -252,7 +266,7 @@ func (st *call) readAnswer(resp *http.Response) error {
 	st.answered = true
 	st.sent.Store(true)
 	a := answers.Get().(*answer)
-	*a = answer{body: resp.Body, left: st.client.maxAnswer, keep: st.raw != nil}
+	a.reset(resp.Body, st.client.maxAnswer, st.raw != nil)
 	st.failure = st.judge(resp, a)
 	if st.raw != nil {
 		_, _ = io.Copy(io.Discard, a)
@@ -269,7 +283,7 @@ func (st *call) readAnswer(resp *http.Response) error {
 	_ = resp.Body.Close()
 	resp.Body = http.NoBody
 	st.cancel()
-	a.body, a.all = nil, nil
+	a.reset(nil, 0, false)
 	answers.Put(a)
 	if st.failure != nil {
 		return st.failure
@@ -427,6 +441,12 @@ type answer struct {
 	served int // of those, given to the reader
 	keep   bool
 	all    []byte
+}
+
+// reset leaves the head as it is: clearing it would cost more than a short answer.
+func (a *answer) reset(body io.Reader, bound int64, keep bool) {
+	a.body, a.left, a.keep = body, bound, keep
+	a.err, a.all, a.filled, a.served = nil, nil, 0, 0
 }
 
 // peek returns the first byte that is neither space nor byte order mark, or 0.

@@ -616,42 +616,47 @@ func TestCanary(t *testing.T) {
 			"key":   proxylite.AppKey(canaryKey),
 			"token": proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return proxylite.Token{Value: canaryToken}, nil }),
 		} {
-			t.Run(name+"/"+kind, func(t *testing.T) {
-				t.Parallel()
-				var base string
-				var tr http.RoundTripper = proxylite.NewTransport()
-				if f.target != nil {
-					base, tr = f.target(t)
-				} else {
-					base = "http://" + listen(t, f.serve)
-				}
-				var out spill
-				c := watched(t, &out, credential, base, tr, f)
-				for _, op := range canaryOperations() {
-					release(t, &out, c, op, f)
-					out.leak(t, op.name)
-				}
-				if idle, ok := tr.(*http.Transport); ok {
-					idle.CloseIdleConnections()
-				}
-				if f.after != nil {
-					f.after(t)
-				}
-			})
+			// A client without a middleware has less between the call and the wire.
+			for layers, bare := range map[string]bool{"": false, ", no middleware": true} {
+				t.Run(name+"/"+kind+layers, func(t *testing.T) {
+					t.Parallel()
+					var base string
+					var tr http.RoundTripper = proxylite.NewTransport()
+					if f.target != nil {
+						base, tr = f.target(t)
+					} else {
+						base = "http://" + listen(t, f.serve)
+					}
+					var out spill
+					c := watched(t, &out, credential, base, tr, f, bare)
+					for _, op := range canaryOperations() {
+						release(t, &out, c, op, f)
+						out.leak(t, op.name)
+					}
+					if idle, ok := tr.(*http.Transport); ok {
+						idle.CloseIdleConnections()
+					}
+					if f.after != nil {
+						f.after(t)
+					}
+				})
+			}
 		}
 	}
 }
 
 // watched is a client with all that watches a call switched on.
-func watched(t *testing.T, out *spill, credential proxylite.Credential, base string, tr http.RoundTripper, f trouble) *proxylite.Client {
-	opts := append([]proxylite.Option{
+func watched(t *testing.T, out *spill, credential proxylite.Credential, base string, tr http.RoundTripper, f trouble, bare bool) *proxylite.Client {
+	opts := []proxylite.Option{
 		proxylite.WithTransport(tr), proxylite.WithBaseURL(base),
 		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 2, MinBackoff: 1, MaxBackoff: 1}),
 		proxylite.WithLogger(slog.New(slog.NewMultiHandler(
 			slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}),
 			slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))),
 		proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) { out.show(ctx, info) }),
-		proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+	}
+	if !bare {
+		opts = append(opts, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 			return roundTripper(func(r *http.Request) (*http.Response, error) {
 				body := bodyOf(t, r)
 				out.carry([]byte(body))
@@ -666,8 +671,9 @@ func watched(t *testing.T, out *spill, credential proxylite.Credential, base str
 				}
 				return resp, err
 			})
-		}),
-	}, f.opts...)
+		}))
+	}
+	opts = append(opts, f.opts...)
 	c, err := proxylite.NewClient(credential, opts...)
 	require.NoError(t, err)
 	out.show(credential, c, *c, c.Accounts, *c.Accounts, proxylite.Token{Value: canaryToken})

@@ -70,10 +70,12 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 		c.transport = t
 	}
 	_, proven := c.transport.(*http.Transport)
-	var rt http.RoundTripper = &credentialLayer{c.transport, proven, c.base, keeper}
+	innermost := &credentialLayer{c.transport, proven, c.base, keeper}
+	attempts := &attemptLayer{innermost, innermost, c.limiter, http.Header{"User-Agent": {c.userAgent}}}
 	for _, m := range slices.Backward(c.middleware) {
 		if m != nil {
-			if rt = m(rt); rt == nil {
+			attempts.direct = nil
+			if attempts.next = m(attempts.next); attempts.next == nil {
 				return nil, errors.New("proxylite: a middleware returned nil: it must return a transport that calls next")
 			}
 		}
@@ -81,7 +83,7 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 	// The attempt layer has no CloseIdleConnections: go-retryablehttp calls it
 	// on every failed call, and one failure would empty the pool for all.
 	c.http = &http.Client{
-		Transport:     &attemptLayer{rt, c.limiter},
+		Transport:     attempts,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 
@@ -269,6 +271,9 @@ func (st *call) do() *Error {
 	return st.failure
 }
 
+// noHeader is what http.Client may clone: the fields come with the attempt.
+var noHeader = http.Header{}
+
 // request checks the input and builds the request, without the credential.
 func (st *call) request() (*retryablehttp.Request, *Error) {
 	in, c := st.in, st.client
@@ -285,12 +290,9 @@ func (st *call) request() (*retryablehttp.Request, *Error) {
 			u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+st.extra.Encode(), "&")
 		}
 	}
-	header := make(http.Header, 3)
-	st.userAgent[0] = c.userAgent
-	header["User-Agent"] = st.userAgent[:]
 	req := &st.outer
 	req.Request = (&http.Request{
-		Method: st.op.Method, URL: u, Host: u.Host, Header: header,
+		Method: st.op.Method, URL: u, Host: u.Host, Header: noHeader,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(st)
 	if in.body != nil {
@@ -301,7 +303,6 @@ func (st *call) request() (*retryablehttp.Request, *Error) {
 		if err != nil {
 			return nil, st.fail(KindInput, &InputError{[]InputProblem{{Field: "body", Rule: "must be writable as JSON: " + err.Error()}}})
 		}
-		header["Content-Type"] = []string{"application/json"}
 		req.GetBody = nil
 	}
 	req.SetResponseHandler(st.readAnswer)

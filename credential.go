@@ -144,13 +144,13 @@ type credentialLayer struct {
 	keeper *keeper
 }
 
+// RoundTrip is for a middleware. What the server echoes goes no further than here,
+// since a middleware may put errors, the status and headers into a span or a log.
 func (l *credentialLayer) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := l.roundTrip(req)
+	resp, err := l.send(req.Context(), req, req.Header)
 	if err != nil && errors.Is(err, errRefused) && req.Body != nil {
 		_ = req.Body.Close()
 	}
-	// What the server echoes goes no further than this layer: a middleware may
-	// put errors, the status and headers into a span or a log.
 	st := stateOf(req.Context())
 	if st == nil {
 		return resp, err
@@ -169,8 +169,9 @@ func (l *credentialLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
-	st := stateOf(req.Context())
+// send sends a copy of the request with that context and header, which stays as it is.
+func (l *credentialLayer) send(ctx context.Context, req *http.Request, header http.Header) (*http.Response, error) {
+	st := stateOf(ctx)
 	switch {
 	case st == nil:
 		return nil, refuse("a middleware replaced the request's context; it must derive from it")
@@ -179,9 +180,9 @@ func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
 	case st.op.Repeat == RepeatOnce && st.sent.Load():
 		return nil, refuse("a middleware sent a call again that must be sent once")
 	}
-	secret, err := l.keeper.get(req.Context())
+	secret, err := l.keeper.get(ctx)
 	if err != nil {
-		if ctxErr := req.Context().Err(); ctxErr != nil {
+		if ctxErr := ctx.Err(); ctxErr != nil {
 			return nil, ctxErr
 		}
 		return nil, fmt.Errorf("%w: %w", errRefused, err)
@@ -193,11 +194,14 @@ func (l *credentialLayer) roundTrip(req *http.Request) (*http.Response, error) {
 	if !l.proven {
 		st.sent.Store(true)
 	}
-	out := req.WithContext(st.traced(req.Context()))
+	out := req.WithContext(st.traced(ctx))
+	out.Header = header
+	if l.keeper.bearer || !l.proven { // net/http's own only reads it
+		out.Header = header.Clone()
+	}
 	out.GetBody = nil // or net/http would send it again where it sees fit
 	switch {
 	case l.keeper.bearer:
-		out.Header = req.Header.Clone()
 		out.Header.Set("Authorization", "Bearer "+secret)
 	case st.op.KeyInBody:
 		body, err := l.keyedBody(req.Body, secret)

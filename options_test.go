@@ -323,6 +323,40 @@ func TestUserAgent(t *testing.T) {
 	}
 }
 
+// What a middleware or a transport does to one request is not in the next one.
+func TestHeadersAreOfOneRequest(t *testing.T) {
+	t.Parallel()
+	stamps := func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			r.Header.Add("X-Stamp", "1")
+			r.Header.Add("User-Agent", "more")
+			return next.RoundTrip(r)
+		})
+	}
+	for name, opts := range map[string][]proxylite.Option{
+		"transport":  nil,
+		"middleware": {proxylite.WithMiddleware(stamps)},
+	} {
+		var seen []http.Header
+		transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+			seen = append(seen, r.Header.Clone())
+			_, _ = stamps(roundTripper(reply(503, ""))).RoundTrip(r)
+			return httpmock.NewStringResponse(503, ""), nil
+		})
+		c, err := proxylite.NewClient(proxylite.AppKey(testKey), append(opts, proxylite.WithTransport(transport),
+			proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 2, MinBackoff: 1, MaxBackoff: 1}))...)
+		require.NoError(t, err)
+		for range 2 {
+			_, err = c.User.Info(t.Context())
+			require.Error(t, err)
+		}
+		require.Len(t, seen, 4, name)
+		for _, header := range seen[1:] {
+			require.Equal(t, seen[0], header, name)
+		}
+	}
+}
+
 func TestCallOptionsChangeOneCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

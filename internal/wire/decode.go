@@ -512,6 +512,15 @@ func ParseTime(s string, zone *time.Location) (time.Time, bool) {
 	if s == "" || s == "0" || s == "string" || strings.HasPrefix(s, "0000-00-00") || strings.HasPrefix(s, "0001-01-01") || strings.HasPrefix(s, "-0001") {
 		return time.Time{}, true
 	}
+	if len(s) == len(time.DateTime) && s[10] == ' ' {
+		// The common form. For this layout alone time has a reader without a
+		// layout, which is three times as fast and as strict.
+		if t, err := time.Parse(time.RFC3339, s[:10]+"T"+s[11:]+"Z"); err == nil {
+			year, month, day := t.Date()
+			hour, minute, second := t.Clock()
+			return time.Date(year, month, day, hour, minute, second, 0, zone), true
+		}
+	}
 	for _, layout := range layouts {
 		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
 			if local := t.In(zone); local.Year() >= 0 && local.Year() <= 9999 {
