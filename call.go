@@ -39,6 +39,7 @@ type call struct {
 	// over all attempts
 	attempts int
 	worst    Outcome     // of all attempts
+	sought   atomic.Bool // net/http looked for a connection
 	sent     atomic.Bool // this attempt had a connection
 	trace    httptrace.ClientTrace
 	reject   func() // tells the keeper that the API refused the secret
@@ -63,6 +64,7 @@ type call struct {
 
 func newCall(ctx context.Context, c *Client, op *Operation, in *request, out any) *call {
 	st := &call{Context: ctx, client: c, op: op, in: in, out: out, timeout: c.timeout, policy: c.policy, code: NoCode}
+	st.trace.GetConn = func(string) { st.sought.Store(true) }
 	st.trace.GotConn = func(httptrace.GotConnInfo) { st.sent.Store(true) }
 	return st
 }
@@ -219,7 +221,7 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // checkRetry is called by go-retryablehttp once before the answer is read, and
 // once after, or once with the failure that left no answer.
-func (st *call) checkRetry(_ context.Context, resp *http.Response, err error) (bool, error) {
+func (st *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool, error) {
 	if err == nil && !st.answered {
 		return false, nil
 	}
@@ -228,11 +230,8 @@ func (st *call) checkRetry(_ context.Context, resp *http.Response, err error) (b
 		return false, nil
 	}
 	if !st.answered {
-		if st.cancel != nil { // http.Client gave an error besides the answer
+		if st.cancel != nil { // http.Client refused the answer: a Location that is no URL
 			st.cancel()
-		}
-		if resp != nil && resp.Body != nil {
-			_ = resp.Body.Close()
 		}
 		st.failure = st.noAnswer(err)
 	}

@@ -64,6 +64,7 @@ var writings = []func(string) string{
 	},
 	func(s string) string { q := fmt.Sprintf("%q", s); return q[1 : len(q)-1] },
 	func(s string) string { q := fmt.Sprintf("%+q", s); return q[1 : len(q)-1] },
+	strings.NewReplacer("~", "~0", "/", "~1").Replace, // in a JSON pointer
 }
 
 func lowerPercent(s string) string {

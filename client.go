@@ -69,8 +69,8 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 		}
 		c.transport = t
 	}
-	_, proven := c.transport.(*http.Transport)
-	innermost := &credentialLayer{c.transport, proven, c.base, keeper}
+	std, _ := c.transport.(*http.Transport)
+	innermost := &credentialLayer{c.transport, std, c.base, keeper}
 	attempts := &attemptLayer{innermost, innermost, c.limiter, http.Header{"User-Agent": {c.userAgent}}}
 	for _, m := range slices.Backward(c.middleware) {
 		if m != nil {

@@ -139,7 +139,7 @@ func refuse(why string) error { return fmt.Errorf("%w: %s", errRefused, why) }
 // sees the secret. It works on a copy of the request.
 type credentialLayer struct {
 	base   http.RoundTripper
-	proven bool // base is net/http's own, so that "no connection" proves "not sent"
+	std    *http.Transport // base, if it is net/http's own: its "no connection" proves "not sent"
 	origin *url.URL
 	keeper *keeper
 }
@@ -158,7 +158,6 @@ func (l *credentialLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp != nil {
 		resp.Request = req
 		resp.Status = st.scrub(resp.Status)
-		resp.Header = st.cleanHeader(resp.Header)
 		if resp.Body != nil {
 			resp.Body = answerBody{resp.Body, st}
 		}
@@ -191,12 +190,12 @@ func (l *credentialLayer) send(ctx context.Context, req *http.Request, header ht
 
 	// From here on a request may leave. A foreign base might not report its
 	// connections, so it counts as sent from the start.
-	if !l.proven {
+	if l.std == nil {
 		st.sent.Store(true)
 	}
 	out := req.WithContext(st.traced(ctx))
 	out.Header = header
-	if l.keeper.bearer || !l.proven { // net/http's own only reads it
+	if l.keeper.bearer || l.std == nil || l.std.Proxy != nil { // net/http itself only reads it
 		out.Header = header.Clone()
 	}
 	out.GetBody = nil // or net/http would send it again where it sees fit
@@ -226,7 +225,17 @@ func (l *credentialLayer) send(ctx context.Context, req *http.Request, header ht
 		// that an attempt is one request, which the policy and the budget count.
 		out.Body, out.TransferEncoding = oneShot{}, identity
 	}
-	return l.base.RoundTrip(out)
+	st.sought.Store(false)
+	resp, err := l.base.RoundTrip(out)
+	if err != nil && !st.sought.Load() {
+		// net/http did not look for a connection: a protocol that is registered
+		// with it may have sent the request.
+		st.sent.Store(true)
+	}
+	if resp != nil {
+		resp.Header = st.cleanHeader(resp.Header) // before http.Client quotes a Location in part
+	}
+	return resp, err
 }
 
 func (l *credentialLayer) keyedBody(body io.ReadCloser, secret string) ([]byte, error) {
@@ -277,6 +286,12 @@ func (st *call) traced(ctx context.Context) context.Context {
 		return httptrace.WithClientTrace(ctx, &st.trace)
 	}
 	trace, hide := *outer, st.client.keeper.hide.Load()
+	trace.GetConn = func(hostPort string) {
+		st.sought.Store(true)
+		if outer.GetConn != nil {
+			outer.GetConn(hostPort)
+		}
+	}
 	trace.GotConn = func(info httptrace.GotConnInfo) {
 		st.sent.Store(true)
 		if outer.GotConn != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -231,6 +232,52 @@ func TestABadLocationIsNotShown(t *testing.T) {
 		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 		require.NotContains(t, err.Error(), testKey)
 		require.True(t, closed)
+	}
+}
+
+// net/http tells of a bad Location with a part of it, and with the quotes of Go.
+func TestPartsOfABadLocationAreNotShown(t *testing.T) {
+	t.Parallel()
+	for secret, location := range map[string]string{
+		"a9Zk4PqT77WmX2sVbN":           "http://[::%s]/", // hexadecimal at first: the parser stops within
+		"ключ\u200bсекрет123":          "/%%zz%s",
+		"k3y\"b\\c\xffdefgh1234\u00e9": "/%%zz%s",
+	} {
+		c, err := proxylite.NewClient(proxylite.BearerToken(secret), tryOnce,
+			proxylite.WithTransport(roundTripper(reply(302, "", "Location", fmt.Sprintf(location, secret)))))
+		require.NoError(t, err)
+		_, err = c.User.Info(t.Context())
+		require.ErrorContains(t, err, "Location")
+		for _, part := range []string{secret[len(secret)-8:], secret[len(secret)/2:]} {
+			require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), part)
+		}
+	}
+}
+
+// A number in a header may be the key.
+func TestRetryAfterIsNotTheKey(t *testing.T) {
+	t.Parallel()
+	c, err := proxylite.NewClient(proxylite.AppKey("12345678"), tryOnce, proxylite.WithTransport(roundTripper(reply(503, "", "Retry-After", "12345678"))))
+	require.NoError(t, err)
+	_, err = c.User.Info(t.Context())
+	require.Zero(t, asError(t, err).RetryAfter)
+}
+
+// The place of an error is made of the server's names, long ones are cut.
+func TestNamesInAnAnswerAreNotShown(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"k3yWithoutAnythingOdd", "k3y/with~marks/%s"} {
+		for before := range 220 {
+			c, err := proxylite.NewClient(proxylite.AppKey(key), proxylite.WithTransport(roundTripper(reply(200,
+				fmt.Sprintf(`{"code":200,"data":{"list":{"%s%s":1}}}`, strings.Repeat("x", before), key)))))
+			require.NoError(t, err)
+			_, err = c.Accounts.List(t.Context())
+			require.ErrorIs(t, err, proxylite.ErrMalformedAnswer)
+			for n := 6; n < len(key); n++ {
+				require.NotContains(t, err.Error(), key[:n], before)
+				require.NotContains(t, err.Error(), strings.NewReplacer("~", "~0", "/", "~1").Replace(key[:n]), before)
+			}
+		}
 	}
 }
 

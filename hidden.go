@@ -8,6 +8,7 @@ import (
 	"html"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -71,6 +72,10 @@ func writings(s string) []string {
 	all := []string{
 		s, query, path, lowerPercent(query), lowerPercent(path), strings.ReplaceAll(query, "+", "%20"),
 		marked, strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(marked),
+		strings.NewReplacer("~", "~0", "/", "~1").Replace(s), // in a JSON pointer
+	}
+	for _, goes := range []string{strconv.Quote(s), strconv.QuoteToASCII(s)} {
+		all = append(all, goes[1:len(goes)-1])
 	}
 	quoted, _ := json.Marshal(s)
 	for _, text := range []string{string(quoted[1 : len(quoted)-1]), strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)} {

@@ -74,8 +74,9 @@ func isLoopback(host string) bool {
 }
 
 // WithTransport replaces the transport, [NewTransport] by default. It necessarily
-// sees the credential. With one that is not a *http.Transport, no failure of a
-// call that spends counts as unsent: it might not say what it sent.
+// sees the credential. With one that is not a *http.Transport, or a protocol that
+// is registered with one, no failure of a call that spends counts as unsent: it
+// might not say what it sent.
 func WithTransport(rt http.RoundTripper) Option {
 	return func(s *settings) error {
 		if rt == nil {

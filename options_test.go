@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -354,6 +355,27 @@ func TestHeadersAreOfOneRequest(t *testing.T) {
 		for _, header := range seen[1:] {
 			require.Equal(t, seen[0], header, name)
 		}
+	}
+}
+
+// The hook for a proxy sees the request, and one that changes it did not hurt yet.
+func TestAProxyHookChangesOneRequest(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"code":200,"data":{"id":%d}}`, len(r.Header["X-Pick"]))
+	}))
+	t.Cleanup(server.Close)
+	tr := proxylite.NewTransport()
+	tr.Proxy = func(r *http.Request) (*url.URL, error) {
+		r.Header.Add("X-Pick", "1")
+		return nil, nil
+	}
+	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(tr))
+	require.NoError(t, err)
+	for range 3 {
+		user, err := c.User.Info(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1, user.ID)
 	}
 }
 

@@ -114,6 +114,26 @@ func TestMiddlewareCanNotSpendTwice(t *testing.T) {
 	}
 }
 
+// A protocol that is registered with net/http's transport sends without its
+// knowing: no connection is no proof then.
+func TestARegisteredProtocolProvesNothing(t *testing.T) {
+	t.Parallel()
+	for _, op := range operations {
+		sent := 0
+		tr := &http.Transport{}
+		tr.RegisterProtocol("https", roundTripper(func(*http.Request) (*http.Response, error) {
+			sent++
+			return nil, errors.New("answer lost")
+		}))
+		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(tr), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
+		require.NoError(t, err)
+		_, err = op.call(t.Context(), c)
+		require.ErrorContains(t, err, "answer lost", op.name)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
+		require.Equal(t, op.repeat == proxylite.RepeatOnce, sent == 1, op.name)
+	}
+}
+
 // A call that spends goes on where nothing was sent, which only net/http's own
 // transport can prove.
 func TestSpendingGoesOnWhereNothingWasSent(t *testing.T) {
@@ -271,7 +291,7 @@ func TestACallEnds(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 		require.ErrorContains(t, err, "shop closed")
-		require.ErrorContains(t, err, "while waiting to repeat the call")
+		require.ErrorContains(t, err, "while waiting to repeat the call after: api")
 
 		// A wait that would outlast the context is not begun.
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)

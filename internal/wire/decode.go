@@ -34,8 +34,8 @@ type state struct {
 
 func (st *state) wrong(why string) error {
 	where := string(st.d.StackPointer())
-	if len(where) > 200 { // the names in it are the server's
-		where = strings.ToValidUTF8(where[:200], "") + "…"
+	if len(where) > 200 { // the names in it are the server's; whole ones can be searched for a secret
+		where = where[:strings.LastIndexByte(where[:200], '/')] + "/…"
 	}
 	return &SyntaxError{Where: where, Why: why}
 }

@@ -305,8 +305,7 @@ func TestNothingIsLostOrInvented(t *testing.T) {
 	check(t, cases[decimal]{strings.Repeat("1", 65): {why: "sane size"}, strings.Repeat("1", 64): {want: decimal(strings.Repeat("1", 64))}})
 
 	_, err := decode[[]row](`{"` + strings.Repeat("0", 5000) + `":{"n":[]}}`)
-	require.ErrorContains(t, err, "0…: a list where a number belongs")
-	require.Less(t, len(err.Error()), 300)
+	require.EqualError(t, err, "/…: a list where a number belongs")
 	_, err = decode[[]row](`[` + `{"x":1},{"n":[]}]`)
 	require.EqualError(t, err, "/1/n: a list where a number belongs")
 }
