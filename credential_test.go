@@ -192,11 +192,22 @@ func TestMiddlewareCanNotMisleadTheCredential(t *testing.T) {
 			return r.WithContext(context.Background())
 		},
 	} {
+		closed := false
 		c, mock := mocked(t, 200, `{"code":0,"data":{"id":1,"list":[]}}`, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) { return next.RoundTrip(change(r.Clone(r.Context()))) })
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				r = change(r.Clone(r.Context()))
+				if r.Body != nil {
+					r.Body = body{func() { closed = true }}
+				}
+				return next.RoundTrip(r)
+			})
 		}))
-		err := c.Accounts.Enable(t.Context(), []string{"bob"})
+		_, err := c.User.Info(t.Context())
 		require.ErrorContains(t, err, "not sent: a middleware", name)
+		require.False(t, closed, name)
+		err = c.Accounts.Enable(t.Context(), []string{"bob"})
+		require.ErrorContains(t, err, "not sent: a middleware", name)
+		require.True(t, closed, name)
 		e := asError(t, err)
 		require.Equal(t, proxylite.KindConfig, e.Kind, name)
 		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome, name)

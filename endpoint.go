@@ -152,7 +152,7 @@ func (e *Endpoint) UnmarshalJSON(b []byte) error {
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '"' {
+	if b[0] == '"' {
 		return json.Unmarshal(b, (*string)(t))
 	}
 	if s := string(b); s != "null" {
