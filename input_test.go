@@ -191,11 +191,11 @@ func rulesOfInput() []struct {
 			return err
 		}, []problem{structural("body", "", "writable as JSON")}},
 		{"call options", func(ctx ctx, c client) error {
-			_, err := c.Accounts.List(ctx, nil, proxylite.CallRaw(nil), proxylite.CallTimeout(-1), proxylite.CallAttempts(0),
+			_, err := c.Accounts.List(ctx, nil, proxylite.CallRaw(nil), proxylite.CallTimeout(0), proxylite.CallAttempts(0),
 				proxylite.CallQuery("app_key", "k"), proxylite.CallQuery("", "k"))
 			return err
 		}, []problem{
-			structural("CallRaw", "", "must not be nil"), structural("CallTimeout", "-1ns", "must be positive"),
+			structural("CallRaw", "", "must not be nil"), structural("CallTimeout", "0s", "must be positive"),
 			structural("CallAttempts", "", "must be positive"), structural("CallQuery", "app_key", "other than app_key"),
 			structural("CallQuery", "", "other than app_key"),
 		}},

@@ -69,6 +69,7 @@ func TestAllWalksThePages(t *testing.T) {
 		"whole":                 {5, nil, []int64{1, 2, 3, 4, 5}, 3},
 		"even":                  {4, nil, []int64{1, 2, 3, 4}, 2},
 		"nothing":               {0, nil, nil, 1},
+		"no count of pages":     {6, replace(`"total_pages":3`, `"total_pages":0`), []int64{1, 2, 3, 4, 5, 6}, 3},
 		"totals of 0":           {5, replace(`"total":5`, `"total":0`, `"total_pages":3`, `"total_pages":0`), []int64{1, 2, 3, 4, 5}, 4},
 		"no counts":             {3, replace(`"pagination"`, `"x"`), []int64{1, 2, 3}, 3},
 		"totals too low":        {5, replace(`"total":5`, `"total":1`, `"total_pages":3`, `"total_pages":1`), []int64{1, 2, 3, 4, 5}, 4},
