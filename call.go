@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -142,18 +143,19 @@ func (st *call) hidePasswords() *hidden {
 
 // cleanHeader returns h without secrets, a copy where it had any.
 func (st *call) cleanHeader(h http.Header) http.Header {
-	clean := h
-	for name, values := range h {
-		for i, v := range values {
-			if shown := st.scrub(v); shown != v {
-				if len(clean[name]) == 0 || &clean[name][0] == &values[0] {
-					clean = clean.Clone()
+	shows := func(v string) bool { return st.scrub(v) != v }
+	for _, values := range h {
+		if slices.ContainsFunc(values, shows) {
+			h = h.Clone()
+			for _, values := range h {
+				for i, v := range values {
+					values[i] = st.scrub(v)
 				}
-				clean[name][i] = shown
 			}
+			break
 		}
 	}
-	return clean
+	return h
 }
 
 func deepURL(err error) bool { _, ok := errors.AsType[*url.Error](err); return ok }

@@ -265,13 +265,22 @@ func TestPartsOfABadLocationAreNotShown(t *testing.T) {
 	}
 }
 
-// A number in a header may be the key.
+// A number in a header may be the key. It is taken out of a copy: the transport may
+// give the same answer to many.
 func TestRetryAfterIsNotTheKey(t *testing.T) {
 	t.Parallel()
-	c, err := proxylite.NewClient(proxylite.AppKey("12345678"), tryOnce, proxylite.WithTransport(roundTripper(reply(503, "", "Retry-After", "12345678"))))
+	const key = "123456" // as short as one may be
+	header := http.Header{"Retry-After": {key}, "X-Many": {"a", key, key + "0" + key}, "X-Fine": {"b"}}
+	given := header.Clone()
+	c, err := proxylite.NewClient(proxylite.AppKey(key), tryOnce, proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 503, Header: header, Body: http.NoBody}, nil
+	})))
 	require.NoError(t, err)
 	_, err = c.User.Info(t.Context())
-	require.Zero(t, asError(t, err).RetryAfter)
+	e := asError(t, err)
+	require.Zero(t, e.RetryAfter)
+	require.Equal(t, http.Header{"Retry-After": {"[REDACTED]"}, "X-Many": {"a", "[REDACTED]", "[REDACTED]0[REDACTED]"}, "X-Fine": {"b"}}, e.Header)
+	require.Equal(t, given, header)
 }
 
 // The place of an error is made of the server's names, long ones are cut.
