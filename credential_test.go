@@ -283,6 +283,20 @@ func TestRetryAfterIsNotTheKey(t *testing.T) {
 	require.Equal(t, given, header)
 }
 
+// What hides the secret in a text keeps what the failure was.
+func TestACleanedErrorKeepsItsKind(t *testing.T) {
+	t.Parallel()
+	pass := func(next http.RoundTripper) http.RoundTripper { return next }
+	c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithMiddleware(pass),
+		proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: testKey, IsNotFound: true}
+		})))
+	require.NoError(t, err)
+	_, err = c.User.Info(t.Context())
+	require.Equal(t, proxylite.KindDNS, asError(t, err).Kind)
+	require.NotContains(t, err.Error(), testKey)
+}
+
 // The place of an error is made of the server's names, long ones are cut.
 func TestNamesInAnAnswerAreNotShown(t *testing.T) {
 	t.Parallel()
