@@ -174,7 +174,6 @@ func (s *scrubbed) Is(target error) bool { return errors.Is(s.err, target) }
 // attemptLayer is the outermost: it counts an attempt and starts its clock.
 type attemptLayer struct {
 	next    http.RoundTripper
-	direct  *credentialLayer // next, when no middleware is in between
 	limiter Limiter
 	header  http.Header // of all requests
 }
@@ -197,17 +196,20 @@ func (l *attemptLayer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	ctx, cancel := context.WithTimeout(st, st.timeout)
 	header := l.header
-	if st.in.body != nil {
+	last, direct := l.next.(*credentialLayer) // no middleware in between
+	if st.in.body != nil || !direct {
 		header = header.Clone()
+	}
+	if st.in.body != nil {
 		header["Content-Type"] = []string{"application/json"}
 	}
 	var resp *http.Response
 	var err error
-	if l.direct != nil { // which makes a copy of the request anyway
-		resp, err = l.direct.send(ctx, req, header)
+	if direct { // the last layer makes a copy of the request anyway
+		resp, err = last.send(ctx, req, header)
 	} else {
 		out := req.WithContext(ctx)
-		out.Header = header.Clone()
+		out.Header = header
 		resp, err = l.next.RoundTrip(out)
 	}
 	if err == nil && resp == nil {

@@ -70,12 +70,10 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 		c.transport = t
 	}
 	std, _ := c.transport.(*http.Transport)
-	innermost := &credentialLayer{c.transport, std, c.base, keeper}
-	attempts := &attemptLayer{innermost, innermost, c.limiter, http.Header{"User-Agent": {c.userAgent}}}
+	var rt http.RoundTripper = &credentialLayer{c.transport, std, c.base, keeper}
 	for _, m := range slices.Backward(c.middleware) {
 		if m != nil {
-			attempts.direct = nil
-			if attempts.next = m(attempts.next); attempts.next == nil {
+			if rt = m(rt); rt == nil {
 				return nil, errors.New("proxylite: a middleware returned nil: it must return a transport that calls next")
 			}
 		}
@@ -83,7 +81,7 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 	// The attempt layer has no CloseIdleConnections: go-retryablehttp calls it
 	// on every failed call, and one failure would empty the pool for all.
 	c.http = &http.Client{
-		Transport:     attempts,
+		Transport:     &attemptLayer{rt, c.limiter, http.Header{"User-Agent": {c.userAgent}}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 

@@ -286,7 +286,7 @@ func TestRetryAfterIsNotTheKey(t *testing.T) {
 // What hides the secret in a text keeps what the failure was.
 func TestACleanedErrorKeepsItsKind(t *testing.T) {
 	t.Parallel()
-	pass := func(next http.RoundTripper) http.RoundTripper { return next }
+	pass := func(next http.RoundTripper) http.RoundTripper { return roundTripper(next.RoundTrip) }
 	c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithMiddleware(pass),
 		proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
 			return nil, &net.DNSError{Err: "no such host", Name: testKey, IsNotFound: true}
