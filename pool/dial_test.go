@@ -24,8 +24,12 @@ func echo(t *testing.T) string {
 	go func() {
 		for {
 			conn, err := l.Accept()
-			if err != nil {
+			switch {
+			case errors.Is(err, net.ErrClosed):
 				return
+			case err != nil: // out of descriptors: some will be free
+				time.Sleep(time.Millisecond)
+				continue
 			}
 			go func() {
 				_, _ = io.Copy(conn, conn)

@@ -94,14 +94,26 @@ func (p *Pool) refill(now int64) {
 	p.busy = true
 	p.publish()
 	p.running.Go(func() {
-		for p.fetch() {
-		}
+		returned := false
+		var work sync.WaitGroup
+		work.Go(func() {
+			for p.fetch() {
+			}
+			returned = true
+		})
+		work.Wait()
 		p.mu.Lock()
+		if !returned {
+			p.stop(errGoexit)
+		}
 		p.busy = false
 		p.publish()
 		p.unlock()
 	})
 }
+
+// errGoexit stops a pool whose waiting callers would else wait for nothing.
+var errGoexit = errors.New("the source, the store or a hook ended its goroutine with runtime.Goexit, as t.FailNow does: return an error instead, or call t.Errorf")
 
 // plan drops what has expired and returns how many proxies to get.
 func (p *Pool) plan(now int64) (need int) {

@@ -101,6 +101,7 @@ func TestWhatIsDeadDoesNotComeBack(t *testing.T) {
 			require.NotEqual(t, other, take(t, p))
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		require.Greater(t, fetches, 1)
 		require.Less(t, fetches, 10, "it is asked again, but not all the time")
 

@@ -3,6 +3,7 @@ package pool_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,7 @@ type network struct {
 	dead  map[string]bool
 	// answer says what a proxy does with a request; nil closes the connection.
 	answer func(addr string, req *http.Request) *http.Response
+	tls    *tls.Config // of what CONNECT leads to, with the address as the body again
 }
 
 func newNetwork() *network {
@@ -84,7 +86,16 @@ func (n *network) serve(addr string, conn net.Conn) {
 		if answer != nil {
 			resp = answer(addr, req)
 		}
-		if resp == nil || dead || resp.Write(conn) != nil || req.Close {
+		if resp == nil || dead {
+			return
+		}
+		if req.Method == http.MethodConnect && resp.StatusCode == 200 {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+			conn = tls.Server(conn, n.tls)
+			r.Reset(conn)
+			continue
+		}
+		if resp.Write(conn) != nil || req.Close {
 			return
 		}
 	}
@@ -127,6 +138,12 @@ func (m *made) fetch(_ context.Context, need int) ([]pool.Proxy, error) {
 
 func (m *made) source(size int) pool.Source {
 	return pool.Source{Fetch: m.fetch, Size: size, Costs: true}
+}
+
+func (m *made) made() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.total
 }
 
 func (m *made) asked() []int {

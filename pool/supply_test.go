@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,7 +138,7 @@ func TestTheNextBatchIsFetchedAheadOfNeed(t *testing.T) {
 			require.Zero(t, time.Since(begin))
 			time.Sleep(time.Second)
 		}
-		require.LessOrEqual(t, m.total, 3*7)
+		require.LessOrEqual(t, m.made(), 3*7)
 	})
 }
 
@@ -151,17 +152,17 @@ func TestProxiesThatNobodyUsedAreNotReplaced(t *testing.T) {
 			time.Sleep(10 * time.Minute / 3)
 		}
 		require.Less(t, m.asked()[5], 8)
-		require.Less(t, m.total, 7*8*5)
+		require.Less(t, m.made(), 7*8*5)
 		require.NotZero(t, p.Stats().Wasted)
 
 		// When more are used again, there will be more again.
-		before := m.total
+		before := m.made()
 		for range 600 {
 			take(t, p)
 			time.Sleep(time.Second)
 		}
 		require.GreaterOrEqual(t, p.Stats().Live, 20)
-		require.LessOrEqual(t, m.total-before, 40)
+		require.LessOrEqual(t, m.made()-before, 40)
 	})
 }
 
@@ -187,6 +188,7 @@ func TestTheQuotaIsACeilingOfAnyInterval(t *testing.T) {
 			}
 			cancel()
 		}
+		synctest.Wait()
 		for i := range spent[25:] {
 			require.GreaterOrEqual(t, spent[i+25].Sub(spent[i]), time.Hour)
 		}
@@ -335,6 +337,7 @@ func TestAHopelessRefusalStopsTheFetching(t *testing.T) {
 				wg.Wait()
 				_, err := p.Get(t.Context())
 				require.ErrorIs(t, err, want)
+				synctest.Wait()
 				require.Equal(t, 1, calls)
 				require.ErrorIs(t, stopped, want)
 
@@ -358,8 +361,48 @@ func TestThreeRefusalsInARowStopTheFetching(t *testing.T) {
 		_, err := p.Get(t.Context())
 		require.ErrorIs(t, err, pool.ErrStopped)
 		require.ErrorContains(t, err, "余额不足")
+		synctest.Wait()
 		require.Equal(t, 3, calls)
 	})
+}
+
+// A test's Fetch may call t.FailNow, which ends the goroutine it is called on.
+func TestAFetchThatDoesNotReturnStopsThePool(t *testing.T) {
+	t.Parallel()
+	ways := map[string]func(*made, *pool.Source) pool.Option{
+		"source": func(m *made, source *pool.Source) pool.Option {
+			source.Fetch = func(ctx context.Context, need int) ([]pool.Proxy, error) {
+				_, _ = m.fetch(ctx, need)
+				runtime.Goexit()
+				return nil, nil
+			}
+			return nil
+		},
+		"hook": func(*made, *pool.Source) pool.Option {
+			return pool.WithHooks(pool.Hooks{Fetched: func(pool.Fetch) { runtime.Goexit() }})
+		},
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := &made{}
+				source := m.source(5)
+				opt := way(m, &source)
+				p := newPool(t, source, opt)
+				for range 2 {
+					_, err := p.Get(t.Context())
+					require.ErrorIs(t, err, pool.ErrStopped)
+					require.ErrorContains(t, err, "Goexit")
+				}
+				require.Equal(t, []int{5}, m.asked(), "it may cost, so it is not tried again")
+				p.Resume()
+				_, err := p.Get(t.Context())
+				require.ErrorIs(t, err, pool.ErrStopped)
+				require.Equal(t, []int{5, 5}, m.asked())
+			})
+		})
+	}
 }
 
 func TestASourceOfYourOwnSaysWhenToStop(t *testing.T) {
@@ -437,21 +480,21 @@ func TestAnOutageDoesNotBurnTheQuota(t *testing.T) {
 			require.Error(t, err)
 			cancel()
 		}
-		require.LessOrEqual(t, m.total, 20+40, "an outage of 20 minutes")
+		require.LessOrEqual(t, m.made(), 20+40, "an outage of 20 minutes")
 		require.Zero(t, p.Stats().Dead)
 
 		// Afterwards the first ones are still there.
 		for port := range 1000 {
 			n.heal("10.0.0.1:" + strconv.Itoa(1000+port))
 		}
-		before := m.total
+		before := m.made()
 		time.Sleep(time.Minute)
 		for range 100 {
 			_, err := get(t.Context(), p.Transport(), "http://target.test/")
 			require.NoError(t, err)
 			time.Sleep(time.Second)
 		}
-		require.LessOrEqual(t, m.total, before+1)
+		require.LessOrEqual(t, m.made(), before+1)
 	})
 }
 
@@ -501,7 +544,7 @@ func TestPoolsShareAStore(t *testing.T) {
 		}
 		wg.Wait()
 		require.Len(t, owner, 10)
-		require.Equal(t, 10, m.total)
+		require.Equal(t, 10, m.made())
 
 		// What a closed pool leaves is for the others.
 		require.NoError(t, first.Close())
@@ -509,7 +552,7 @@ func TestPoolsShareAStore(t *testing.T) {
 		for range 5 {
 			require.Same(t, first, owner[take(t, third)])
 		}
-		require.Equal(t, 10, m.total)
+		require.Equal(t, 10, m.made())
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -462,20 +463,49 @@ func TestADeadProxyIsLeftAloneAndDropped(t *testing.T) {
 // A proxy that hangs is given up in time for another.
 func TestAProxyThatHangsIsGivenUp(t *testing.T) {
 	t.Parallel()
-	site := newTarget(t, true, nil)
-	list, source := proxies(t, 2, proxylitetest.ProxyOptions{})
-	list[0].SetFault(proxylitetest.ProxyFault{Delay: time.Hour})
-	p := newPool(t, source, trusting(site), pool.WithConnectTimeout(300*time.Millisecond), pool.WithCoolDown(time.Hour, time.Hour), pool.WithAttempts(4))
-	for range 4 {
-		require.NoError(t, send(t, p.Transport(), post(t.Context(), t, site.URL, "x")))
+	site := newTarget(t, true, nil) // for its certificate
+	for _, hangs := range []string{"dial", "connect"} {
+		t.Run(hangs, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork()
+				var both atomic.Bool
+				n.tls = &tls.Config{Certificates: site.TLS.Certificates}
+				n.answer = func(addr string, req *http.Request) *http.Response {
+					if hangs == "connect" && req.Method == http.MethodConnect && (both.Load() || addr == first) {
+						<-t.Context().Done()
+					}
+					return plain(200, addr)
+				}
+				template := n.transport()
+				template.TLSClientConfig = &tls.Config{RootCAs: rootCAs(site)}
+				dial := template.DialContext
+				template.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if hangs == "dial" && (both.Load() || addr == first) {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					}
+					return dial(ctx, network, addr)
+				}
+				p := newPool(t, (&made{}).source(2), pool.WithTransport(template), pool.WithConnectTimeout(3*time.Second), pool.WithCoolDown(time.Hour, time.Hour))
+				begin := time.Now()
+				for range 4 {
+					require.NoError(t, send(t, p.Transport(), post(t.Context(), t, "https://example.com/", "x")))
+				}
+				require.Equal(t, 3*time.Second, time.Since(begin))
+				require.Equal(t, 1, p.Stats().Resting)
+
+				both.Store(true)
+				p = newPool(t, (&made{}).source(2), pool.WithTransport(template), pool.WithConnectTimeout(3*time.Second), pool.WithAttempts(2))
+				begin = time.Now()
+				_, err := get(t.Context(), p.Transport(), "https://example.com/")
+				require.ErrorIs(t, err, pool.ErrConnectTimeout)
+				failed, _ := errors.AsType[*pool.Error](err)
+				require.True(t, failed.Timeout())
+				require.Equal(t, 6*time.Second, time.Since(begin))
+			})
+		})
 	}
-	require.Equal(t, 1, p.Stats().Resting)
-	list[1].SetFault(proxylitetest.ProxyFault{Delay: time.Hour})
-	p = newPool(t, source, trusting(site), pool.WithConnectTimeout(50*time.Millisecond), pool.WithAttempts(2))
-	_, err := get(t.Context(), p.Transport(), site.URL)
-	require.ErrorIs(t, err, pool.ErrConnectTimeout)
-	failed, _ := errors.AsType[*pool.Error](err)
-	require.True(t, failed.Timeout())
 }
 
 func TestTheTargetsAnswerCanBanAProxy(t *testing.T) {
