@@ -44,7 +44,8 @@ type Source struct {
 	// Fetch returns proxies, need of them if it can. Fewer, or none, without an
 	// error means that there are no more now: the pool asks again later. Set
 	// Expires from the time before the proxies were asked for. It is never called
-	// twice at once by one pool.
+	// twice at once by one pool. One that ends its goroutine, as t.FailNow does,
+	// stops the pool.
 	Fetch func(ctx context.Context, need int) ([]Proxy, error)
 	// Batch is the most to ask for at once; 0 means no bound.
 	Batch int
