@@ -87,6 +87,25 @@ var beforeHTTP = []wireFault{
 		})
 		s.url = "https" + strings.TrimPrefix(s.url, "http")
 	}},
+	{name: "TLS: certificate of the client wanted", set: func(s *site) {
+		s.accept(s.listen(), func(conn net.Conn) {
+			s.play()
+			_ = tls.Server(conn, &tls.Config{
+				Certificates: []tls.Certificate{certificate().pair}, ClientAuth: tls.RequireAnyClientCert,
+			}).Handshake()
+			_, _ = io.Copy(io.Discard, conn) // a request came with the end of the handshake; a reset would hide the alert
+		})
+		s.url = "https" + strings.TrimPrefix(s.url, "http")
+	}},
+	{name: "TLS: version not supported", set: func(s *site) {
+		s.accept(s.listen(), func(conn net.Conn) {
+			s.play()
+			_ = tls.Server(conn, &tls.Config{
+				Certificates: []tls.Certificate{certificate().pair}, MaxVersion: tls.VersionTLS11,
+			}).Handshake()
+		})
+		s.url = "https" + strings.TrimPrefix(s.url, "http")
+	}},
 	{name: "TLS: handshake never answered", clock: true, set: func(s *site) {
 		s.accept(s.listen(), func(conn net.Conn) { s.play(); stays(s, conn) })
 		s.url = "https" + strings.TrimPrefix(s.url, "http")
