@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -49,7 +50,7 @@ func WithBaseURL(rawURL string) Option {
 		switch {
 		case err != nil:
 			return errors.New("proxylite: the base URL can't be parsed") // its text might hold a secret
-		case u.Host == "" || u.Opaque != "":
+		case u.Hostname() == "" || u.Opaque != "":
 			return errors.New("proxylite: the base URL must be absolute, such as " + DefaultBaseURL)
 		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 			return errors.New("proxylite: the base URL must have no user, query or fragment")
@@ -57,6 +58,11 @@ func WithBaseURL(rawURL string) Option {
 			return errors.New("proxylite: the base URL must be https (http is for loopback only), not http://" + u.Host)
 		case u.Scheme != "http" && u.Scheme != "https":
 			return errors.New("proxylite: the base URL must be https, not " + u.Scheme)
+		}
+		if port := u.Port(); port != "" {
+			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+				return errors.New("proxylite: the base URL names port " + port + ": want 1 to 65535")
+			}
 		}
 		u.Path = strings.TrimRight(u.Path, "/")
 		if u.Path == "" {
