@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -375,11 +376,16 @@ func TestAProxyHookChangesOneRequest(t *testing.T) {
 	}
 	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(tr))
 	require.NoError(t, err)
-	for range 3 {
-		user, err := c.User.Info(t.Context())
-		require.NoError(t, err)
-		require.EqualValues(t, 1, user.ID)
+	var calls sync.WaitGroup
+	for range 16 {
+		calls.Go(func() {
+			user, err := c.User.Info(t.Context())
+			if assert.NoError(t, err) {
+				assert.EqualValues(t, 1, user.ID)
+			}
+		})
 	}
+	calls.Wait()
 }
 
 func TestCallOptionsChangeOneCall(t *testing.T) {
