@@ -54,7 +54,7 @@ func TestWholeNumbers(t *testing.T) {
 		`"1.2e1"`: {want: 12}, `""`: {}, `" "`: {}, `null`: {}, `false`: {}, `true`: {want: 1}, `-0`: {},
 		`9223372036854775807`: {want: math.MaxInt64}, `"-9223372036854775808"`: {want: math.MinInt64},
 		`9223372036854775807.0`: {want: math.MaxInt64}, `9007199254740991e0`: {want: 1<<53 - 1},
-		`9223372036854775808`: {why: noFit}, `9007199254740992e0`: {why: noFit}, `1e400`: {why: noFit}, `12.5`: {why: noFit}, `"x"`: {why: noFit},
+		`9223372036854775808`: {why: noFit}, `9007199254740992e0`: {why: noFit}, `-9007199254740992e0`: {why: noFit}, `1e400`: {why: noFit}, `12.5`: {why: noFit}, `"x"`: {why: noFit},
 		`"0x1F"`: {why: noFit}, `"1_000"`: {why: noFit}, `"NaN"`: {why: noFit}, `"+5x"`: {why: noFit},
 		`{}`: {why: "an object where a number belongs"}, `[]`: {why: "a list where a number belongs"}, ``: {why: "ends too early"},
 	})
@@ -103,7 +103,11 @@ func TestTimes(t *testing.T) {
 		`"2022-05-13T04:00:00.5Z"`: {want: noon.Add(time.Second / 2)}, `"2022-05-13"`: {want: noon.Add(-12 * time.Hour)},
 		`1652414400`: {want: noon}, `"1652414400"`: {want: noon}, `1652414400500`: {want: noon.Add(time.Second / 2)},
 		`""`: {}, `null`: {}, `0`: {}, `"0"`: {}, `false`: {}, `"string"`: {}, `"0000-00-00 00:00:00"`: {}, `"0000-00-00"`: {}, `"0001-01-01T00:00:00Z"`: {}, `"-0001-11-30 00:00:00"`: {},
-		`"soon"`: {why: "not a time"}, `"2022-13-01"`: {why: "not a time"}, `165241440`: {why: "not a time"}, `1652414400.5`: {why: "not a time"},
+		// In the zone, but where JSON could not hold the year then.
+		`"9999-12-31T00:00:00Z"`: {want: time.Date(9999, 12, 31, 8, 0, 0, 0, zone)}, `"9999-12-31T20:00:00Z"`: {want: time.Date(9999, 12, 31, 20, 0, 0, 0, time.UTC)},
+		`"0000-06-01T00:00:00Z"`: {want: time.Date(0, 6, 1, 8, 0, 0, 0, zone)},
+		`"2022-13-01 12:00:00"`:  {why: "not a time"},
+		`"soon"`:                 {why: "not a time"}, `"2022-13-01"`: {why: "not a time"}, `165241440`: {why: "not a time"}, `1652414400.5`: {why: "not a time"},
 		`true`: {why: "not a time"}, `{}`: {why: "not a time"}, `{`: {why: "ends too early"},
 	})
 }
