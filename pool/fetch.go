@@ -96,7 +96,7 @@ func (p *Pool) refill(now int64) {
 	p.running.Go(func() {
 		returned := false
 		var work sync.WaitGroup
-		work.Go(func() {
+		work.Go(func() { // so that its end is seen, however it comes
 			for p.fetch() {
 			}
 			returned = true
