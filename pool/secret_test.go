@@ -57,19 +57,19 @@ func TestNoTextHasALogin(t *testing.T) {
 			work.Go(func() {
 				proxy := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Username: user, Password: password})
 				proxy.SetFault(fault)
-				connect := time.Minute
+				connect, patience := time.Minute, time.Minute
 				if fault.Delay > 0 {
-					connect = 100 * time.Millisecond
+					connect, patience = 100*time.Millisecond, time.Second
 				}
 				p := newPool(t, pool.Fixed(proxy.Endpoint()), trusting(site), pool.WithScheme(scheme), pool.WithAttempts(2), pool.WithLogger(logger),
 					pool.WithHooks(hooks), pool.WithConnectTimeout(connect), pool.WithCoolDown(1, 1))
 				for _, url := range []string{site.URL, plainSite.URL, "https://127.0.0.1:1"} {
-					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					ctx, cancel := context.WithTimeout(t.Context(), patience)
 					_, err := get(ctx, p.Transport(), url)
 					hook(err)
 					cancel()
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				conn, err := p.DialContext(ctx, "tcp", site.Listener.Addr().String())
 				hook(err)
 				if err == nil {
