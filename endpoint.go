@@ -56,12 +56,17 @@ func ParseEndpoint(s string) (Endpoint, error) {
 		ok = ok && e.Username == "" // two logins: which one holds?
 		e.Username, e.Password, _ = strings.Cut(login, ":")
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if !ok || err != nil || n == 0 || !plausibleHost(e.Host) {
+	n, isPort := parsePort(port)
+	if !ok || !isPort || !plausibleHost(e.Host) {
 		return Endpoint{}, fmt.Errorf("proxylite: not a proxy endpoint: want host:port or host:port:user:password (%d bytes given)", len(s))
 	}
-	e.Port = int(n)
+	e.Port = n
 	return e, nil
+}
+
+func parsePort(s string) (port int, ok bool) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return int(n), err == nil && n > 0
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

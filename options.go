@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -59,10 +58,8 @@ func WithBaseURL(rawURL string) Option {
 		case u.Scheme != "http" && u.Scheme != "https":
 			return errors.New("proxylite: the base URL must be https, not " + u.Scheme)
 		}
-		if port := u.Port(); port != "" {
-			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-				return errors.New("proxylite: the base URL names port " + port + ": want 1 to 65535")
-			}
+		if _, ok := parsePort(u.Port()); u.Port() != "" && !ok {
+			return errors.New("proxylite: the base URL names port " + u.Port() + ": want 1 to 65535")
 		}
 		u.Path = strings.TrimRight(u.Path, "/")
 		if u.Path == "" {
