@@ -73,42 +73,31 @@ var beforeHTTP = []wireFault{
 		s.transport.TLSClientConfig.ServerName = "api.proxylite.com"
 	}},
 	{name: "TLS: plain HTTP server", set: func(s *site) {
-		s.accept(s.listen(), func(conn net.Conn) {
-			s.play()
+		s.https(func(conn net.Conn) {
 			_, _ = conn.Read(make([]byte, 4096))
 			_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 		})
-		s.url = "https" + strings.TrimPrefix(s.url, "http")
 	}},
 	{name: "TLS: handshake cut", set: func(s *site) {
-		s.accept(s.listen(), func(conn net.Conn) {
-			s.play()
-			_, _ = conn.Read(make([]byte, 4096))
-		})
-		s.url = "https" + strings.TrimPrefix(s.url, "http")
+		s.https(func(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)) })
 	}},
 	{name: "TLS: certificate of the client wanted", set: func(s *site) {
-		s.accept(s.listen(), func(conn net.Conn) {
-			s.play()
+		s.https(func(conn net.Conn) {
 			_ = tls.Server(conn, &tls.Config{
 				Certificates: []tls.Certificate{certificate().pair}, ClientAuth: tls.RequireAnyClientCert,
 			}).Handshake()
 			_, _ = io.Copy(io.Discard, conn) // a request came with the end of the handshake; a reset would hide the alert
 		})
-		s.url = "https" + strings.TrimPrefix(s.url, "http")
 	}},
 	{name: "TLS: version not supported", set: func(s *site) {
-		s.accept(s.listen(), func(conn net.Conn) {
-			s.play()
+		s.https(func(conn net.Conn) {
 			_ = tls.Server(conn, &tls.Config{
 				Certificates: []tls.Certificate{certificate().pair}, MaxVersion: tls.VersionTLS11,
 			}).Handshake()
 		})
-		s.url = "https" + strings.TrimPrefix(s.url, "http")
 	}},
 	{name: "TLS: handshake never answered", clock: true, set: func(s *site) {
-		s.accept(s.listen(), func(conn net.Conn) { s.play(); stays(s, conn) })
-		s.url = "https" + strings.TrimPrefix(s.url, "http")
+		s.https(func(conn net.Conn) { stays(s, conn) })
 	}},
 }
 
@@ -118,6 +107,12 @@ func (s *site) dial(dial func(context.Context, string, string) (net.Conn, error)
 		s.play()
 		return dial(ctx, network, addr)
 	}
+}
+
+// https is where a client begins TLS, and serve does what it likes about it.
+func (s *site) https(serve func(net.Conn)) {
+	s.accept(s.listen(), func(conn net.Conn) { s.play(); serve(conn) })
+	s.url = "https" + strings.TrimPrefix(s.url, "http")
 }
 
 func (s *site) tls(serve func(*tls.Conn)) {

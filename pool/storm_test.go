@@ -2,7 +2,6 @@ package pool_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"math"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/pool"
 	"github.com/proxylite/proxylite-go/proxylitetest"
 )
@@ -113,8 +111,7 @@ func TestAStormOverRealProxies(t *testing.T) {
 	)
 	secure, open, tcp := newTarget(t, true, nil), newTarget(t, false, nil), echo(t)
 	open.Config.SetKeepAlivesEnabled(false) // a connection kept takes four descriptors, and some machines allow 1,024
-	template := proxylite.NewTransport()
-	template.TLSClientConfig = &tls.Config{RootCAs: rootCAs(secure)}
+	template := templateFor(secure)
 	template.MaxIdleConnsPerHost = 1
 
 	var mu sync.Mutex

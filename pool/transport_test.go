@@ -55,13 +55,15 @@ func newTarget(t *testing.T, secure bool, h http.HandlerFunc) *target {
 	return s
 }
 
-// trusting is a template that trusts the target.
-func trusting(site *target) pool.Option {
+func trusting(site *target) pool.Option { return pool.WithTransport(templateFor(site)) }
+
+// templateFor trusts the target.
+func templateFor(site *target) *http.Transport {
 	tr := proxylite.NewTransport()
 	if site.TLS != nil {
 		tr.TLSClientConfig = &tls.Config{RootCAs: rootCAs(site)}
 	}
-	return pool.WithTransport(tr)
+	return tr
 }
 
 func rootCAs(site *target) *x509.CertPool {
