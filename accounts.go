@@ -63,14 +63,14 @@ func (a Account) LogValue() slog.Value {
 }
 
 var (
-	opAccountsList           = Operation{"Accounts.List", http.MethodGet, "/whitelist-account/list", RepeatRead, false}
-	opAccountsAdd            = Operation{"Accounts.Add", http.MethodPost, "/whitelist-account/add", RepeatOnce, true}
-	opAccountsDelete         = Operation{"Accounts.Delete", http.MethodPost, "/whitelist-account/delete", RepeatIdempotent, true}
-	opAccountsDisable        = Operation{"Accounts.Disable", http.MethodPost, "/whitelist-account/disable", RepeatIdempotent, true}
-	opAccountsEnable         = Operation{"Accounts.Enable", http.MethodPost, "/whitelist-account/enable", RepeatIdempotent, true}
-	opAccountsChangePassword = Operation{"Accounts.ChangePassword", http.MethodPost, "/whitelist-account/change-password", RepeatIdempotent, true}
-	opAccountsChangeRemark   = Operation{"Accounts.ChangeRemark", http.MethodPost, "/whitelist-account/change-remark", RepeatIdempotent, true}
-	opAccountsChangeLimit    = Operation{"Accounts.ChangeLimit", http.MethodPost, "/whitelist-account/change-limit", RepeatIdempotent, true}
+	opAccountsList           = Operation{Name: "Accounts.List", Method: http.MethodGet, Path: "/whitelist-account/list", Class: ClassSafe}
+	opAccountsAdd            = Operation{Name: "Accounts.Add", Method: http.MethodPost, Path: "/whitelist-account/add", Class: ClassUnsafe, KeyInBody: true}
+	opAccountsDelete         = Operation{Name: "Accounts.Delete", Method: http.MethodPost, Path: "/whitelist-account/delete", Class: ClassIdempotent, KeyInBody: true}
+	opAccountsDisable        = Operation{Name: "Accounts.Disable", Method: http.MethodPost, Path: "/whitelist-account/disable", Class: ClassIdempotent, KeyInBody: true}
+	opAccountsEnable         = Operation{Name: "Accounts.Enable", Method: http.MethodPost, Path: "/whitelist-account/enable", Class: ClassIdempotent, KeyInBody: true}
+	opAccountsChangePassword = Operation{Name: "Accounts.ChangePassword", Method: http.MethodPost, Path: "/whitelist-account/change-password", Class: ClassIdempotent, KeyInBody: true}
+	opAccountsChangeRemark   = Operation{Name: "Accounts.ChangeRemark", Method: http.MethodPost, Path: "/whitelist-account/change-remark", Class: ClassIdempotent, KeyInBody: true}
+	opAccountsChangeLimit    = Operation{Name: "Accounts.ChangeLimit", Method: http.MethodPost, Path: "/whitelist-account/change-limit", Class: ClassIdempotent, KeyInBody: true}
 )
 
 // List returns all proxy accounts, with their passwords.
@@ -95,8 +95,8 @@ func (a NewAccount) GoString() string { return "proxylite.NewAccount(" + a.Usern
 // LogValue keeps the password out of logs.
 func (a NewAccount) LogValue() slog.Value { return slog.StringValue(a.Username) }
 
-// AddAccountsParams are the accounts to add and what they have in common.
-type AddAccountsParams struct {
+// AccountAddParams are the accounts to add and what they have in common.
+type AccountAddParams struct {
 	Accounts    []NewAccount // required
 	Remark      string       // at most 64 English or 32 Chinese characters
 	ProductType ProductType  // what they may use, e.g. ProductResidentialTraffic; 0 leaves it to the API
@@ -107,7 +107,7 @@ type AddAccountsParams struct {
 //
 // POST /whitelist-account/add. Sent once: after a failure whose outcome is
 // unknown, list the accounts before adding again.
-func (s *AccountsService) Add(ctx context.Context, p AddAccountsParams, opts ...CallOption) error {
+func (s *AccountsService) Add(ctx context.Context, p AccountAddParams, opts ...CallOption) error {
 	in := s.c.input()
 	in.must(len(p.Accounts) > 0, "Accounts", "", "needs at least one account")
 	logins := make([]string, len(p.Accounts))

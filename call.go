@@ -32,7 +32,7 @@ type call struct {
 
 	// what the call options set
 	checks  checks
-	raw     *RawAnswer
+	raw     *RawResponse
 	timeout time.Duration
 	policy  RetryPolicy
 	extra   url.Values
@@ -273,7 +273,7 @@ func (st *call) readAnswer(resp *http.Response) error {
 	st.failure = st.judge(resp, a)
 	if st.raw != nil {
 		_, _ = io.Copy(io.Discard, a)
-		*st.raw = RawAnswer{resp.StatusCode, st.cleanHeader(resp.Header.Clone()), st.scrubStart(a.all)}
+		*st.raw = RawResponse{resp.StatusCode, st.cleanHeader(resp.Header.Clone()), st.scrubStart(a.all)}
 	}
 	if e := st.failure; e != nil {
 		e.Body = st.scrubStart(a.head[:a.filled])
@@ -390,7 +390,7 @@ func (st *call) badAnswer(err error, first byte, env *wire.Envelope) *Error {
 	switch {
 	case errors.Is(err, errTooLarge):
 		kind = KindTooLarge
-		err = fmt.Errorf("the answer is larger than %d bytes: see WithMaxAnswer", st.client.maxAnswer)
+		err = fmt.Errorf("the answer is larger than %d bytes: see WithMaxResponse", st.client.maxAnswer)
 	case errors.As(err, &cut):
 		if kind = transportKind(cut); kind == KindTransport {
 			kind = KindTruncated

@@ -256,7 +256,7 @@ func canaryOperations() []operation {
 		switch all[i].name {
 		case "Accounts.Add":
 			all[i].call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-				return none(c.Accounts.Add(ctx, proxylite.AddAccountsParams{
+				return none(c.Accounts.Add(ctx, proxylite.AccountAddParams{
 					Accounts: []proxylite.NewAccount{{"user01", "another1"}, {"user02", canaryPassword}},
 				}, o...))
 			}
@@ -705,7 +705,7 @@ func release(t *testing.T, out *spill, c *proxylite.Client, op operation, f trou
 	if f.ctx != nil {
 		ctx = f.ctx(ctx)
 	}
-	var raw proxylite.RawAnswer
+	var raw proxylite.RawResponse
 	value, err := op.call(ctx, c, proxylite.CallRaw(&raw), proxylite.CallQuery("language", "en"))
 
 	out.show(value, raw.Status, raw.Header, err, c, *c)
@@ -751,8 +751,8 @@ func TestNoTextOfAHolderHasThePassword(t *testing.T) {
 		struct{ A proxylite.Account }{account},
 		proxylite.Page[proxylite.Account]{Items: []proxylite.Account{account}},
 		added, &added,
-		proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{added}},
-		&proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{added}},
+		proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{added}},
+		&proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{added}},
 		static, &static,
 		proxylite.Page[proxylite.StaticIP]{Items: []proxylite.StaticIP{static}},
 		map[int]proxylite.StaticIP{1: static},

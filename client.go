@@ -139,7 +139,7 @@ type Operation struct {
 	Name   string // for errors, logs and metrics, e.g. "Coupons.List"
 	Method string // http.MethodGet or http.MethodPost
 	Path   string // below the base URL, e.g. "/coupon/list"
-	Repeat Repeat // when it may be sent again; the zero value is the safe one
+	Class  Class  // when it may be sent again; the zero value is the safe one
 	// KeyInBody puts the app_key into the JSON body, not the query.
 	KeyInBody bool
 }
@@ -263,7 +263,7 @@ func (st *call) do() *Error {
 	}
 	// A refusal undoes nothing that an earlier attempt may have done; for a read
 	// there is nothing to undo. But no call is unsent of which one was sent.
-	if st.op.Repeat != RepeatRead || st.failure.Outcome == OutcomeNotSent {
+	if st.op.Class != ClassSafe || st.failure.Outcome == OutcomeNotSent {
 		st.failure.Outcome = st.worst
 	}
 	return st.failure

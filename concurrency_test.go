@@ -65,7 +65,7 @@ func TestManyUseOneClientOverTheNetwork(t *testing.T) {
 	for range many {
 		wg.Go(func() {
 			for _, op := range operations {
-				if op.repeat != proxylite.RepeatRead {
+				if op.repeat != proxylite.ClassSafe {
 					continue
 				}
 				calls.Add(1)

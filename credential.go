@@ -176,7 +176,7 @@ func (l *credentialLayer) send(ctx context.Context, req *http.Request, header ht
 		return nil, refuse("a middleware replaced the request's context; it must derive from it")
 	case req.URL.Scheme != l.origin.Scheme || req.URL.Host != l.origin.Host || req.Host != "" && req.Host != l.origin.Host:
 		return nil, refuse("a middleware changed the host; the credential goes to " + l.origin.Host + " only")
-	case st.op.Repeat == RepeatOnce && st.sent.Load():
+	case st.op.Class == ClassUnsafe && st.sent.Load():
 		return nil, refuse("a middleware sent a call again that must be sent once")
 	}
 	secret, err := l.keeper.get(ctx)

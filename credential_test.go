@@ -30,8 +30,8 @@ func TestACutAnswerShowsNoPartOfTheCredential(t *testing.T) {
 	t.Parallel()
 	for shown := 4; shown <= len(testKey); shown++ {
 		body := strings.Repeat("x", 4096-shown) + testKey
-		c, _ := mocked(t, 500, body, tryOnce, proxylite.WithMaxAnswer(4096))
-		var raw proxylite.RawAnswer
+		c, _ := mocked(t, 500, body, tryOnce, proxylite.WithMaxResponse(4096))
+		var raw proxylite.RawResponse
 		_, err := c.Accounts.List(t.Context(), proxylite.CallRaw(&raw))
 		want := strings.Repeat("x", 4096-shown) + "[REDACTED]"
 		require.Equal(t, want, string(asError(t, err).Body))
@@ -306,7 +306,7 @@ func TestNamesInAnAnswerAreNotShown(t *testing.T) {
 				fmt.Sprintf(`{"code":200,"data":{"list":{"%s%s":1}}}`, strings.Repeat("x", before), key)))))
 			require.NoError(t, err)
 			_, err = c.Accounts.List(t.Context())
-			require.ErrorIs(t, err, proxylite.ErrMalformedAnswer)
+			require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
 			for n := 6; n < len(key); n++ {
 				require.NotContains(t, err.Error(), key[:n], before)
 				require.NotContains(t, err.Error(), strings.NewReplacer("~", "~0", "/", "~1").Replace(key[:n]), before)

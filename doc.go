@@ -55,7 +55,7 @@
 //
 // [CallRaw] stores an answer as it came. Answers are read leniently where nothing
 // can be mistaken (a number in quotes, a null list), and are an error elsewhere
-// ([ErrMalformedAnswer]): never a wrong value.
+// ([ErrMalformedResponse]): never a wrong value.
 //
 // # Testing your code
 //

@@ -76,14 +76,14 @@ func TestExtractForms(t *testing.T) {
 		},
 	} {
 		c, _ := mocked(t, 200, body)
-		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2})
+		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
 		require.NoError(t, err, body)
 		require.Equal(t, want, got, body)
 	}
 	for _, entry := range []string{`"sold out"`, `7`, `{}`, `{"ip":"1.2.3.4"}`, `{"ip":{},"port":1}`, `["1.2.3.4:80","x"]`, `[["1.2.3.4:80"]]`} {
 		c, _ := mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
-		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2})
-		require.ErrorIs(t, err, proxylite.ErrMalformedAnswer, entry)
+		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
+		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, entry)
 		require.Nil(t, got)
 	}
 }
@@ -106,7 +106,7 @@ func TestExtractText(t *testing.T) {
 		{"", " \r\n", []proxylite.Endpoint{}},
 	} {
 		c, _ := mocked(t, 200, tt.body)
-		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2, Format: proxylite.FormatText, Separator: tt.separator})
+		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText, Separator: tt.separator})
 		require.NoError(t, err, tt.body)
 		require.Equal(t, tt.want, got, tt.body)
 	}
@@ -149,19 +149,19 @@ func TestExtractedListsThatPHPWroteAsObjects(t *testing.T) {
 		`{"code":200,"data":{"list":[{"0":"1.2.3.4:80","1":null,"2":"","3":"1.2.3.4:81"}]}}`,
 	} {
 		c, _ := mocked(t, 200, body)
-		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2})
+		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
 		require.NoError(t, err, body)
 		require.Equal(t, want, got, body)
 	}
 	// Without a list, something is there that an empty answer would not have.
 	for _, data := range []string{`{"0":"1.2.3.4:80"}`, `{"ip":"1.2.3.4","port":80}`, `{"0":1}`} {
 		c, _ := mocked(t, 200, `{"code":200,"data":`+data+`}`)
-		_, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1})
-		require.ErrorIs(t, err, proxylite.ErrMalformedAnswer, data)
+		_, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
+		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, data)
 		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, data)
 	}
 	c, _ := mocked(t, 200, `{"code":200,"data":{"total":0}}`)
-	got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1})
+	got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
 	require.NoError(t, err)
 	require.Empty(t, got)
 }

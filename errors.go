@@ -37,12 +37,12 @@ var (
 	// says what became of it. Before repeating a call that costs, look whether
 	// it happened: list the orders, the accounts or the usage.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
-	// ErrMalformedAnswer: the answer is not what the API documents: no
+	// ErrMalformedResponse: the answer is not what the API documents: no
 	// envelope, no code, cut, too large, or a value of the wrong kind.
-	ErrMalformedAnswer = errors.New("malformed answer")
-	// ErrAnswerTooLarge: the answer passed the bound of [WithMaxAnswer]. It is
-	// also an ErrMalformedAnswer.
-	ErrAnswerTooLarge = errors.New("answer larger than the bound")
+	ErrMalformedResponse = errors.New("malformed answer")
+	// ErrResponseTooLarge: the answer passed the bound of [WithMaxResponse]. It is
+	// also an ErrMalformedResponse.
+	ErrResponseTooLarge = errors.New("answer larger than the bound")
 	// ErrInvalidInput: the input breaks a rule; nothing was sent. [InputError]
 	// in the chain names fields and rules.
 	ErrInvalidInput = errors.New("invalid input")
@@ -219,13 +219,13 @@ func (e *Error) Is(target error) bool {
 		return e.Outcome == OutcomeUnknown
 	case ErrRateLimited:
 		return e.Kind == KindRateLimited
-	case ErrMalformedAnswer:
+	case ErrMalformedResponse:
 		switch e.Kind {
 		case KindMalformed, KindTooLarge, KindTruncated:
 			return true
 		}
 		return e.Kind == KindEdge && e.Status < 400
-	case ErrAnswerTooLarge:
+	case ErrResponseTooLarge:
 		return e.Kind == KindTooLarge
 	}
 	return target != nil && target == knownCodes[e.Code].err

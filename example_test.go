@@ -70,7 +70,7 @@ func ExampleNewClient() {
 
 func ExampleAccountsService_Add() {
 	client, ctx := demo(), context.Background()
-	err := client.Accounts.Add(ctx, proxylite.AddAccountsParams{
+	err := client.Accounts.Add(ctx, proxylite.AccountAddParams{
 		Accounts:    []proxylite.NewAccount{{Username: "bob", Password: "pw1"}},
 		ProductType: proxylite.ProductResidentialTraffic,
 	})
@@ -85,13 +85,13 @@ func ExampleAccountsService_Add() {
 
 func ExampleUsageService_Daily() {
 	now := time.Date(2022, 8, 3, 0, 0, 0, 0, time.UTC)
-	days, err := demo().Usage.Daily(context.Background(), proxylite.UsageParams{Start: now.AddDate(0, 0, -2), End: now})
+	days, err := demo().Usage.Daily(context.Background(), proxylite.UsageDailyParams{Start: now.AddDate(0, 0, -2), End: now})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	for _, day := range days {
-		fmt.Println(day.Day.Format(time.DateOnly), day.Flow)
+		fmt.Println(day.Day.Format(time.DateOnly), day.Traffic)
 	}
 	// Output:
 	// 2022-08-01 1.50 GB
@@ -99,7 +99,7 @@ func ExampleUsageService_Daily() {
 }
 
 func ExampleProductsService_List() {
-	page, err := demo().Products.List(context.Background(), proxylite.ListProductsParams{
+	page, err := demo().Products.List(context.Background(), proxylite.ProductListParams{
 		PageParams: proxylite.PageParams{Page: 2, Size: 50},
 	})
 	if err != nil {
@@ -113,8 +113,8 @@ func ExampleProductsService_List() {
 }
 
 func ExampleIPService_Extract() {
-	endpoints, err := demo().IP.Extract(context.Background(), proxylite.ExtractParams{
-		Num: 3, CountryCode: "US", Life: 30 * time.Minute,
+	endpoints, err := demo().IP.Extract(context.Background(), proxylite.IPExtractParams{
+		Quantity: 3, CountryCode: "US", Life: 30 * time.Minute,
 	})
 	if errors.Is(err, proxylite.ErrIPNotAllowed) {
 		fmt.Println("add this machine's IP to the allow list in the dashboard")
@@ -130,7 +130,7 @@ func ExampleIPService_Extract() {
 }
 
 func ExampleIPService_StaticStock() {
-	stock, err := demo().IP.StaticStock(context.Background(), proxylite.StaticStockParams{ISP: new(proxylite.ISPDatacenter)})
+	stock, err := demo().IP.StaticStock(context.Background(), proxylite.IPStaticStockParams{ISP: new(proxylite.ISPDatacenter)})
 	fmt.Println(stock, err)
 	// Output: [{US 55} {DE 3}] <nil>
 }
@@ -138,8 +138,8 @@ func ExampleIPService_StaticStock() {
 // Orders are created once: after an unknown outcome, look before buying again.
 func ExampleOrdersService_Create() {
 	client, ctx := demo(), context.Background()
-	order, err := client.Orders.Create(ctx, proxylite.CreateOrderParams{
-		ProductID: 7, Amount: 1, PaymentMethodID: new(int64(4)),
+	order, err := client.Orders.Create(ctx, proxylite.OrderCreateParams{
+		ProductID: 7, Quantity: 1, PaymentMethodID: new(int64(4)),
 	})
 	switch {
 	case errors.Is(err, proxylite.ErrOutcomeUnknown):
@@ -155,7 +155,7 @@ func ExampleOrdersService_Create() {
 // All walks the pages as it is ranged over.
 func ExampleOrdersService_All() {
 	client := demo()
-	for order, err := range client.Orders.All(context.Background(), proxylite.ListOrdersParams{Status: new(proxylite.OrderPaid)}) {
+	for order, err := range client.Orders.All(context.Background(), proxylite.OrderListParams{Status: new(proxylite.OrderPaid)}) {
 		if err != nil {
 			fmt.Println(err)
 			break
@@ -210,14 +210,14 @@ func ExampleError() {
 }
 
 func ExampleInputError() {
-	_, err := demo().IP.Extract(context.Background(), proxylite.ExtractParams{CountryCode: "USA", Life: 90 * time.Second})
+	_, err := demo().IP.Extract(context.Background(), proxylite.IPExtractParams{CountryCode: "USA", Life: 90 * time.Second})
 	if input, ok := errors.AsType[*proxylite.InputError](err); ok {
 		for _, problem := range input.Problems {
 			fmt.Println(problem)
 		}
 	}
 	// Output:
-	// Num: is required and positive (got "0")
+	// Quantity: is required and positive (got "0")
 	// Life: must be whole minutes, not negative: 30*time.Minute (got "1m30s")
 	// CountryCode: must be a country code of two letters, such as US (got "USA")
 }
@@ -245,7 +245,7 @@ func ExampleCall() {
 			`{"code":0,"data":[{"id":"1","code":"SPRING","discount":0.10}]}`))}, nil
 	})
 	coupons, err := proxylite.Call[[]proxylite.Coupon](context.Background(), demo(proxylite.WithTransport(answer)), proxylite.Operation{
-		Name: "Coupons.List", Method: http.MethodGet, Path: "/coupon/list", Repeat: proxylite.RepeatRead,
+		Name: "Coupons.List", Method: http.MethodGet, Path: "/coupon/list", Class: proxylite.ClassSafe,
 	}, nil, nil)
 	if err != nil {
 		fmt.Println(err)
@@ -273,7 +273,7 @@ func ExampleWithBaseURL() {
 
 // The raw answer of any call, a failed one's too.
 func ExampleCallRaw() {
-	var raw proxylite.RawAnswer
+	var raw proxylite.RawResponse
 	_, err := demo().IP.SearchStates(context.Background(), "US", proxylite.CallRaw(&raw))
 	fmt.Println(raw.Status, strings.TrimSpace(string(raw.Body)), err)
 	// Output: 200 {"code":200,"msg":"ok","data":{"list":["New York","Texas"]}} <nil>

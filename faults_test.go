@@ -451,7 +451,7 @@ func answerFaults() []wireFault {
 func bounded(faults []wireFault) []wireFault {
 	for i := range faults {
 		set := faults[i].set
-		faults[i].set = func(s *site) { s.opts = append(s.opts, proxylite.WithMaxAnswer(smallBound)); set(s) }
+		faults[i].set = func(s *site) { s.opts = append(s.opts, proxylite.WithMaxResponse(smallBound)); set(s) }
 	}
 	return faults
 }

@@ -131,7 +131,7 @@ func FuzzEveryAnswer(f *testing.F) {
 func field(t *testing.T, name, value string) (proxylite.Order, error) {
 	t.Helper()
 	body := []byte(`{"code":0,"data":{"id":1,"` + name + `":` + value + `}}`)
-	return answers(t, 200, body).Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64)})
+	return answers(t, 200, body).Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
 }
 
 func quote(s string) string { b, _ := json.Marshal(s); return string(b) }
@@ -256,7 +256,7 @@ func FuzzTextExtraction(f *testing.F) {
 	f.Add(`{"code":202,"msg":"no"}`, "\t")
 	f.Add("error:3", ";")
 	f.Fuzz(func(t *testing.T, answer, separator string) {
-		got, err := answers(t, 200, []byte(answer)).IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText, Separator: separator})
+		got, err := answers(t, 200, []byte(answer)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator})
 		if err != nil {
 			if asError(t, err).Kind != proxylite.KindInput {
 				honest(t, err, []byte(answer))
@@ -292,7 +292,7 @@ func FuzzTextExtractionLosesNothing(f *testing.F) {
 			want = append(want, e)
 			text.WriteString(e.Addr() + separator)
 		}
-		got, err := answers(t, 200, []byte(text.String())).IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText, Separator: separator})
+		got, err := answers(t, 200, []byte(text.String())).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator})
 		require.NoError(t, err)
 		require.Len(t, got, len(want))
 		for i := range want {
@@ -309,8 +309,8 @@ func FuzzQuery(f *testing.F) {
 		var body []byte
 		c := listens(t, &query, &body)
 		life %= 1_000_000
-		_, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{
-			Num: num, CountryCode: cc, State: state, City: city, Separator: separator,
+		_, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{
+			Quantity: num, CountryCode: cc, State: state, City: city, Separator: separator,
 			Life: time.Duration(life) * time.Minute, Format: proxylite.FormatText,
 		})
 		if query != nil {
@@ -329,7 +329,7 @@ func FuzzQuery(f *testing.F) {
 
 		query = nil
 		start, end := time.Unix(from%1e11, 0), time.Unix(to%1e11, 0)
-		_, err = c.Usage.Daily(t.Context(), proxylite.UsageParams{Start: start, End: end, Username: name})
+		_, err = c.Usage.Daily(t.Context(), proxylite.UsageDailyParams{Start: start, End: end, Username: name})
 		if query == nil {
 			require.ErrorIs(t, err, proxylite.ErrInvalidInput)
 			return
@@ -364,7 +364,7 @@ func FuzzBody(f *testing.F) {
 		ctx := context.Background()
 
 		var add struct{ Accounts, Remark string }
-		if sent(c.Accounts.Add(ctx, proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{name, password}, {"x" + name, "y" + password}}, Remark: remark}), &add) {
+		if sent(c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{name, password}, {"x" + name, "y" + password}}, Remark: remark}), &add) {
 			require.Equal(t, name+":"+password+",x"+name+":y"+password, add.Accounts)
 			require.Equal(t, []int{1, 2}, []int{strings.Count(add.Accounts, ","), strings.Count(add.Accounts, ":")})
 			require.Equal(t, remark, add.Remark)
@@ -389,19 +389,19 @@ func FuzzBody(f *testing.F) {
 			Amount        int             `json:"amount"`
 			PMID          *int64          `json:"pm_id"`
 			RegionList    string          `json:"region_list"`
-			CouponSN      string          `json:"coupon_sn"`
+			CouponCode    string          `json:"coupon_sn"`
 			RenewDuration json.RawMessage `json:"renew_duration"`
 		}
-		_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{
-			ProductID: 7, PaymentMethodID: &method, Amount: amount, RegionList: region,
-			StaticIPs: []string{id1, id2}, RenewDuration: renew, CouponSN: coupon,
+		_, err := c.Orders.Create(ctx, proxylite.OrderCreateParams{
+			ProductID: 7, PaymentMethodID: &method, Quantity: amount, RegionList: region,
+			StaticIPs: []string{id1, id2}, RenewDuration: renew, CouponCode: coupon,
 		})
 		if sent(err, &order) {
 			require.Equal(t, int64(7), order.PID)
 			require.Equal(t, []string{id1, id2}, strings.Split(order.UpIDs, ","))
 			require.Equal(t, amount, order.Amount)
 			require.Equal(t, method, *order.PMID)
-			require.Equal(t, []string{region, coupon}, []string{order.RegionList, order.CouponSN})
+			require.Equal(t, []string{region, coupon}, []string{order.RegionList, order.CouponCode})
 			if n, err := strconv.Atoi(renew); err == nil {
 				require.Equal(t, strconv.Itoa(n), string(order.RenewDuration))
 			} else if renew != "" {

@@ -100,7 +100,7 @@ func full() map[string]any {
 			},
 		},
 		"Usage.Daily": []proxylite.DailyUsage{
-			{Day: at(2022, 8, 1, 0, 0, 0), Flow: 1536 * proxylite.MB}, {Day: at(2022, 8, 2, 0, 0, 0), Flow: proxylite.KB},
+			{Day: at(2022, 8, 1, 0, 0, 0), Traffic: 1536 * proxylite.MB}, {Day: at(2022, 8, 2, 0, 0, 0), Traffic: proxylite.KB},
 		},
 		"Products.List": proxylite.Page[proxylite.PurchasedProduct]{
 			Items: []proxylite.PurchasedProduct{{
@@ -244,7 +244,7 @@ func TestWhatIsLeftOutIsNotSent(t *testing.T) {
 		call       func(ctx, client) error
 	}{
 		{"POST /end-point/whitelist-account/add", `{"accounts":"bob:pw","remark":""}`, func(ctx ctx, c client) error {
-			return c.Accounts.Add(ctx, proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{"bob", "pw"}}})
+			return c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{"bob", "pw"}}})
 		}},
 		{"POST /end-point/whitelist-account/change-remark", `{"account":"pl-bob","remark":"<b>&\"爬虫"}`, func(ctx ctx, c client) error {
 			return c.Accounts.ChangeRemark(ctx, "pl-bob", `<b>&"爬虫`)
@@ -253,45 +253,45 @@ func TestWhatIsLeftOutIsNotSent(t *testing.T) {
 			return c.Accounts.ChangeLimit(ctx, "bob", 100*proxylite.TB)
 		}},
 		{"GET /end-point/user-usage-flow/total", "", func(ctx ctx, c client) error {
-			_, err := c.Usage.Daily(ctx, proxylite.UsageParams{})
+			_, err := c.Usage.Daily(ctx, proxylite.UsageDailyParams{})
 			return err
 		}},
 		{"GET /end-point/user-product/list", "", func(ctx ctx, c client) error {
-			_, err := c.Products.List(ctx, proxylite.ListProductsParams{})
+			_, err := c.Products.List(ctx, proxylite.ProductListParams{})
 			return err
 		}},
 		{"GET /end-point/ip/v3?format=json&num=1", "", func(ctx ctx, c client) error {
-			_, err := c.IP.Extract(ctx, proxylite.ExtractParams{Num: 1})
+			_, err := c.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 1})
 			return err
 		}},
 		{"GET /end-point/ip/v3?ep=de&format=text&lb=%5Cr%5Cn&life=1440&num=2", "", func(ctx ctx, c client) error {
-			_, err := c.IP.Extract(ctx, proxylite.ExtractParams{
-				Num: 2, Format: proxylite.FormatText, Separator: `\r\n`, Life: 24 * time.Hour, Entry: proxylite.EntryDE,
+			_, err := c.IP.Extract(ctx, proxylite.IPExtractParams{
+				Quantity: 2, Format: proxylite.FormatText, Separator: `\r\n`, Life: 24 * time.Hour, Entry: proxylite.EntryDE,
 			})
 			return err
 		}},
 		{"GET /end-point/ip/get-static-ip", "", func(ctx ctx, c client) error {
-			_, err := c.IP.ListStatic(ctx, proxylite.ListStaticParams{})
+			_, err := c.IP.ListStatic(ctx, proxylite.IPListStaticParams{})
 			return err
 		}},
 		{"GET /end-point/static-ip-region", "", func(ctx ctx, c client) error {
-			_, err := c.IP.StaticStock(ctx, proxylite.StaticStockParams{})
+			_, err := c.IP.StaticStock(ctx, proxylite.IPStaticStockParams{})
 			return err
 		}},
 		{"GET /end-point/static-ip-region?isp=1", "", func(ctx ctx, c client) error {
-			_, err := c.IP.StaticStock(ctx, proxylite.StaticStockParams{ISP: new(proxylite.ISPResidential)})
+			_, err := c.IP.StaticStock(ctx, proxylite.IPStaticStockParams{ISP: new(proxylite.ISPResidential)})
 			return err
 		}},
 		{"GET /end-point/order/list", "", func(ctx ctx, c client) error {
-			_, err := c.Orders.List(ctx, proxylite.ListOrdersParams{})
+			_, err := c.Orders.List(ctx, proxylite.OrderListParams{})
 			return err
 		}},
 		{"POST /end-point/order/create", `{"pid":1,"pm_id":5}`, func(ctx ctx, c client) error {
-			_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64(5))})
+			_, err := c.Orders.Create(ctx, proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64(5))})
 			return err
 		}},
 		{"POST /end-point/order/create", `{"pid":1,"pm_id":5,"renew_duration":"1m"}`, func(ctx ctx, c client) error {
-			_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64(5)), RenewDuration: "1m"})
+			_, err := c.Orders.Create(ctx, proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64(5)), RenewDuration: "1m"})
 			return err
 		}},
 		{"GET /end-point/payment/groups", "", func(ctx ctx, c client) error {

@@ -43,16 +43,16 @@ func rulesOfInput() []struct {
 	)
 	add := func(remark string, kind proxylite.ProductType, accounts ...proxylite.NewAccount) func(ctx, client) error {
 		return func(ctx ctx, c client) error {
-			return c.Accounts.Add(ctx, proxylite.AddAccountsParams{Accounts: accounts, Remark: remark, ProductType: kind})
+			return c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: accounts, Remark: remark, ProductType: kind})
 		}
 	}
-	extract := func(p proxylite.ExtractParams) func(ctx, client) error {
+	extract := func(p proxylite.IPExtractParams) func(ctx, client) error {
 		return func(ctx ctx, c client) error { _, err := c.IP.Extract(ctx, p); return err }
 	}
-	create := func(p proxylite.CreateOrderParams) func(ctx, client) error {
+	create := func(p proxylite.OrderCreateParams) func(ctx, client) error {
 		return func(ctx ctx, c client) error { _, err := c.Orders.Create(ctx, p); return err }
 	}
-	usage := func(p proxylite.UsageParams) func(ctx, client) error {
+	usage := func(p proxylite.UsageDailyParams) func(ctx, client) error {
 		return func(ctx ctx, c client) error { _, err := c.Usage.Daily(ctx, p); return err }
 	}
 	limit := func(n proxylite.Traffic) func(ctx, client) error {
@@ -119,24 +119,24 @@ func rulesOfInput() []struct {
 		{"limit negative", limit(-proxylite.GB), []problem{structural("limit", "-1 GB", "not negative")}},
 		{"limit fraction", limit(1536 * proxylite.MB), []problem{structural("limit", "1.50 GB", "whole number of GB")}},
 
-		{"usage", usage(proxylite.UsageParams{Start: end, End: start, Username: "a,b", ProductType: -1}), []problem{
+		{"usage", usage(proxylite.UsageDailyParams{Start: end, End: start, Username: "a,b", ProductType: -1}), []problem{
 			structural("Start", "2022-08-02T12:30:01+08:00", "must not be after End, 2022-08-01T00:00:00+08:00"),
 			structural("Username", "a,b", inList), structural("ProductType", "-1", negative),
 		}},
-		{"usage one instant", usage(proxylite.UsageParams{Start: start, End: start.UTC()}), nil},
-		{"usage no end", usage(proxylite.UsageParams{Start: end}), nil},
-		{"usage name", usage(proxylite.UsageParams{Username: "b b"}), []problem{vendor("Username", "b b", nameRule)}},
+		{"usage one instant", usage(proxylite.UsageDailyParams{Start: start, End: start.UTC()}), nil},
+		{"usage no end", usage(proxylite.UsageDailyParams{Start: end}), nil},
+		{"usage name", usage(proxylite.UsageDailyParams{Username: "b b"}), []problem{vendor("Username", "b b", nameRule)}},
 
 		{"products", func(ctx ctx, c client) error {
-			_, err := c.Products.List(ctx, proxylite.ListProductsParams{PageParams: proxylite.PageParams{Page: -1, Size: -2}, ProductType: -3})
+			_, err := c.Products.List(ctx, proxylite.ProductListParams{PageParams: proxylite.PageParams{Page: -1, Size: -2}, ProductType: -3})
 			return err
 		}, []problem{structural("Page", "-1", negative), structural("Size", "-2", negative), structural("ProductType", "-3", negative)}},
 		{"orders", func(ctx ctx, c client) error {
-			_, err := c.Orders.List(ctx, proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Page: -1, Size: -2}, ProductType: -3})
+			_, err := c.Orders.List(ctx, proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: -1, Size: -2}, ProductType: -3})
 			return err
 		}, []problem{structural("Page", "-1", negative), structural("Size", "-2", negative), structural("ProductType", "-3", negative)}},
 		{"static", func(ctx ctx, c client) error {
-			_, err := c.IP.ListStatic(ctx, proxylite.ListStaticParams{
+			_, err := c.IP.ListStatic(ctx, proxylite.IPListStaticParams{
 				PageParams: proxylite.PageParams{Page: -1, Size: -2}, CountryCode: "USA", ProductType: -3, Status: -4,
 			})
 			return err
@@ -145,13 +145,13 @@ func rulesOfInput() []struct {
 			structural("ProductType", "-3", negative), structural("Status", "-4", negative),
 		}},
 
-		{"extract nothing", extract(proxylite.ExtractParams{}), []problem{structural("Num", "0", "required and positive")}},
-		{"extract all wrong", extract(proxylite.ExtractParams{Num: -1, CountryCode: "U1", Life: 90 * time.Second, Format: "xml", Separator: ","}), []problem{
-			structural("Num", "-1", "required and positive"), structural("Life", "1m30s", "whole minutes"), vendor("CountryCode", "U1", countryRule),
+		{"extract nothing", extract(proxylite.IPExtractParams{}), []problem{structural("Quantity", "0", "required and positive")}},
+		{"extract all wrong", extract(proxylite.IPExtractParams{Quantity: -1, CountryCode: "U1", Life: 90 * time.Second, Format: "xml", Separator: ","}), []problem{
+			structural("Quantity", "-1", "required and positive"), structural("Life", "1m30s", "whole minutes"), vendor("CountryCode", "U1", countryRule),
 			structural("Format", "xml", "FormatJSON or FormatText"), structural("Separator", ",", "needs FormatText"),
 		}},
-		{"extract life", extract(proxylite.ExtractParams{Num: 1, Life: -time.Minute}), []problem{structural("Life", "-1m0s", "not negative")}},
-		{"extract separator", extract(proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText, Separator: "a:"}), []problem{
+		{"extract life", extract(proxylite.IPExtractParams{Quantity: 1, Life: -time.Minute}), []problem{structural("Life", "-1m0s", "not negative")}},
+		{"extract separator", extract(proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: "a:"}), []problem{
 			structural("Separator", "a:", "what an endpoint may hold"),
 		}},
 
@@ -164,15 +164,15 @@ func rulesOfInput() []struct {
 		}},
 		{"states country", func(ctx ctx, c client) error { _, err := c.IP.SearchStates(ctx, "爬"); return err }, []problem{vendor("countryCode", "爬", countryRule)}},
 
-		{"order nothing", create(proxylite.CreateOrderParams{}), []problem{
+		{"order nothing", create(proxylite.OrderCreateParams{}), []problem{
 			structural("ProductID", "0", "required and positive"), structural("PaymentMethodID", "", required),
 		}},
-		{"order all wrong", create(proxylite.CreateOrderParams{
-			ProductID: -1, PaymentMethodID: new(int64(-2)), Amount: -3, BandwidthSKU: -4, ConcurrencySKU: -5, RechargeAmount: -6,
+		{"order all wrong", create(proxylite.OrderCreateParams{
+			ProductID: -1, PaymentMethodID: new(int64(-2)), Quantity: -3, BandwidthSKU: -4, ConcurrencySKU: -5, RechargeAmount: -6,
 			StaticIPs: []string{"1", "", "2,3"}, RenewDuration: "0",
 		}), []problem{
 			structural("ProductID", "-1", "required and positive"), structural("PaymentMethodID", "-2", negative),
-			structural("Amount", "-3", negative), structural("BandwidthSKU", "-4", negative), structural("ConcurrencySKU", "-5", negative),
+			structural("Quantity", "-3", negative), structural("BandwidthSKU", "-4", negative), structural("ConcurrencySKU", "-5", negative),
 			structural("RechargeAmount", "-6", negative), structural("StaticIPs[1]", "", required),
 			structural("StaticIPs[2]", "2,3", inList), structural("RenewDuration", "0", "must be positive"),
 		}},
@@ -261,7 +261,7 @@ func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) erro
 
 func TestInputErrorReadsWell(t *testing.T) {
 	t.Parallel()
-	err := &proxylite.InputError{Problems: []proxylite.InputProblem{{"Num", "0", "is required"}, {"State", "", "is required"}}}
-	require.Equal(t, `invalid input: Num: is required (got "0"); State: is required`, fmt.Sprint(err))
+	err := &proxylite.InputError{Problems: []proxylite.InputProblem{{"Quantity", "0", "is required"}, {"State", "", "is required"}}}
+	require.Equal(t, `invalid input: Quantity: is required (got "0"); State: is required`, fmt.Sprint(err))
 	require.NotErrorIs(t, err, proxylite.ErrRateLimited)
 }

@@ -53,7 +53,7 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 	} {
 		c, _ := mocked(t, 200, body)
 		got, err := c.Accounts.List(t.Context())
-		require.ErrorIs(t, err, proxylite.ErrMalformedAnswer, body)
+		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, body)
 		require.ErrorContains(t, err, why, body)
 		require.Nil(t, got)
 		e := asError(t, err)
@@ -99,14 +99,14 @@ func TestRawAnswerOfEveryOperation(t *testing.T) {
 			body   string
 		}{{200, documentedAnswer}, {200, documentedAnswer + strings.Repeat(" ", 9000)}, {200, `{"code":9}`}, {503, webPage}, {404, ""}, {302, strings.Repeat("moved", 2000)}} {
 			c := playing(reply(tt.status, tt.body, "X-Trace", "t1")).client(t, tryOnce)
-			raw := proxylite.RawAnswer{Status: 1, Body: []byte("old")}
+			raw := proxylite.RawResponse{Status: 1, Body: []byte("old")}
 			_, err := op.call(t.Context(), c, proxylite.CallRaw(&raw))
 			require.Equal(t, tt.status == 200 && tt.body != `{"code":9}`, err == nil, op.name)
 			require.Equal(t, tt.status, raw.Status, op.name)
 			require.Equal(t, tt.body, string(raw.Body), op.name)
 			require.Equal(t, http.Header{"X-Trace": {"t1"}}, raw.Header, op.name)
 		}
-		raw := proxylite.RawAnswer{Status: 1}
+		raw := proxylite.RawResponse{Status: 1}
 		_, err := op.call(t.Context(), playing(breaks(http.ErrHandlerTimeout)).client(t, tryOnce), proxylite.CallRaw(&raw))
 		require.Error(t, err)
 		require.Zero(t, raw, "nothing is left of an earlier call")
@@ -117,17 +117,17 @@ func TestRawAnswerOfEveryOperation(t *testing.T) {
 func TestNothingIsLost(t *testing.T) {
 	t.Parallel()
 	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"status":42,"product_type":77,"new":{"x":[1]}},{"ip":[],"status":"gone","id":2}]}}`)
-	ips, err := c.IP.ListStatic(t.Context(), proxylite.ListStaticParams{})
+	ips, err := c.IP.ListStatic(t.Context(), proxylite.IPListStaticParams{})
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.StaticIP{
 		{ID: "1", Status: 42, ProductType: 77, Raw: json.RawMessage(`{"id":1,"status":42,"product_type":77,"new":{"x":[1]}}`)},
 		{ID: "2", Raw: json.RawMessage(`{"ip":[],"status":"gone","id":2}`)},
 	}, ips.Items)
-	orders, err := c.Orders.List(t.Context(), proxylite.ListOrdersParams{})
+	orders, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.Error(t, err, "an order's status is documented: text is no status")
 	require.Zero(t, orders)
 	c, _ = mocked(t, 200, `{"code":0,"data":{"list":[{"status":42}]}}`)
-	orders, err = c.Orders.List(t.Context(), proxylite.ListOrdersParams{})
+	orders, err = c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
 	require.EqualValues(t, 42, orders.Items[0].Status)
 }
@@ -142,7 +142,7 @@ func TestZeroIsNotAbsent(t *testing.T) {
 		get          func(context.Context, *proxylite.Client) (any, error)
 	}{
 		"order status": {`"status":0`, proxylite.OrderAwaitingPayment, proxylite.OrderStatusAbsent, func(ctx context.Context, c *proxylite.Client) (any, error) {
-			p, err := c.Orders.List(ctx, proxylite.ListOrdersParams{})
+			p, err := c.Orders.List(ctx, proxylite.OrderListParams{})
 			return p.Items[0].Status, err
 		}},
 		"account status": {`"status":"0"`, proxylite.AccountDisabled, proxylite.AccountStatusAbsent, func(ctx context.Context, c *proxylite.Client) (any, error) {
@@ -171,11 +171,11 @@ func TestZeroIsNotAbsent(t *testing.T) {
 	// What zero means something for is sent when it is zero.
 	for want, call := range map[string]func(context.Context, *proxylite.Client) error{
 		"GET /end-point/order/list?status=0": func(ctx context.Context, c *proxylite.Client) error {
-			_, err := c.Orders.List(ctx, proxylite.ListOrdersParams{Status: new(proxylite.OrderAwaitingPayment)})
+			_, err := c.Orders.List(ctx, proxylite.OrderListParams{Status: new(proxylite.OrderAwaitingPayment)})
 			return err
 		},
 		"GET /end-point/static-ip-region?isp=0": func(ctx context.Context, c *proxylite.Client) error {
-			_, err := c.IP.StaticStock(ctx, proxylite.StaticStockParams{ISP: new(proxylite.ISPDatacenter)})
+			_, err := c.IP.StaticStock(ctx, proxylite.IPStaticStockParams{ISP: new(proxylite.ISPDatacenter)})
 			return err
 		},
 		`POST /end-point/whitelist-account/change-limit{"account":"bob","limit":0}`: func(ctx context.Context, c *proxylite.Client) error {
@@ -185,7 +185,7 @@ func TestZeroIsNotAbsent(t *testing.T) {
 			return c.Accounts.ChangeRemark(ctx, "bob", "")
 		},
 		`POST /end-point/order/create{"pid":1,"pm_id":0,"use_invitation_registration_discount":false}`: func(ctx context.Context, c *proxylite.Client) error {
-			_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64), UseInvitationDiscount: new(bool)})
+			_, err := c.Orders.Create(ctx, proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64), UseInvitationDiscount: new(bool)})
 			return err
 		},
 	} {
@@ -269,7 +269,7 @@ func TestClientLeavesItsInputAlone(t *testing.T) {
 	require.Equal(t, []string{"bob", "eve"}, names)
 	require.Nil(t, opts[:1][0], "nothing is appended to the caller's options")
 
-	orders := proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Page: 2}}
+	orders := proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: 2}}
 	for range c.Orders.All(t.Context(), orders) {
 		break
 	}

@@ -19,13 +19,13 @@ import (
 type IPService struct{ c *Client }
 
 var (
-	opIPExtract      = Operation{"IP.Extract", http.MethodGet, "/ip/v3", RepeatOnce, false}
-	opIPCities       = Operation{"IP.Cities", http.MethodGet, "/ip/dynamic-citys", RepeatRead, false}
-	opIPSearchCities = Operation{"IP.SearchCities", http.MethodGet, "/ip/dynamic-citys/search", RepeatRead, false}
-	opIPStates       = Operation{"IP.States", http.MethodGet, "/ip/dynamic-states", RepeatRead, false}
-	opIPSearchStates = Operation{"IP.SearchStates", http.MethodGet, "/ip/dynamic-states/search", RepeatRead, false}
-	opIPListStatic   = Operation{"IP.ListStatic", http.MethodGet, "/ip/get-static-ip", RepeatRead, false}
-	opIPStaticStock  = Operation{"IP.StaticStock", http.MethodGet, "/static-ip-region", RepeatRead, false}
+	opIPExtract      = Operation{Name: "IP.Extract", Method: http.MethodGet, Path: "/ip/v3", Class: ClassUnsafe}
+	opIPCities       = Operation{Name: "IP.Cities", Method: http.MethodGet, Path: "/ip/dynamic-citys", Class: ClassSafe}
+	opIPSearchCities = Operation{Name: "IP.SearchCities", Method: http.MethodGet, Path: "/ip/dynamic-citys/search", Class: ClassSafe}
+	opIPStates       = Operation{Name: "IP.States", Method: http.MethodGet, Path: "/ip/dynamic-states", Class: ClassSafe}
+	opIPSearchStates = Operation{Name: "IP.SearchStates", Method: http.MethodGet, Path: "/ip/dynamic-states/search", Class: ClassSafe}
+	opIPListStatic   = Operation{Name: "IP.ListStatic", Method: http.MethodGet, Path: "/ip/get-static-ip", Class: ClassSafe}
+	opIPStaticStock  = Operation{Name: "IP.StaticStock", Method: http.MethodGet, Path: "/static-ip-region", Class: ClassSafe}
 )
 
 // Format is the form of an extraction's answer.
@@ -47,9 +47,9 @@ const (
 	EntryDE EntryNetwork = "de"
 )
 
-// ExtractParams say which IPs to extract.
-type ExtractParams struct {
-	Num         int    // how many; required, since each costs
+// IPExtractParams say which IPs to extract.
+type IPExtractParams struct {
+	Quantity    int    // how many; required, since each costs
 	CountryCode string // e.g. "US"; empty means any
 	State       string // as IP.States names it
 	City        string // as IP.Cities names it
@@ -69,9 +69,9 @@ type ExtractParams struct {
 //
 // GET /ip/v3. Spends paid quota, so it is sent once: after a failure with
 // errors.Is(err, ErrOutcomeUnknown) count it as spent.
-func (s *IPService) Extract(ctx context.Context, p ExtractParams, opts ...CallOption) ([]Endpoint, error) {
+func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...CallOption) ([]Endpoint, error) {
 	in := s.c.input()
-	in.must(p.Num > 0, "Num", strconv.Itoa(p.Num), "is required and positive")
+	in.must(p.Quantity > 0, "Quantity", strconv.Itoa(p.Quantity), "is required and positive")
 	in.must(p.Life >= 0 && p.Life%time.Minute == 0, "Life", p.Life.String(), "must be whole minutes, not negative: 30*time.Minute")
 	if p.CountryCode != "" {
 		in.country("CountryCode", p.CountryCode)
@@ -87,7 +87,7 @@ func (s *IPService) Extract(ctx context.Context, p ExtractParams, opts ...CallOp
 	in.str("city", p.City)
 	in.str("format", string(p.Format))
 	in.str("lb", p.Separator)
-	in.int("num", p.Num)
+	in.int("num", p.Quantity)
 	in.int("life", int(p.Life/time.Minute))
 	in.str("ep", string(p.Entry))
 	if p.Format == FormatText {
@@ -102,7 +102,7 @@ func (s *IPService) Extract(ctx context.Context, p ExtractParams, opts ...CallOp
 	if err != nil {
 		return nil, err
 	}
-	endpoints := make([]Endpoint, 0, p.Num)
+	endpoints := make([]Endpoint, 0, p.Quantity)
 	for _, l := range lists {
 		endpoints = append(endpoints, l...)
 	}
@@ -236,7 +236,7 @@ func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts .
 // that sister brands are seen to send. One that is missing, or of another kind,
 // is empty here; Raw has the entry as it was sent.
 type StaticIP struct {
-	ID          string         `json:"id"` // for CreateOrderParams.StaticIPs
+	ID          string         `json:"id"` // for OrderCreateParams.StaticIPs
 	CountryCode string         `json:"country_code" wire:"soft"`
 	ProductType ProductType    `json:"product_type" wire:"soft"`
 	TradeNo     string         `json:"trade_no" wire:"soft"`
@@ -269,8 +269,8 @@ func (ip StaticIP) GoString() string { return "proxylite.StaticIP(" + ip.String(
 // LogValue keeps the login out of logs.
 func (ip StaticIP) LogValue() slog.Value { return slog.StringValue(ip.String()) }
 
-// ListStaticParams pick static IPs. All of them may be left out.
-type ListStaticParams struct {
+// IPListStaticParams pick static IPs. All of them may be left out.
+type IPListStaticParams struct {
 	PageParams
 	CountryCode string
 	ProductType ProductType // ProductStaticResidential or ProductStaticDatacenter
@@ -281,7 +281,7 @@ type ListStaticParams struct {
 // ListStatic returns one page of the static IPs that were bought.
 //
 // GET /ip/get-static-ip. Free; may be repeated.
-func (s *IPService) ListStatic(ctx context.Context, p ListStaticParams, opts ...CallOption) (Page[StaticIP], error) {
+func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) (Page[StaticIP], error) {
 	in := s.c.input()
 	p.put(in, "page", "size")
 	if p.CountryCode != "" {
@@ -298,12 +298,12 @@ func (s *IPService) ListStatic(ctx context.Context, p ListStaticParams, opts ...
 
 // AllStatic walks the static IPs from p.Page on, one page at a time, as it is
 // ranged over. It stops after the first error. It may be ranged again.
-func (s *IPService) AllStatic(ctx context.Context, p ListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
+func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
 	return walk(ctx, s.ListStatic, p, opts, func(ip StaticIP) string { return cmp.Or(ip.ID, string(ip.Raw)) })
 }
 
-// StaticStockParams pick the stock of static IPs.
-type StaticStockParams struct {
+// IPStaticStockParams pick the stock of static IPs.
+type IPStaticStockParams struct {
 	ISP *ISP // nil means all: new(proxylite.ISPDatacenter)
 }
 
@@ -316,7 +316,7 @@ type RegionStock struct {
 // StaticStock returns how many static IPs are for sale, by country.
 //
 // GET /static-ip-region. Free; may be repeated.
-func (s *IPService) StaticStock(ctx context.Context, p StaticStockParams, opts ...CallOption) ([]RegionStock, error) {
+func (s *IPService) StaticStock(ctx context.Context, p IPStaticStockParams, opts ...CallOption) ([]RegionStock, error) {
 	in := s.c.input()
 	intPtr(in, "isp", p.ISP)
 	return sendList[RegionStock](ctx, s.c, &opIPStaticStock, in, opts)

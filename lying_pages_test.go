@@ -19,13 +19,13 @@ import (
 // walks are the three lists that have pages, as walks over the ids of their entries.
 var walks = map[string]func(context.Context, *proxylite.Client, proxylite.PageParams) iter.Seq2[string, error]{
 	"Orders.All": func(ctx context.Context, c *proxylite.Client, p proxylite.PageParams) iter.Seq2[string, error] {
-		return mapped(c.Orders.All(ctx, proxylite.ListOrdersParams{PageParams: p}), func(o proxylite.Order) string { return strconv.FormatInt(o.ID, 10) })
+		return mapped(c.Orders.All(ctx, proxylite.OrderListParams{PageParams: p}), func(o proxylite.Order) string { return strconv.FormatInt(o.ID, 10) })
 	},
 	"Products.All": func(ctx context.Context, c *proxylite.Client, p proxylite.PageParams) iter.Seq2[string, error] {
-		return mapped(c.Products.All(ctx, proxylite.ListProductsParams{PageParams: p}), func(p proxylite.PurchasedProduct) string { return strconv.FormatInt(p.ID, 10) })
+		return mapped(c.Products.All(ctx, proxylite.ProductListParams{PageParams: p}), func(p proxylite.PurchasedProduct) string { return strconv.FormatInt(p.ID, 10) })
 	},
 	"IP.AllStatic": func(ctx context.Context, c *proxylite.Client, p proxylite.PageParams) iter.Seq2[string, error] {
-		return mapped(c.IP.AllStatic(ctx, proxylite.ListStaticParams{PageParams: p}), func(ip proxylite.StaticIP) string { return ip.ID })
+		return mapped(c.IP.AllStatic(ctx, proxylite.IPListStaticParams{PageParams: p}), func(ip proxylite.StaticIP) string { return ip.ID })
 	},
 }
 

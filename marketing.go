@@ -14,7 +14,7 @@ type RechargeGiftRatio struct {
 	Ratio  Decimal `json:"ratio"`  // as the API sends it, e.g. "1.2"
 }
 
-var opMarketingRechargeGiftRatios = Operation{"Marketing.RechargeGiftRatios", http.MethodGet, "/activity/balance-recharge-gift-ratio", RepeatRead, false}
+var opMarketingRechargeGiftRatios = Operation{Name: "Marketing.RechargeGiftRatios", Method: http.MethodGet, Path: "/activity/balance-recharge-gift-ratio", Class: ClassSafe}
 
 // RechargeGiftRatios returns the bonuses by recharged amount.
 //

@@ -46,7 +46,7 @@ func TestSpendingIsReadOnce(t *testing.T) {
 				continue
 			}
 			for _, op := range append(operations, textExtraction) {
-				if op.repeat != proxylite.RepeatOnce {
+				if op.repeat != proxylite.ClassUnsafe {
 					continue
 				}
 				t.Run(f.title()+"/"+op.name, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestStaleConnections(t *testing.T) {
 	lost, ended := 0, map[string]error{}
 	for i := range repetitions(20, 300) {
 		for _, op := range operations {
-			if op.repeat != proxylite.RepeatOnce {
+			if op.repeat != proxylite.ClassUnsafe {
 				continue
 			}
 			// The call before has left a connection that is about to close.

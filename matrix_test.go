@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "write the fault table of docs/reliabili
 var textExtraction = operation{
 	name: "IP.Extract, text", method: "GET", path: "/ip/v3",
 	call: func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-		return c.IP.Extract(ctx, proxylite.ExtractParams{Num: 2, Format: proxylite.FormatText}, o...)
+		return c.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText}, o...)
 	},
 }
 
@@ -54,8 +54,8 @@ var matched = []struct {
 	err  error
 }{
 	{"ErrRateLimited", proxylite.ErrRateLimited},
-	{"ErrMalformedAnswer", proxylite.ErrMalformedAnswer},
-	{"ErrAnswerTooLarge", proxylite.ErrAnswerTooLarge},
+	{"ErrMalformedResponse", proxylite.ErrMalformedResponse},
+	{"ErrResponseTooLarge", proxylite.ErrResponseTooLarge},
 	{"ErrIPNotAllowed", proxylite.ErrIPNotAllowed},
 	{"ErrInvalidAppKey", proxylite.ErrInvalidAppKey},
 	{"ErrRetryBudget", proxylite.ErrRetryBudget},
@@ -150,7 +150,7 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 	require.Zero(t, s.elsewhere.Load(), "another host saw something")
 	require.LessOrEqual(t, got.tries, 3)
 	require.LessOrEqual(t, got.read, got.tries, "a try was more than one request")
-	if op.repeat == proxylite.RepeatOnce {
+	if op.repeat == proxylite.ClassUnsafe {
 		require.LessOrEqual(t, got.read, 1, "paid twice")
 	}
 	if err == nil {
@@ -207,7 +207,7 @@ func checkDocument(t *testing.T, all []operation, measured [][]cell) {
 func operationTable() string {
 	var b strings.Builder
 	b.WriteString("| Method | Request | Class |\n|---|---|---|\n")
-	for _, class := range []proxylite.Repeat{proxylite.RepeatOnce, proxylite.RepeatIdempotent, proxylite.RepeatRead} {
+	for _, class := range []proxylite.Class{proxylite.ClassUnsafe, proxylite.ClassIdempotent, proxylite.ClassSafe} {
 		for _, op := range operations {
 			if op.repeat == class {
 				fmt.Fprintf(&b, "| `%s` | %s `%s` | %s |\n", op.name, op.method, op.path, class)
@@ -240,7 +240,7 @@ func faultTables(t *testing.T, all []operation, measured [][]cell) (table, excep
 		name := strings.TrimSpace(strings.TrimPrefix(f.title(), f.over))
 		var cells, classes []string
 		is := ""
-		for _, class := range []proxylite.Repeat{proxylite.RepeatOnce, proxylite.RepeatIdempotent, proxylite.RepeatRead} {
+		for _, class := range []proxylite.Class{proxylite.ClassUnsafe, proxylite.ClassIdempotent, proxylite.ClassSafe} {
 			count := map[cell]int{}
 			most := cell{}
 			for j, op := range all {

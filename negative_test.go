@@ -36,7 +36,7 @@ type fault struct {
 
 var (
 	unknown   = []error{proxylite.ErrOutcomeUnknown}
-	malformed = []error{proxylite.ErrOutcomeUnknown, proxylite.ErrMalformedAnswer}
+	malformed = []error{proxylite.ErrOutcomeUnknown, proxylite.ErrMalformedResponse}
 )
 
 var faults = []fault{
@@ -58,7 +58,7 @@ var faults = []fault{
 	{
 		name: "429", status: 429, body: webPage, repeats: true,
 		kind: proxylite.KindRateLimited, outcome: proxylite.OutcomeUnknown, code: proxylite.NoCode,
-		is: []error{proxylite.ErrRateLimited, proxylite.ErrOutcomeUnknown}, not: []error{proxylite.ErrMalformedAnswer},
+		is: []error{proxylite.ErrRateLimited, proxylite.ErrOutcomeUnknown}, not: []error{proxylite.ErrMalformedResponse},
 	},
 	{
 		name: "code 429", status: 200, body: `{"code":429,"msg":"too many"}`, repeats: true,
@@ -68,12 +68,12 @@ var faults = []fault{
 	{
 		name: "502 HTML", status: 502, body: webPage, repeats: true,
 		kind: proxylite.KindServer, outcome: proxylite.OutcomeUnknown, code: proxylite.NoCode,
-		is: unknown, not: []error{proxylite.ErrMalformedAnswer},
+		is: unknown, not: []error{proxylite.ErrMalformedResponse},
 	},
 	{
 		name: "500 with a code", status: 500, body: `{"code":9,"msg":"oops"}`,
 		kind: proxylite.KindAPI, outcome: proxylite.OutcomeUnknown, code: 9, message: "oops",
-		is: unknown, not: []error{proxylite.ErrMalformedAnswer},
+		is: unknown, not: []error{proxylite.ErrMalformedResponse},
 	},
 	{
 		name: "403 HTML", status: 403, body: webPage,
@@ -147,7 +147,7 @@ func failsWell(t *testing.T, op operation, f fault) {
 		require.Zero(t, value, "a failed call must give nothing")
 	}
 	attempts := 1
-	if f.repeats && op.repeat != proxylite.RepeatOnce {
+	if f.repeats && op.repeat != proxylite.ClassUnsafe {
 		attempts = 3
 	}
 	e := asError(t, err)
@@ -217,7 +217,7 @@ func TestTextExtractionFailsWell(t *testing.T) {
 		"please add IP first":          proxylite.KindMalformed,
 	} {
 		c, _ := mocked(t, 200, body)
-		got, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText})
+		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
 		require.Equal(t, kind, asError(t, err).Kind, body)
 		require.Nil(t, got, body)
 	}

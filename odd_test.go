@@ -32,13 +32,13 @@ var updateOdd = flag.Bool("update-odd", false, "write what came out into testdat
 // of operations.
 var oddCalls = map[string]func(context.Context, *proxylite.Client, ...proxylite.CallOption) (any, error){
 	"IP.Extract text": func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-		return c.IP.Extract(ctx, proxylite.ExtractParams{Num: 3, Format: proxylite.FormatText}, o...)
+		return c.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 3, Format: proxylite.FormatText}, o...)
 	},
 	"IP.Extract text |": func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-		return c.IP.Extract(ctx, proxylite.ExtractParams{Num: 3, Format: proxylite.FormatText, Separator: "|"}, o...)
+		return c.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 3, Format: proxylite.FormatText, Separator: "|"}, o...)
 	},
 	`IP.Extract text \t`: func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-		return c.IP.Extract(ctx, proxylite.ExtractParams{Num: 3, Format: proxylite.FormatText, Separator: `\t`}, o...)
+		return c.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 3, Format: proxylite.FormatText, Separator: `\t`}, o...)
 	},
 	"Account.Limit": func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
 		accounts, err := c.Accounts.List(ctx, o...)
@@ -50,7 +50,7 @@ var oddCalls = map[string]func(context.Context, *proxylite.Client, ...proxylite.
 		return limits, err
 	},
 	"StaticIP.Endpoint": func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-		page, err := c.IP.ListStatic(ctx, proxylite.ListStaticParams{}, o...)
+		page, err := c.IP.ListStatic(ctx, proxylite.IPListStaticParams{}, o...)
 		endpoints := make([]string, len(page.Items))
 		for i, ip := range page.Items {
 			e, ok := ip.Endpoint()
@@ -77,7 +77,7 @@ func TestOddAnswersDecodeOrFailHonestly(t *testing.T) {
 			call := oddCalls[odd.call]
 			require.NotNil(t, call, "no such call: %q", odd.call)
 
-			var raw proxylite.RawAnswer
+			var raw proxylite.RawResponse
 			c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithBaseURL("http://127.0.0.1"),
 				proxylite.WithTransport(&http.Transport{DialContext: odd.serve}))
 			require.NoError(t, err)
@@ -184,7 +184,7 @@ func isZero(v any) bool {
 
 var sentinels = []error{
 	proxylite.ErrInvalidAppKey, proxylite.ErrNotVerified, proxylite.ErrIPNotAllowed, proxylite.ErrVerificationNeeded,
-	proxylite.ErrRateLimited, proxylite.ErrMalformedAnswer, proxylite.ErrAnswerTooLarge, proxylite.ErrOutcomeUnknown,
+	proxylite.ErrRateLimited, proxylite.ErrMalformedResponse, proxylite.ErrResponseTooLarge, proxylite.ErrOutcomeUnknown,
 }
 
 func describe(t *testing.T, err error) string {

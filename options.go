@@ -168,8 +168,8 @@ func WithLimiter(l Limiter) Option {
 	return func(s *settings) error { s.limiter = l; return nil }
 }
 
-// WithMaxAnswer bounds the size of an answer, after decompression; default 64 MiB.
-func WithMaxAnswer(bytes int64) Option {
+// WithMaxResponse bounds the size of an answer, after decompression; default 64 MiB.
+func WithMaxResponse(bytes int64) Option {
 	return func(s *settings) error {
 		if bytes <= 0 {
 			return errors.New("proxylite: the bound of an answer must be positive")
@@ -222,20 +222,20 @@ type CallOption func(*call)
 
 // CallRaw stores the answer as it came, of the last attempt, also when the call
 // fails. The credential is hidden should the server echo it.
-func CallRaw(raw *RawAnswer) CallOption {
+func CallRaw(raw *RawResponse) CallOption {
 	return func(st *call) {
 		st.checks.must(raw != nil, "CallRaw", "", "must not be nil")
 		if st.raw = raw; raw != nil {
-			*raw = RawAnswer{}
+			*raw = RawResponse{}
 		}
 	}
 }
 
-// RawAnswer is an answer before it was decoded.
-type RawAnswer struct {
+// RawResponse is an answer before it was decoded.
+type RawResponse struct {
 	Status int
 	Header http.Header
-	Body   []byte // up to the bound of WithMaxAnswer
+	Body   []byte // up to the bound of WithMaxResponse
 }
 
 // CallTimeout replaces the attempt timeout.

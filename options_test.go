@@ -85,7 +85,7 @@ func TestOptionsThatCanNotBe(t *testing.T) {
 		"http.Client is nil":               proxylite.WithHTTPClient(nil),
 		"timeout must be positive":         proxylite.WithAttemptTimeout(0),
 		"time zone is nil":                 proxylite.WithTimeZone(nil),
-		"bound of an answer must be":       proxylite.WithMaxAnswer(0),
+		"bound of an answer must be":       proxylite.WithMaxResponse(0),
 		"user agent must be printable":     proxylite.WithUserAgent("a\nb"),
 		"middleware returned nil":          proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper { return nil }),
 		"the base URL must be absolute, s": proxylite.WithBaseURL("x"),
@@ -118,7 +118,7 @@ func TestTimeZone(t *testing.T) {
 		})
 		c, err := proxylite.NewClient(proxylite.BearerToken(testKey), append(tt.opts, proxylite.WithTransport(mock))...)
 		require.NoError(t, err)
-		days, err := c.Usage.Daily(t.Context(), proxylite.UsageParams{Start: start, End: end})
+		days, err := c.Usage.Daily(t.Context(), proxylite.UsageDailyParams{Start: start, End: end})
 		require.NoError(t, err)
 		require.Equal(t, tt.sent, sent)
 		require.Equal(t, time.Date(2022, 8, 1, 0, 0, 0, 0, tt.zone), days[0].Day)
@@ -127,7 +127,7 @@ func TestTimeZone(t *testing.T) {
 		opts := append(tt.opts, proxylite.WithTransport(playing(reply(200, fixture(t, "full/Orders.Create.json")))))
 		c, err = proxylite.NewClient(proxylite.BearerToken(testKey), opts...)
 		require.NoError(t, err)
-		order, err := c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64)})
+		order, err := c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
 		require.NoError(t, err)
 		require.Equal(t, time.Date(2019, 8, 24, 14, 15, 22, 0, time.UTC).In(tt.zone), order.CreatedAt)
 	}
@@ -160,16 +160,16 @@ func TestAnswersAreBounded(t *testing.T) {
 		bound int64
 		ok    bool
 	}{{size + 1, true}, {size, true}, {size - 1, false}, {5000, false}, {10, false}, {1, false}} {
-		c, mock := mocked(t, 200, answer, proxylite.WithMaxAnswer(tt.bound))
-		var raw proxylite.RawAnswer
+		c, mock := mocked(t, 200, answer, proxylite.WithMaxResponse(tt.bound))
+		var raw proxylite.RawResponse
 		_, err := c.Accounts.List(t.Context(), proxylite.CallRaw(&raw))
 		require.Len(t, raw.Body, int(min(size, tt.bound)))
 		if tt.ok {
 			require.NoError(t, err)
 			continue
 		}
-		require.ErrorIs(t, err, proxylite.ErrAnswerTooLarge)
-		require.ErrorIs(t, err, proxylite.ErrMalformedAnswer)
+		require.ErrorIs(t, err, proxylite.ErrResponseTooLarge)
+		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
 		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 		e := asError(t, err)
 		require.Equal(t, proxylite.KindTooLarge, e.Kind)
@@ -183,8 +183,8 @@ func TestAnswersAreBounded(t *testing.T) {
 		resp.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) { return copy(p, strings.Repeat("1.2.3.4:5\n", 100)), nil }))
 		return resp, err
 	})
-	_, err := s.client(t, proxylite.WithMaxAnswer(1<<20)).IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText})
-	require.ErrorIs(t, err, proxylite.ErrAnswerTooLarge)
+	_, err := s.client(t, proxylite.WithMaxResponse(1<<20)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
+	require.ErrorIs(t, err, proxylite.ErrResponseTooLarge)
 }
 
 // The bound is on what a compressed answer unfolds to.
@@ -199,10 +199,10 @@ func TestCompressedAnswersAreBounded(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	for bound, ok := range map[int64]bool{5 << 20: true, 4 << 20: false} {
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithMaxAnswer(bound))
+		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithMaxResponse(bound))
 		require.NoError(t, err)
 		_, err = c.Accounts.List(t.Context())
-		require.Equal(t, !ok, errors.Is(err, proxylite.ErrAnswerTooLarge), err)
+		require.Equal(t, !ok, errors.Is(err, proxylite.ErrResponseTooLarge), err)
 		require.Equal(t, ok, err == nil)
 	}
 }
@@ -262,7 +262,7 @@ func TestObserverSeesEveryCallOnce(t *testing.T) {
 		}), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}),
 			proxylite.WithLimiter(limiterFunc(func(context.Context) error { pass(time.Second); return nil })))
 		ctx := context.WithValue(t.Context(), key{}, "caller's")
-		_, refused := c.Orders.List(ctx, proxylite.ListOrdersParams{})
+		_, refused := c.Orders.List(ctx, proxylite.OrderListParams{})
 		_, err := c.User.Info(ctx)
 		require.NoError(t, err)
 		wrong := c.Orders.Close(ctx, "")
@@ -435,7 +435,7 @@ func TestCallReachesAnyEndpoint(t *testing.T) {
 			At   time.Time `json:"at"`
 		}
 		want := answer{[]string{}, 7, at(2022, 8, 1, 0, 0, 0)}
-		op := proxylite.Operation{Name: "Coupons.List", Method: "GET", Path: "/coupon/list", Repeat: proxylite.RepeatRead}
+		op := proxylite.Operation{Name: "Coupons.List", Method: "GET", Path: "/coupon/list", Class: proxylite.ClassSafe}
 		query := url.Values{"q": {"1"}}
 		got, err := proxylite.Call[answer](t.Context(), c, op, query, nil)
 		require.NoError(t, err)
@@ -451,7 +451,7 @@ func TestCallReachesAnyEndpoint(t *testing.T) {
 		}, sent)
 
 		c = playing(reply(503, "")).client(t)
-		op.Repeat = 0
+		op.Class = 0
 		_, err = proxylite.Call[answer](t.Context(), c, op, nil, nil)
 		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 		require.ErrorContains(t, err, "proxylite: Coupons.List: Service Unavailable (status 503")

@@ -25,8 +25,8 @@ type Order struct {
 	CreatedAt   time.Time   `json:"created_at"`
 }
 
-// ListOrdersParams pick orders. All of them may be left out.
-type ListOrdersParams struct {
+// OrderListParams pick orders. All of them may be left out.
+type OrderListParams struct {
 	PageParams
 	TradeNo     string       // the whole order number
 	Status      *OrderStatus // nil means all: new(proxylite.OrderAwaitingPayment)
@@ -34,15 +34,15 @@ type ListOrdersParams struct {
 }
 
 var (
-	opOrdersList   = Operation{"Orders.List", http.MethodGet, "/order/list", RepeatRead, false}
-	opOrdersCreate = Operation{"Orders.Create", http.MethodPost, "/order/create", RepeatOnce, false}
-	opOrdersClose  = Operation{"Orders.Close", http.MethodPost, "/order/close", RepeatIdempotent, false}
+	opOrdersList   = Operation{Name: "Orders.List", Method: http.MethodGet, Path: "/order/list", Class: ClassSafe}
+	opOrdersCreate = Operation{Name: "Orders.Create", Method: http.MethodPost, Path: "/order/create", Class: ClassUnsafe}
+	opOrdersClose  = Operation{Name: "Orders.Close", Method: http.MethodPost, Path: "/order/close", Class: ClassIdempotent}
 )
 
 // List returns one page of the orders.
 //
 // GET /order/list. Free; may be repeated.
-func (s *OrdersService) List(ctx context.Context, p ListOrdersParams, opts ...CallOption) (Page[Order], error) {
+func (s *OrdersService) List(ctx context.Context, p OrderListParams, opts ...CallOption) (Page[Order], error) {
 	in := s.c.input()
 	p.put(in, "page_no", "page_size")
 	in.notNegative("ProductType", int64(p.ProductType))
@@ -57,25 +57,25 @@ func (s *OrdersService) List(ctx context.Context, p ListOrdersParams, opts ...Ca
 
 // All walks the orders from p.Page on, one page at a time, as it is ranged over.
 // It stops after the first error. It may be ranged again.
-func (s *OrdersService) All(ctx context.Context, p ListOrdersParams, opts ...CallOption) iter.Seq2[Order, error] {
+func (s *OrdersService) All(ctx context.Context, p OrderListParams, opts ...CallOption) iter.Seq2[Order, error] {
 	return walk(ctx, s.List, p, opts, func(o Order) rowKey { return rowKey{o.ID, o.TradeNo} })
 }
 
-// CreateOrderParams describe an order. Which of them a product needs is not
+// OrderCreateParams describe an order. Which of them a product needs is not
 // documented in full: ask the vendor's support, who also name the ProductID.
-type CreateOrderParams struct {
+type OrderCreateParams struct {
 	ProductID int64 // pid; required
 	// PaymentMethodID is the ID of a [PaymentMethod]; required, and 0 is one:
 	// new(int64(0)).
 	PaymentMethodID *int64
 
-	Amount     int      // how many to buy; 0 leaves it out
+	Quantity   int      // how many to buy; 0 leaves it out
 	RegionList string   // which static IPs, region and count, in the vendor's own notation
 	StaticIPs  []string // renewal: IDs of [StaticIP] entries
 	// RenewDuration is how long to renew: a whole number as documented ("1"), or
 	// what the dashboard shows at sister brands ("1m").
 	RenewDuration string
-	CouponSN      string
+	CouponCode    string
 	// UseInvitationDiscount applies the discount of an invited registration; nil
 	// leaves it out.
 	UseInvitationDiscount *bool
@@ -90,7 +90,7 @@ type CreateOrderParams struct {
 // POST /order/create. Sent once, the API has no idempotency key: after a failure
 // with errors.Is(err, ErrOutcomeUnknown), look with [OrdersService.List] whether
 // the order is there before creating it again.
-func (s *OrdersService) Create(ctx context.Context, p CreateOrderParams, opts ...CallOption) (Order, error) {
+func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ...CallOption) (Order, error) {
 	in := s.c.input()
 	in.needsData = true
 	in.must(p.ProductID > 0, "ProductID", strconv.FormatInt(p.ProductID, 10), "is required and positive")
@@ -98,7 +98,7 @@ func (s *OrdersService) Create(ctx context.Context, p CreateOrderParams, opts ..
 	if p.PaymentMethodID != nil {
 		in.notNegative("PaymentMethodID", *p.PaymentMethodID)
 	}
-	in.notNegative("Amount", int64(p.Amount))
+	in.notNegative("Quantity", int64(p.Quantity))
 	in.notNegative("BandwidthSKU", p.BandwidthSKU)
 	in.notNegative("ConcurrencySKU", p.ConcurrencySKU)
 	in.notNegative("RechargeAmount", int64(p.RechargeAmount))
@@ -109,7 +109,7 @@ func (s *OrdersService) Create(ctx context.Context, p CreateOrderParams, opts ..
 		in.validText(field, id)
 	}
 	in.validText("RegionList", p.RegionList)
-	in.validText("CouponSN", p.CouponSN)
+	in.validText("CouponCode", p.CouponCode)
 	in.validText("RenewDuration", p.RenewDuration)
 	body := struct {
 		PID            int64  `json:"pid"`
@@ -117,15 +117,15 @@ func (s *OrdersService) Create(ctx context.Context, p CreateOrderParams, opts ..
 		Amount         int    `json:"amount,omitempty"`
 		PMID           *int64 `json:"pm_id"`
 		RegionList     string `json:"region_list,omitempty"`
-		CouponSN       string `json:"coupon_sn,omitempty"`
+		CouponCode     string `json:"coupon_sn,omitempty"`
 		UseInvitation  *bool  `json:"use_invitation_registration_discount,omitempty"`
 		RenewDuration  any    `json:"renew_duration,omitempty"`
 		BandwidthSKU   int64  `json:"product_sku_bandwidth_id,omitempty"`
 		ConcurrencySKU int64  `json:"product_sku_concurrency_id,omitempty"`
 		RechargeAmount int    `json:"recharge_amount,omitempty"`
 	}{
-		PID: p.ProductID, UpIDs: strings.Join(p.StaticIPs, ","), Amount: p.Amount, PMID: p.PaymentMethodID,
-		RegionList: p.RegionList, CouponSN: p.CouponSN, UseInvitation: p.UseInvitationDiscount,
+		PID: p.ProductID, UpIDs: strings.Join(p.StaticIPs, ","), Amount: p.Quantity, PMID: p.PaymentMethodID,
+		RegionList: p.RegionList, CouponCode: p.CouponCode, UseInvitation: p.UseInvitationDiscount,
 		BandwidthSKU: p.BandwidthSKU, ConcurrencySKU: p.ConcurrencySKU, RechargeAmount: p.RechargeAmount,
 	}
 	if n, err := strconv.Atoi(p.RenewDuration); err == nil {

@@ -44,7 +44,7 @@ func TestNothingIsPaidTwice(t *testing.T) {
 	t.Cleanup(server.Close)
 
 	for _, op := range operations {
-		if op.repeat != proxylite.RepeatOnce {
+		if op.repeat != proxylite.ClassUnsafe {
 			continue
 		}
 		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL))
@@ -72,7 +72,7 @@ func TestACallThatSpendsCarriesAOneShotBody(t *testing.T) {
 		once := 0
 		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 			require.Nil(t, r.GetBody, op.name)
-			if op.repeat == proxylite.RepeatOnce {
+			if op.repeat == proxylite.ClassUnsafe {
 				once++
 				require.True(t, r.Body != nil && r.Body != http.NoBody, op.name)
 			}
@@ -87,7 +87,7 @@ func TestACallThatSpendsCarriesAOneShotBody(t *testing.T) {
 		require.NoError(t, err)
 		_, err = op.call(t.Context(), c)
 		require.NoError(t, err)
-		require.Equal(t, op.repeat == proxylite.RepeatOnce, once == 1)
+		require.Equal(t, op.repeat == proxylite.ClassUnsafe, once == 1)
 	}
 }
 
@@ -99,13 +99,13 @@ func TestMiddlewareCanNotSpendTwice(t *testing.T) {
 		_, err := op.call(t.Context(), s.client(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 			return roundTripper(func(r *http.Request) (*http.Response, error) {
 				first, err := next.RoundTrip(r)
-				if err != nil || r.Body != nil && op.inBody && op.repeat != proxylite.RepeatOnce {
+				if err != nil || r.Body != nil && op.inBody && op.repeat != proxylite.ClassUnsafe {
 					return first, err // its body is read
 				}
 				return next.RoundTrip(r)
 			})
 		})))
-		if op.repeat == proxylite.RepeatOnce {
+		if op.repeat == proxylite.ClassUnsafe {
 			require.ErrorContains(t, err, "must be sent once", op.name)
 			require.Len(t, s.times, 1, op.name)
 		} else {
@@ -130,7 +130,7 @@ func TestARegisteredProtocolProvesNothing(t *testing.T) {
 		_, err = op.call(t.Context(), c)
 		require.ErrorContains(t, err, "answer lost", op.name)
 		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
-		require.Equal(t, op.repeat == proxylite.RepeatOnce, sent == 1, op.name)
+		require.Equal(t, op.repeat == proxylite.ClassUnsafe, sent == 1, op.name)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestSpendingGoesOnWhereNothingWasSent(t *testing.T) {
 				proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
 			require.NoError(t, err)
 			_, err = op.call(t.Context(), c)
-			if op.repeat == proxylite.RepeatOnce && !proven {
+			if op.repeat == proxylite.ClassUnsafe && !proven {
 				require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
 				require.EqualValues(t, 1, dials.Load(), op.name)
 				continue
@@ -223,8 +223,8 @@ func TestAnUnknownAttemptKeepsTheOutcomeUnknown(t *testing.T) {
 		for _, op := range operations {
 			_, err := op.call(t.Context(), playing(reply(502, ""), reply(200, `{"code":1,"msg":"gone"}`)).client(t))
 			e := asError(t, err)
-			require.Equal(t, op.repeat != proxylite.RepeatRead, errors.Is(err, proxylite.ErrOutcomeUnknown), op.name)
-			if op.repeat != proxylite.RepeatOnce {
+			require.Equal(t, op.repeat != proxylite.ClassSafe, errors.Is(err, proxylite.ErrOutcomeUnknown), op.name)
+			if op.repeat != proxylite.ClassUnsafe {
 				require.Equal(t, []any{1, 2}, []any{e.Code, e.Attempts}, op.name)
 			}
 		}
@@ -254,7 +254,7 @@ func TestACallEnds(t *testing.T) {
 			require.InDelta(t, 90*time.Second, time.Since(begin), float64(time.Microsecond), "30 s an attempt")
 
 			begin = time.Now()
-			_, err = playing(step).client(t, proxylite.WithAttemptTimeout(time.Hour)).IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1}, proxylite.CallTimeout(2*time.Second))
+			_, err = playing(step).client(t, proxylite.WithAttemptTimeout(time.Hour)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1}, proxylite.CallTimeout(2*time.Second))
 			require.Equal(t, 1, asError(t, err).Attempts, name)
 			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 			require.Equal(t, 2*time.Second, time.Since(begin))

@@ -32,7 +32,7 @@ func pages(total, size int, tamper func(page int, body string) string) *script {
 
 func walked(t *testing.T, s *script, page int) (ids []int64, err error) {
 	t.Helper()
-	for order, e := range s.client(t, tryOnce).Orders.All(t.Context(), proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Page: page, Size: 2}}) {
+	for order, e := range s.client(t, tryOnce).Orders.All(t.Context(), proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: page, Size: 2}}) {
 		if e != nil {
 			require.Zero(t, order)
 			require.NoError(t, err, "one error at most")
@@ -100,7 +100,7 @@ func TestAllIsLazy(t *testing.T) {
 	s := pages(5, 2, nil)
 	var asked []string
 	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
-	orders := c.Orders.All(t.Context(), proxylite.ListOrdersParams{Status: new(proxylite.OrderPaid), PageParams: proxylite.PageParams{Size: 2}})
+	orders := c.Orders.All(t.Context(), proxylite.OrderListParams{Status: new(proxylite.OrderPaid), PageParams: proxylite.PageParams{Size: 2}})
 	require.Empty(t, asked, "nothing is asked before it is ranged over")
 	for range orders {
 		break
@@ -140,21 +140,21 @@ func TestAllOfProductsAndStaticIPs(t *testing.T) {
 	)
 	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
 	var got []string
-	for p, err := range c.Products.All(t.Context(), proxylite.ListProductsParams{ProductType: 9}) {
+	for p, err := range c.Products.All(t.Context(), proxylite.ProductListParams{ProductType: 9}) {
 		require.NoError(t, err)
 		got = append(got, fmt.Sprint(p.ID, p.TradeNo))
 	}
 	s.times = nil
-	for ip, err := range c.IP.AllStatic(t.Context(), proxylite.ListStaticParams{CountryCode: "DE"}) {
+	for ip, err := range c.IP.AllStatic(t.Context(), proxylite.IPListStaticParams{CountryCode: "DE"}) {
 		require.NoError(t, err)
 		got = append(got, ip.ID)
 	}
 	require.Equal(t, []string{"1a", "1b", "2", "1", "1", "2"}, got)
 	require.Equal(t, []string{"page=1&product_type=9", "page=2&product_type=9", "country_code=DE&page=1", "country_code=DE&page=2"}, asked)
 
-	_, err := first(playing(reply(200, `{"code":3}`)).client(t).IP.AllStatic(t.Context(), proxylite.ListStaticParams{}))
+	_, err := first(playing(reply(200, `{"code":3}`)).client(t).IP.AllStatic(t.Context(), proxylite.IPListStaticParams{}))
 	require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
-	_, err = first(playing(reply(200, `{"code":3}`)).client(t).Products.All(t.Context(), proxylite.ListProductsParams{}))
+	_, err = first(playing(reply(200, `{"code":3}`)).client(t).Products.All(t.Context(), proxylite.ProductListParams{}))
 	require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
 }
 
@@ -170,7 +170,7 @@ func TestBothFormsOfCountsAreOne(t *testing.T) {
 	t.Parallel()
 	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}],"page":1,"page_size":20,"total_count":41,"total_page":3,
 		"pagination":{"total":41,"page_no":1,"page_size":20,"total_pages":3}}}`)
-	p, err := c.Orders.List(t.Context(), proxylite.ListOrdersParams{})
+	p, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 20, 41, 3}, []int{p.Page, p.Size, p.Total, p.Pages})
 }

@@ -15,7 +15,7 @@ type PaymentGroup struct {
 	Items []PaymentMethod `json:"items"`
 }
 
-// PaymentMethod is a way to pay; its ID goes into [CreateOrderParams].
+// PaymentMethod is a way to pay; its ID goes into [OrderCreateParams].
 type PaymentMethod struct {
 	ID       int64   `json:"id"` // 0 is one
 	Title    string  `json:"title"`
@@ -31,7 +31,7 @@ type PaymentGroupsParams struct {
 	TradeNo string // the methods for this order; some orders have their own
 }
 
-var opPaymentGroups = Operation{"Payment.Groups", http.MethodGet, "/payment/groups", RepeatRead, false}
+var opPaymentGroups = Operation{Name: "Payment.Groups", Method: http.MethodGet, Path: "/payment/groups", Class: ClassSafe}
 
 // Groups returns the payment methods by group.
 //

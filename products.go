@@ -27,19 +27,19 @@ type ProductOrder struct {
 	Title     string    `json:"title"`
 }
 
-// ListProductsParams pick purchased plans. All of them may be left out.
-type ListProductsParams struct {
+// ProductListParams pick purchased plans. All of them may be left out.
+type ProductListParams struct {
 	PageParams
 	TradeNo     string      // the whole order number
 	ProductType ProductType // 0 means all
 }
 
-var opProductsList = Operation{"Products.List", http.MethodGet, "/user-product/list", RepeatRead, false}
+var opProductsList = Operation{Name: "Products.List", Method: http.MethodGet, Path: "/user-product/list", Class: ClassSafe}
 
 // List returns one page of the purchased plans.
 //
 // GET /user-product/list. Free; may be repeated.
-func (s *ProductsService) List(ctx context.Context, p ListProductsParams, opts ...CallOption) (Page[PurchasedProduct], error) {
+func (s *ProductsService) List(ctx context.Context, p ProductListParams, opts ...CallOption) (Page[PurchasedProduct], error) {
 	in := s.c.input()
 	p.put(in, "page", "size")
 	in.notNegative("ProductType", int64(p.ProductType))
@@ -50,6 +50,6 @@ func (s *ProductsService) List(ctx context.Context, p ListProductsParams, opts .
 
 // All walks the purchased plans from p.Page on, one page at a time, as it is
 // ranged over. It stops after the first error. It may be ranged again.
-func (s *ProductsService) All(ctx context.Context, p ListProductsParams, opts ...CallOption) iter.Seq2[PurchasedProduct, error] {
+func (s *ProductsService) All(ctx context.Context, p ProductListParams, opts ...CallOption) iter.Seq2[PurchasedProduct, error] {
 	return walk(ctx, s.List, p, opts, func(p PurchasedProduct) rowKey { return rowKey{p.ID, p.TradeNo} })
 }

@@ -12,36 +12,36 @@ import (
 	"time"
 )
 
-// Repeat says when a call may be sent again by the client.
-type Repeat int
+// Class says when a call may be sent again by the client.
+type Class int
 
 const (
-	// RepeatOnce is for a call that spends money or quota. It is sent again only
+	// ClassUnsafe is for a call that spends money or quota. It is sent again only
 	// when it is certain that no byte reached the server: there was no connection.
 	// Otherwise the error says that the outcome is unknown. The zero value, to be safe.
-	RepeatOnce Repeat = iota
-	// RepeatIdempotent is for a call that changes something, but a second time
+	ClassUnsafe Class = iota
+	// ClassIdempotent is for a call that changes something, but a second time
 	// nothing more. It is sent again after a transport failure, 429, 502, 503 and 504.
-	RepeatIdempotent
-	// RepeatRead is for a call that changes nothing. It is sent again as an
+	ClassIdempotent
+	// ClassSafe is for a call that changes nothing. It is sent again as an
 	// idempotent one is.
-	RepeatRead
+	ClassSafe
 )
 
-// String returns "once", "idempotent" or "read".
-func (r Repeat) String() string {
+// String returns "unsafe", "idempotent" or "safe".
+func (r Class) String() string {
 	switch r {
-	case RepeatIdempotent:
+	case ClassIdempotent:
 		return "idempotent"
-	case RepeatRead:
-		return "read"
+	case ClassSafe:
+		return "safe"
 	default:
-		return "once"
+		return "unsafe"
 	}
 }
 
 // RetryPolicy bounds the repetition of calls. A zero field takes its default.
-// Calls of class [RepeatOnce] obey it too, but are repeated only when unsent.
+// Calls of class [ClassUnsafe] obey it too, but are repeated only when unsent.
 type RetryPolicy struct {
 	// MaxAttempts bounds the requests of one call; default 3, 1 ends retries.
 	// net/http adds none of its own: what it would send again counts as well.
@@ -130,7 +130,7 @@ func (b *budget) succeeded() {
 // sets the wait before the next attempt.
 func (st *call) retry() bool {
 	e, p := st.failure, &st.policy
-	if st.Err() != nil || st.attempts >= p.MaxAttempts || !mayRepeat(st.op.Repeat, e) || e.RetryAfter > p.MaxRetryAfter {
+	if st.Err() != nil || st.attempts >= p.MaxAttempts || !mayRepeat(st.op.Class, e) || e.RetryAfter > p.MaxRetryAfter {
 		return false
 	}
 	limit := p.MaxBackoff
@@ -149,8 +149,8 @@ func (st *call) retry() bool {
 	return true
 }
 
-func mayRepeat(class Repeat, e *Error) bool {
-	if class == RepeatOnce && e.Outcome != OutcomeNotSent {
+func mayRepeat(class Class, e *Error) bool {
+	if class == ClassUnsafe && e.Outcome != OutcomeNotSent {
 		return false
 	}
 	switch e.Kind {

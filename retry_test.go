@@ -39,7 +39,7 @@ func TestWhatIsRepeated(t *testing.T) {
 				s := playing(tt.step)
 				_, err := op.call(t.Context(), s.client(t))
 				want := 1
-				if tt.repeats && op.repeat != proxylite.RepeatOnce {
+				if tt.repeats && op.repeat != proxylite.ClassUnsafe {
 					want = 3
 				}
 				require.Len(t, s.times, want, "%s %s", op.name, name)
@@ -60,11 +60,11 @@ func TestARepeatedCallSucceeds(t *testing.T) {
 			return resp, nil
 		}
 		s := playing(cut, reply(200, `{"code":200,"data":{"list":[{"id":2}]}}`))
-		var raw proxylite.RawAnswer
-		got, err := s.client(t).Products.List(t.Context(), proxylite.ListProductsParams{}, proxylite.CallRaw(&raw))
+		var raw proxylite.RawResponse
+		got, err := s.client(t).Products.List(t.Context(), proxylite.ProductListParams{}, proxylite.CallRaw(&raw))
 		require.NoError(t, err)
 		require.Equal(t, proxylite.Page[proxylite.PurchasedProduct]{Items: []proxylite.PurchasedProduct{{ID: 2}}}, got)
-		require.Equal(t, proxylite.RawAnswer{Status: 200, Header: http.Header{}, Body: []byte(`{"code":200,"data":{"list":[{"id":2}]}}`)}, raw)
+		require.Equal(t, proxylite.RawResponse{Status: 200, Header: http.Header{}, Body: []byte(`{"code":200,"data":{"list":[{"id":2}]}}`)}, raw)
 
 		s = playing(reply(503, ""), breaks(io.EOF), reply(200, fine))
 		require.NoError(t, s.client(t).Accounts.Enable(t.Context(), []string{"bob"}))
@@ -237,5 +237,5 @@ func TestLimiterPacesEveryAttempt(t *testing.T) {
 
 func TestRepeatClassesHaveNames(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "once idempotent read", fmt.Sprint(proxylite.RepeatOnce, " ", proxylite.RepeatIdempotent, " ", proxylite.RepeatRead))
+	require.Equal(t, "once idempotent read", fmt.Sprint(proxylite.ClassUnsafe, " ", proxylite.ClassIdempotent, " ", proxylite.ClassSafe))
 }

@@ -31,7 +31,7 @@ type WhitelistAccount struct {
 	Status   AccountStatus `json:"status" wire:"absent=-1"`
 }
 
-// Coupon is a discount; Code goes into CreateOrderParams.CouponSN. No documented
+// Coupon is a discount; Code goes into OrderCreateParams.CouponCode. No documented
 // endpoint returns it: it is for [Call].
 type Coupon struct {
 	ID         int64     `json:"id"`

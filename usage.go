@@ -9,8 +9,8 @@ import (
 // UsageService reports traffic.
 type UsageService struct{ c *Client }
 
-// UsageParams pick what to report. All of them may be left out.
-type UsageParams struct {
+// UsageDailyParams pick what to report. All of them may be left out.
+type UsageDailyParams struct {
 	Start    time.Time // to the second; default 7 days ago
 	End      time.Time // to the second; default now
 	Username string    // one account; default all of them
@@ -20,18 +20,18 @@ type UsageParams struct {
 
 // DailyUsage is the traffic of one day.
 type DailyUsage struct {
-	Day  time.Time `json:"day"` // midnight in the client's zone
-	Flow Traffic   `json:"flow" wire:"round"`
+	Day     time.Time `json:"day"` // midnight in the client's zone
+	Traffic Traffic   `json:"flow" wire:"round"`
 }
 
-var opUsageDaily = Operation{"Usage.Daily", http.MethodGet, "/user-usage-flow/total", RepeatRead, false}
+var opUsageDaily = Operation{Name: "Usage.Daily", Method: http.MethodGet, Path: "/user-usage-flow/total", Class: ClassSafe}
 
 // Daily returns the traffic by day. It is counted up to 5 minutes late. Start and
 // End are sent in the client's zone, see [WithTimeZone]. Accounts that were
 // deleted and made again under the same name share their history.
 //
 // GET /user-usage-flow/total. Free; may be repeated.
-func (s *UsageService) Daily(ctx context.Context, p UsageParams, opts ...CallOption) ([]DailyUsage, error) {
+func (s *UsageService) Daily(ctx context.Context, p UsageDailyParams, opts ...CallOption) ([]DailyUsage, error) {
 	in := s.c.input()
 	in.period(p.Start, p.End)
 	if p.Username != "" {

@@ -31,7 +31,7 @@ func (u User) GoString() string { return "proxylite.User(" + u.String() + ")" }
 // LogValue keeps e-mail and phone out of logs.
 func (u User) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
-var opUserInfo = Operation{"User.Info", http.MethodGet, "/user/info", RepeatRead, false}
+var opUserInfo = Operation{Name: "User.Info", Method: http.MethodGet, Path: "/user/info", Class: ClassSafe}
 
 // Info returns the owner and the balance. The vendor's document says that this
 // endpoint is "not open yet": expect a refusal.

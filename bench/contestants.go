@@ -305,7 +305,7 @@ func (o oapiClient) Cities(ctx context.Context) (int, error) {
 
 func (o oapiClient) Walk(ctx context.Context) (n int, err error) {
 	for page := 1; ; page++ {
-		r, err := o.c.ListOrdersWithResponse(ctx, &oapi.ListOrdersParams{AppKey: Key, PageNo: &page, PageSize: new(PageSize)})
+		r, err := o.c.ListOrdersWithResponse(ctx, &oapi.OrderListParams{AppKey: Key, PageNo: &page, PageSize: new(PageSize)})
 		if err != nil {
 			return n, err
 		}
@@ -323,7 +323,7 @@ type sdk struct{ c *proxylite.Client }
 
 func newSDK(base string, rt http.RoundTripper) Client {
 	opts := []proxylite.Option{
-		proxylite.WithBaseURL(base), proxylite.WithMaxAnswer(2 * Huge),
+		proxylite.WithBaseURL(base), proxylite.WithMaxResponse(2 * Huge),
 		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: Attempts, MinBackoff: Backoff, MaxBackoff: Backoff}),
 	}
 	if rt != nil {
@@ -347,7 +347,7 @@ func (s sdk) Cities(ctx context.Context) (int, error) {
 }
 
 func (s sdk) Walk(ctx context.Context) (n int, err error) {
-	p := proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Size: PageSize}}
+	p := proxylite.OrderListParams{PageParams: proxylite.PageParams{Size: PageSize}}
 	for _, err := range s.c.Orders.All(ctx, p) {
 		if err != nil {
 			return n, err

@@ -220,7 +220,7 @@ func TestQuickstartWalksTheMainJob(t *testing.T) {
 	require.NoError(t, err, out)
 	for _, text := range []string{
 		"a ProxyLite inside this process", "pl-alice", "made by the quickstart", "███", "United States",
-		`"Hello from the target site!"`, "data-center", "balance", "created:", "found:", "closed:", "Num: is required", "deleted:",
+		`"Hello from the target site!"`, "data-center", "balance", "created:", "found:", "closed:", "Quantity: is required", "deleted:",
 	} {
 		require.Contains(t, out, text)
 	}

@@ -45,21 +45,21 @@ const (
 var operations = map[string]func(context.Context, *proxylite.Client) error{
 	"Accounts.List": func(ctx context.Context, c *proxylite.Client) error { _, err := c.Accounts.List(ctx); return err },
 	"Accounts.Add": func(ctx context.Context, c *proxylite.Client) error {
-		return c.Accounts.Add(ctx, proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: canaryPassword}}})
+		return c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: canaryPassword}}})
 	},
 	"Accounts.ChangePassword": func(ctx context.Context, c *proxylite.Client) error {
 		return c.Accounts.ChangePassword(ctx, "bob", canaryPassword)
 	},
 	"IP.Extract": func(ctx context.Context, c *proxylite.Client) error {
-		_, err := c.IP.Extract(ctx, proxylite.ExtractParams{Num: 1})
+		_, err := c.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 1})
 		return err
 	},
 	"Orders.Create": func(ctx context.Context, c *proxylite.Client) error {
-		_, err := c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 1, PaymentMethodID: new(int64)})
+		_, err := c.Orders.Create(ctx, proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
 		return err
 	},
 	"Orders.All": func(ctx context.Context, c *proxylite.Client) error {
-		for _, err := range c.Orders.All(ctx, proxylite.ListOrdersParams{}) {
+		for _, err := range c.Orders.All(ctx, proxylite.OrderListParams{}) {
 			return err
 		}
 		return nil

@@ -2,8 +2,8 @@
 // proxies, hands them out in turn, drops those that fail or are about to expire,
 // and fetches the next ones in time, without paying twice.
 //
-//	p, err := pool.New(pool.Extract(client.IP, proxylite.ExtractParams{
-//		Num: 20, CountryCode: "US", Life: 30 * time.Minute,
+//	p, err := pool.New(pool.Extract(client.IP, proxylite.IPExtractParams{
+//		Quantity: 20, CountryCode: "US", Life: 30 * time.Minute,
 //	}))
 //	if err != nil {
 //		return err

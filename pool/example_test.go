@@ -21,7 +21,7 @@ func Example() {
 	defer site.Close()
 
 	client := server.Client() // in your program: proxylite.NewClient(proxylite.AppKey(key))
-	p, err := pool.New(pool.Extract(client.IP, proxylite.ExtractParams{Num: 3, Life: 30 * time.Minute}))
+	p, err := pool.New(pool.Extract(client.IP, proxylite.IPExtractParams{Quantity: 3, Life: 30 * time.Minute}))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -79,7 +79,7 @@ func positive[T int | time.Duration](what string, v T) error {
 
 // WithSize sets how many proxies to keep alive. Fewer are fetched while fewer
 // are used, where they cost. Default: the size of the source, which for [Extract]
-// is Num, or 10 where the source has none.
+// is Quantity, or 10 where the source has none.
 func WithSize(n int) Option {
 	return func(s *settings) error { s.size = n; return positive("the size", n) }
 }

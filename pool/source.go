@@ -67,29 +67,29 @@ type Source struct {
 
 // Extractor extracts endpoints, as [proxylite.IPService] does.
 type Extractor interface {
-	Extract(context.Context, proxylite.ExtractParams, ...proxylite.CallOption) ([]proxylite.Endpoint, error)
+	Extract(context.Context, proxylite.IPExtractParams, ...proxylite.CallOption) ([]proxylite.Endpoint, error)
 }
 
 // Extract is a source that extracts proxies, with client.IP as its first argument.
-// Num is required: how many the pool keeps (unless [WithSize] says so) and the most
+// Quantity is required: how many the pool keeps (unless [WithSize] says so) and the most
 // that one call asks for. Life is required: without it nobody knows when a proxy ends. It
 // counts from before the call, so a slow answer shortens it.
 //
 // It spends paid quota.
-func Extract(ip Extractor, params proxylite.ExtractParams) Source {
-	s := Source{Batch: params.Num, Size: params.Num, Costs: true}
+func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
+	s := Source{Batch: params.Quantity, Size: params.Quantity, Costs: true}
 	switch {
 	case ip == nil:
 		s.err = errors.New("pool: Extract needs client.IP, not nil")
-	case params.Num <= 0:
-		s.err = fmt.Errorf("pool: ExtractParams.Num is required and positive, not %d: it is how many proxies to keep and to pay for", params.Num)
+	case params.Quantity <= 0:
+		s.err = fmt.Errorf("pool: IPExtractParams.Quantity is required and positive, not %d: it is how many proxies to keep and to pay for", params.Quantity)
 	case params.Life <= 0 || params.Life%time.Minute != 0:
-		s.err = fmt.Errorf("pool: ExtractParams.Life is required, in whole minutes, not %s: the pool must know when a proxy ends", params.Life)
+		s.err = fmt.Errorf("pool: IPExtractParams.Life is required, in whole minutes, not %s: the pool must know when a proxy ends", params.Life)
 	}
 	s.Fetch = func(ctx context.Context, need int) ([]Proxy, error) {
 		expires := time.Now().Add(params.Life)
 		params := params
-		params.Num = need
+		params.Quantity = need
 		endpoints, err := ip.Extract(ctx, params)
 		proxies := make([]Proxy, len(endpoints))
 		for i, e := range endpoints {
@@ -102,14 +102,14 @@ func Extract(ip Extractor, params proxylite.ExtractParams) Source {
 
 // StaticLister lists static IPs, as [proxylite.IPService] does.
 type StaticLister interface {
-	AllStatic(context.Context, proxylite.ListStaticParams, ...proxylite.CallOption) iter.Seq2[proxylite.StaticIP, error]
+	AllStatic(context.Context, proxylite.IPListStaticParams, ...proxylite.CallOption) iter.Seq2[proxylite.StaticIP, error]
 }
 
 // Static is a source of the static IPs that were bought, with client.IP as its
 // first argument. Entries that are invalid, in maintenance, or do not say where
 // they are, are left out. The list is read again when some are lost, or to see
 // what was bought since, at most once a minute. Free.
-func Static(ip StaticLister, params proxylite.ListStaticParams) Source {
+func Static(ip StaticLister, params proxylite.IPListStaticParams) Source {
 	if ip == nil {
 		return Source{err: errors.New("pool: Static needs client.IP, not nil")}
 	}

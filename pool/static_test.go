@@ -18,7 +18,7 @@ type staticIPs []proxylite.StaticIP
 
 var errList = errors.New("no list")
 
-func (s staticIPs) AllStatic(context.Context, proxylite.ListStaticParams, ...proxylite.CallOption) iter.Seq2[proxylite.StaticIP, error] {
+func (s staticIPs) AllStatic(context.Context, proxylite.IPListStaticParams, ...proxylite.CallOption) iter.Seq2[proxylite.StaticIP, error] {
 	return func(yield func(proxylite.StaticIP, error) bool) {
 		for _, ip := range s {
 			var err error
@@ -42,7 +42,7 @@ func TestStaticIPsThatWorkAreProxies(t *testing.T) {
 		{ID: "4", IP: "10.0.0.4", Port: 80, Status: proxylite.StaticIPMaintenance},
 		{ID: "5", Status: proxylite.StaticIPValid}, // says nowhere where it is
 	}
-	source := pool.Static(list, proxylite.ListStaticParams{})
+	source := pool.Static(list, proxylite.IPListStaticParams{})
 	require.False(t, source.Costs)
 	got, err := source.Fetch(t.Context(), 1)
 	require.NoError(t, err)
@@ -51,7 +51,7 @@ func TestStaticIPsThatWorkAreProxies(t *testing.T) {
 		{Endpoint: proxylite.Endpoint{Host: "10.0.0.3", Port: 80}},
 	}, got)
 
-	got, err = pool.Static(append(list, proxylite.StaticIP{}), proxylite.ListStaticParams{}).Fetch(t.Context(), 1)
+	got, err = pool.Static(append(list, proxylite.StaticIP{}), proxylite.IPListStaticParams{}).Fetch(t.Context(), 1)
 	require.ErrorIs(t, err, errList)
 	require.Empty(t, got)
 }

@@ -215,7 +215,7 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-var tenForAnHour = proxylite.ExtractParams{Num: 10, Life: time.Hour}
+var tenForAnHour = proxylite.IPExtractParams{Quantity: 10, Life: time.Hour}
 
 func TestAnUnknownOutcomeCountsAsSpentAndARefusalDoesNot(t *testing.T) {
 	t.Parallel()
@@ -649,11 +649,11 @@ func TestAPoolSaysWhatIsWrongWithItsOptions(t *testing.T) {
 	}{
 		"no source":    {pool.Source{}, nil, "Source.Fetch is required"},
 		"no endpoints": {pool.Fixed(), nil, "at least one endpoint"},
-		"no client":    {pool.Extract(nil, proxylite.ExtractParams{Num: 1, Life: time.Hour}), nil, "Extract needs client.IP"},
-		"no lister":    {pool.Static(nil, proxylite.ListStaticParams{}), nil, "Static needs client.IP"},
-		"no num":       {pool.Extract(ip, proxylite.ExtractParams{Life: time.Hour}), nil, "Num is required and positive, not 0"},
-		"no life":      {pool.Extract(ip, proxylite.ExtractParams{Num: 1}), nil, "Life is required"},
-		"odd life":     {pool.Extract(ip, proxylite.ExtractParams{Num: 1, Life: 90 * time.Second}), nil, "in whole minutes, not 1m30s"},
+		"no client":    {pool.Extract(nil, proxylite.IPExtractParams{Quantity: 1, Life: time.Hour}), nil, "Extract needs client.IP"},
+		"no lister":    {pool.Static(nil, proxylite.IPListStaticParams{}), nil, "Static needs client.IP"},
+		"no num":       {pool.Extract(ip, proxylite.IPExtractParams{Life: time.Hour}), nil, "Quantity is required and positive, not 0"},
+		"no life":      {pool.Extract(ip, proxylite.IPExtractParams{Quantity: 1}), nil, "Life is required"},
+		"odd life":     {pool.Extract(ip, proxylite.IPExtractParams{Quantity: 1, Life: 90 * time.Second}), nil, "in whole minutes, not 1m30s"},
 		"minus size":   {pool.Source{Fetch: fine.Fetch, Size: -1}, nil, "must not be negative, not -1 and 0"},
 		"minus batch":  {pool.Source{Fetch: fine.Fetch, Batch: -1}, nil, "must not be negative, not 0 and -1"},
 		"size":         {fine, pool.WithSize(0), "the size must be positive, not 0"},

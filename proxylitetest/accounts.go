@@ -185,7 +185,7 @@ func (s *Server) dailyUsage(in *request) (any, *apiError) {
 		if !asked[u.Username] || u.Time.Before(start) || u.Time.After(end) || product != 0 && u.ProductType != product {
 			continue
 		}
-		flows[u.Time.In(zone).Format(time.DateOnly)] += u.Flow.KB()
+		flows[u.Time.In(zone).Format(time.DateOnly)] += u.Traffic.KB()
 	}
 	type row struct {
 		Day  string `json:"day"`

@@ -52,7 +52,7 @@ func ExampleServer_FailNext() {
 
 	// The order is placed, and the connection breaks before the answer.
 	server.FailNext("Orders.Create", proxylitetest.Fault{Cut: true, After: true})
-	_, err := server.Client().Orders.Create(context.Background(), proxylite.CreateOrderParams{
+	_, err := server.Client().Orders.Create(context.Background(), proxylite.OrderCreateParams{
 		ProductID: 901, PaymentMethodID: new(int64(1)),
 	})
 	fmt.Println(errors.Is(err, proxylite.ErrOutcomeUnknown))
@@ -68,7 +68,7 @@ func ExampleServer_Update() {
 	defer server.Close()
 
 	server.Update(func(state *proxylitetest.State) { state.CallerNotAllowed = true })
-	_, err := server.Client().IP.Extract(context.Background(), proxylite.ExtractParams{Num: 1})
+	_, err := server.Client().IP.Extract(context.Background(), proxylite.IPExtractParams{Quantity: 1})
 	fmt.Println(errors.Is(err, proxylite.ErrIPNotAllowed))
 	// Output:
 	// true

@@ -16,7 +16,7 @@ import (
 var tryOnce = proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 1})
 
 func order(ctx context.Context, c *proxylite.Client) error {
-	return failed(c.Orders.Create(ctx, proxylite.CreateOrderParams{ProductID: 901, PaymentMethodID: new(int64(1))}))
+	return failed(c.Orders.Create(ctx, proxylite.OrderCreateParams{ProductID: 901, PaymentMethodID: new(int64(1))}))
 }
 
 func TestAFaultIsWhatTheClientSees(t *testing.T) {
@@ -113,7 +113,7 @@ func TestAFaultOfHeadersAloneKeepsTheAnswer(t *testing.T) {
 	t.Parallel()
 	s := demo(t)
 	s.FailNext("User.Info", proxylitetest.Fault{Header: http.Header{"X-Trace": {"7"}, "Content-Type": {"text/html"}}})
-	var raw proxylite.RawAnswer
+	var raw proxylite.RawResponse
 	user, err := s.Client().User.Info(t.Context(), proxylite.CallRaw(&raw))
 	require.NoError(t, err)
 	require.Equal(t, "7", raw.Header.Get("X-Trace"))

@@ -25,7 +25,7 @@ func TestAnAccountLivesFromAddToDelete(t *testing.T) {
 	t.Parallel()
 	s := demo(t, proxylitetest.WithState(proxylitetest.State{}))
 	c := s.Client()
-	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AddAccountsParams{
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{
 		Accounts: []proxylite.NewAccount{{Username: "bob", Password: "pass"}, {Username: "Eve2", Password: "WORD3"}},
 		Remark:   "爬虫", ProductType: proxylite.ProductResidentialIP,
 	}))
@@ -79,20 +79,20 @@ func sameTime(t *testing.T, want time.Time, got ...*time.Time) {
 func TestAnAddWithoutAProductIsForTraffic(t *testing.T) {
 	t.Parallel()
 	c := demo(t).Client()
-	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{Username: "new", Password: "pass"}}}))
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "new", Password: "pass"}}}))
 	added := account(t, c, "pl-new")
 	require.Equal(t, proxylite.ProductResidentialTraffic, added.ProductType)
 	require.Equal(t, int64(1006), added.ID)
 }
 
-func usage(t *testing.T, c *proxylite.Client, p proxylite.UsageParams) map[string]proxylite.Traffic {
+func usage(t *testing.T, c *proxylite.Client, p proxylite.UsageDailyParams) map[string]proxylite.Traffic {
 	t.Helper()
 	days, err := c.Usage.Daily(t.Context(), p)
 	require.NoError(t, err)
 	require.True(t, slices.IsSortedFunc(days, func(a, b proxylite.DailyUsage) int { return a.Day.Compare(b.Day) }))
 	flows := map[string]proxylite.Traffic{}
 	for _, d := range days {
-		flows[d.Day.Format(time.DateOnly)] = d.Flow
+		flows[d.Day.Format(time.DateOnly)] = d.Traffic
 	}
 	require.Len(t, flows, len(days))
 	return flows
@@ -102,8 +102,8 @@ func TestUsageIsCountedByDay(t *testing.T) {
 	t.Parallel()
 	s := demo(t, proxylitetest.WithState(proxylitetest.State{}))
 	c := s.Client()
-	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: "pass"}}}))
-	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AddAccountsParams{
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: "pass"}}}))
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{
 		Accounts: []proxylite.NewAccount{{Username: "eve", Password: "pass"}}, ProductType: proxylite.ProductResidentialIP,
 	}))
 	midnight := time.Date(2026, 3, 1, 0, 0, 0, 0, now.Location())
@@ -119,26 +119,26 @@ func TestUsageIsCountedByDay(t *testing.T) {
 	require.Equal(t, proxylite.Traffic(650_321), account(t, c, "pl-bob").Used)
 
 	both := map[string]proxylite.Traffic{"2026-02-28": 1, "2026-03-01": 4320}
-	require.Equal(t, both, usage(t, c, proxylite.UsageParams{}))
-	require.Equal(t, map[string]proxylite.Traffic{"2026-02-28": 1, "2026-03-01": 320}, usage(t, c, proxylite.UsageParams{Username: "bob"}))
-	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4000}, usage(t, c, proxylite.UsageParams{Username: "pl-eve"}))
-	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4000}, usage(t, c, proxylite.UsageParams{ProductType: proxylite.ProductResidentialIP}))
-	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4020}, usage(t, c, proxylite.UsageParams{Start: midnight, End: midnight.Add(time.Hour)}))
-	require.Equal(t, map[string]proxylite.Traffic{"2026-02-28": 1}, usage(t, c, proxylite.UsageParams{End: midnight.Add(-time.Second)}))
-	require.Equal(t, map[string]proxylite.Traffic{"2026-03-02": 600_000}, usage(t, c, proxylite.UsageParams{Start: now, End: now.Add(time.Hour)}))
-	require.Empty(t, usage(t, c, proxylite.UsageParams{Username: "nobody"}))
+	require.Equal(t, both, usage(t, c, proxylite.UsageDailyParams{}))
+	require.Equal(t, map[string]proxylite.Traffic{"2026-02-28": 1, "2026-03-01": 320}, usage(t, c, proxylite.UsageDailyParams{Username: "bob"}))
+	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4000}, usage(t, c, proxylite.UsageDailyParams{Username: "pl-eve"}))
+	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4000}, usage(t, c, proxylite.UsageDailyParams{ProductType: proxylite.ProductResidentialIP}))
+	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4020}, usage(t, c, proxylite.UsageDailyParams{Start: midnight, End: midnight.Add(time.Hour)}))
+	require.Equal(t, map[string]proxylite.Traffic{"2026-02-28": 1}, usage(t, c, proxylite.UsageDailyParams{End: midnight.Add(-time.Second)}))
+	require.Equal(t, map[string]proxylite.Traffic{"2026-03-02": 600_000}, usage(t, c, proxylite.UsageDailyParams{Start: now, End: now.Add(time.Hour)}))
+	require.Empty(t, usage(t, c, proxylite.UsageDailyParams{Username: "nobody"}))
 
 	// What a deleted account used can't be asked for, until there is one of its name.
 	require.NoError(t, c.Accounts.Delete(t.Context(), []string{"bob"}))
-	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4000}, usage(t, c, proxylite.UsageParams{}))
-	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: "pass"}}}))
-	require.Equal(t, both, usage(t, c, proxylite.UsageParams{}))
+	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4000}, usage(t, c, proxylite.UsageDailyParams{}))
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: "pass"}}}))
+	require.Equal(t, both, usage(t, c, proxylite.UsageDailyParams{}))
 	require.Zero(t, account(t, c, "pl-bob").Used)
 }
 
 func TestTheDemoDataHasAWeekOfDifferentDays(t *testing.T) {
 	t.Parallel()
-	days := usage(t, demo(t).Client(), proxylite.UsageParams{})
+	days := usage(t, demo(t).Client(), proxylite.UsageDailyParams{})
 	require.Len(t, days, 7)
 	flows := map[proxylite.Traffic]bool{}
 	for _, flow := range days {
@@ -149,7 +149,7 @@ func TestTheDemoDataHasAWeekOfDifferentDays(t *testing.T) {
 
 func findOrder(t *testing.T, c *proxylite.Client, tradeNo string) proxylite.Order {
 	t.Helper()
-	page, err := c.Orders.List(t.Context(), proxylite.ListOrdersParams{TradeNo: tradeNo})
+	page, err := c.Orders.List(t.Context(), proxylite.OrderListParams{TradeNo: tradeNo})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 1)
 	return page.Items[0]
@@ -159,7 +159,7 @@ func TestAnOrderAwaitsPaymentUntilItIsClosed(t *testing.T) {
 	t.Parallel()
 	s := demo(t)
 	c := s.Client()
-	o, err := c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 901, PaymentMethodID: new(int64(1)), Amount: 3})
+	o, err := c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 901, PaymentMethodID: new(int64(1)), Quantity: 3})
 	require.NoError(t, err)
 	sameTime(t, now, &o.CreatedAt)
 	require.Equal(t, proxylite.Order{
@@ -169,7 +169,7 @@ func TestAnOrderAwaitsPaymentUntilItIsClosed(t *testing.T) {
 	listed := findOrder(t, c, o.TradeNo)
 	sameTime(t, now, &listed.CreatedAt)
 	require.Equal(t, o, listed)
-	for found, err := range c.Orders.All(t.Context(), proxylite.ListOrdersParams{Status: new(proxylite.OrderAwaitingPayment)}) {
+	for found, err := range c.Orders.All(t.Context(), proxylite.OrderListParams{Status: new(proxylite.OrderAwaitingPayment)}) {
 		require.NoError(t, err)
 		require.Equal(t, o.ID, found.ID, "the newest comes first")
 		break
@@ -184,11 +184,11 @@ func TestAPaidOrderBringsItsPlan(t *testing.T) {
 	t.Parallel()
 	s := demo(t)
 	c := s.Client()
-	o, err := c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 901, PaymentMethodID: new(int64(1)), CouponSN: "WELCOME5"})
+	o, err := c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 901, PaymentMethodID: new(int64(1)), CouponCode: "WELCOME5"})
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.Decimal{"18.20", "13.20"}, []proxylite.Decimal{o.TotalFee, o.PayFee})
 	bought := func() []proxylite.PurchasedProduct {
-		page, err := c.Products.List(t.Context(), proxylite.ListProductsParams{TradeNo: o.TradeNo})
+		page, err := c.Products.List(t.Context(), proxylite.ProductListParams{TradeNo: o.TradeNo})
 		require.NoError(t, err)
 		return page.Items
 	}
@@ -213,7 +213,7 @@ func TestPayingFromTheBalancePaysAtOnce(t *testing.T) {
 	s := demo(t)
 	c := s.Client()
 	before := s.State()
-	renewal := proxylite.CreateOrderParams{ProductID: 1901, StaticIPs: []string{"7003", "7005"}, PaymentMethodID: new(int64(0)), RenewDuration: "1m"}
+	renewal := proxylite.OrderCreateParams{ProductID: 1901, StaticIPs: []string{"7003", "7005"}, PaymentMethodID: new(int64(0)), RenewDuration: "1m"}
 	o, err := c.Orders.Create(t.Context(), renewal)
 	require.NoError(t, err)
 	require.Equal(t, proxylite.OrderPaid, o.Status)
@@ -233,7 +233,7 @@ func TestARechargeIsPaidFromOutsideOntoTheBalance(t *testing.T) {
 	t.Parallel()
 	s := demo(t)
 	c := s.Client()
-	o, err := c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 3, RechargeAmount: 100, PaymentMethodID: new(int64(2))})
+	o, err := c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 3, RechargeAmount: 100, PaymentMethodID: new(int64(2))})
 	require.NoError(t, err)
 	require.Equal(t, proxylite.Decimal("100.00"), o.PayFee)
 	for trade, want := range map[string]int{"": 3, awaiting: 3, o.TradeNo: 2} {
@@ -252,16 +252,16 @@ func TestAFeeMayBeAsLargeAsIsAllowed(t *testing.T) {
 	s := demo(t)
 	s.Update(func(st *proxylitetest.State) { st.User.Balance = "18.2" })
 	c := s.Client()
-	_, err := c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 3, RechargeAmount: 5000, PaymentMethodID: new(int64(1))})
+	_, err := c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 3, RechargeAmount: 5000, PaymentMethodID: new(int64(1))})
 	require.NoError(t, err)
-	_, err = c.Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 901, PaymentMethodID: new(int64(0))})
+	_, err = c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 901, PaymentMethodID: new(int64(0))})
 	require.NoError(t, err)
 	require.Equal(t, proxylite.Decimal("0.00"), s.State().User.Balance)
 }
 
 func TestACouponTakesOffNoMoreThanTheFee(t *testing.T) {
 	t.Parallel()
-	o, err := demo(t).Client().Orders.Create(t.Context(), proxylite.CreateOrderParams{ProductID: 1401, PaymentMethodID: new(int64(0)), CouponSN: "WELCOME5"})
+	o, err := demo(t).Client().Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1401, PaymentMethodID: new(int64(0)), CouponCode: "WELCOME5"})
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.Decimal{"3.00", "0.00"}, []proxylite.Decimal{o.TotalFee, o.PayFee})
 }
@@ -271,21 +271,21 @@ func TestListsArePagedAndFiltered(t *testing.T) {
 	s := demo(t)
 	c, st := s.Client(), s.State()
 
-	orders, err := c.Orders.List(t.Context(), proxylite.ListOrdersParams{})
+	orders, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
 	require.Equal(t, []int{20, 1, 20, 36, 2}, []int{len(orders.Items), orders.Page, orders.Size, orders.Total, orders.Pages})
-	orders, err = c.Orders.List(t.Context(), proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Page: 4, Size: 10}})
+	orders, err = c.Orders.List(t.Context(), proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: 4, Size: 10}})
 	require.NoError(t, err)
 	require.Equal(t, []int{6, 4, 10, 36, 4}, []int{len(orders.Items), orders.Page, orders.Size, orders.Total, orders.Pages})
 	require.Equal(t, st.Orders[0].TradeNo, orders.Items[5].TradeNo, "the oldest comes last")
-	orders, err = c.Orders.List(t.Context(), proxylite.ListOrdersParams{PageParams: proxylite.PageParams{Page: 5, Size: 10}})
+	orders, err = c.Orders.List(t.Context(), proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: 5, Size: 10}})
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 5, 10, 36, 4}, []int{len(orders.Items), orders.Page, orders.Size, orders.Total, orders.Pages})
 
-	products, err := c.Products.List(t.Context(), proxylite.ListProductsParams{PageParams: proxylite.PageParams{Page: 2}})
+	products, err := c.Products.List(t.Context(), proxylite.ProductListParams{PageParams: proxylite.PageParams{Page: 2}})
 	require.NoError(t, err)
 	require.Equal(t, []int{3, 2, 20, 23, 2}, []int{len(products.Items), products.Page, products.Size, products.Total, products.Pages})
-	ips, err := c.IP.ListStatic(t.Context(), proxylite.ListStaticParams{PageParams: proxylite.PageParams{Page: 2, Size: 20}})
+	ips, err := c.IP.ListStatic(t.Context(), proxylite.IPListStaticParams{PageParams: proxylite.PageParams{Page: 2, Size: 20}})
 	require.NoError(t, err)
 	require.Equal(t, []int{4, 2, 20, 24, 2}, []int{len(ips.Items), ips.Page, ips.Size, ips.Total, ips.Pages})
 
@@ -293,19 +293,19 @@ func TestListsArePagedAndFiltered(t *testing.T) {
 		proxylite.OrderAwaitingPayment: 2, proxylite.OrderPaid: 29, proxylite.OrderCancelled: 4, proxylite.OrderRefunded: 1,
 	} {
 		n := 0
-		for o, err := range c.Orders.All(t.Context(), proxylite.ListOrdersParams{Status: &status}) {
+		for o, err := range c.Orders.All(t.Context(), proxylite.OrderListParams{Status: &status}) {
 			require.NoError(t, err)
 			require.Equal(t, status, o.Status)
 			n++
 		}
 		require.Equal(t, want, n, status)
 	}
-	for o, err := range c.Orders.All(t.Context(), proxylite.ListOrdersParams{ProductType: proxylite.ProductBalance}) {
+	for o, err := range c.Orders.All(t.Context(), proxylite.OrderListParams{ProductType: proxylite.ProductBalance}) {
 		require.NoError(t, err)
 		require.Equal(t, int64(3), o.ProductID)
 	}
 	n := 0
-	for p, err := range c.Products.All(t.Context(), proxylite.ListProductsParams{ProductType: proxylite.ProductStaticDatacenter}) {
+	for p, err := range c.Products.All(t.Context(), proxylite.ProductListParams{ProductType: proxylite.ProductStaticDatacenter}) {
 		require.NoError(t, err)
 		require.Equal(t, proxylite.ProductStaticDatacenter, p.ProductType)
 		n++
@@ -338,7 +338,7 @@ func TestWhatIsSeededIsServed(t *testing.T) {
 	accounts, err := c.Accounts.List(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, seed.Accounts, accounts)
-	orders, err := c.Orders.List(t.Context(), proxylite.ListOrdersParams{})
+	orders, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
 	require.Equal(t, seed.Orders, orders.Items)
 	groups, err := c.Payment.Groups(t.Context(), proxylite.PaymentGroupsParams{})

@@ -21,7 +21,7 @@ func TestExtractionSpendsTheStock(t *testing.T) {
 	c := s.Client()
 	seen := map[string]bool{}
 	for _, want := range []int{3, 2, 0} {
-		endpoints, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 3})
+		endpoints, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3})
 		require.NoError(t, err)
 		require.Len(t, endpoints, want)
 		for _, e := range endpoints {
@@ -44,13 +44,13 @@ func TestExtractionInTextIsSeparatedAsAsked(t *testing.T) {
 		require.Equal(t, "text/plain; charset=utf-8", kind)
 		require.Regexp(t, `^203\.0\.113\.10:\d{5}203\.0\.113\.10:\d{5}$`, strings.Replace(body, want, "", 1))
 		for _, separator := range []string{"", `\r\n`, "\n", "|", "<br>"} {
-			endpoints, err := s.Client().IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2, Format: proxylite.FormatText, Separator: separator})
+			endpoints, err := s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText, Separator: separator})
 			require.NoError(t, err)
 			require.Len(t, endpoints, 2)
 		}
 	}
 	s.Update(func(st *proxylitetest.State) { st.IPStock = 0 })
-	endpoints, err := s.Client().IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2, Format: proxylite.FormatText})
+	endpoints, err := s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText})
 	require.NoError(t, err)
 	require.Empty(t, endpoints)
 }
@@ -62,12 +62,12 @@ func TestExtractionTakesThePlacesThatAreListed(t *testing.T) {
 	require.NoError(t, err)
 	for _, country := range countries {
 		for _, city := range country.Cities {
-			_, err := c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, CountryCode: country.CountryCode, State: city.State, City: city.City})
+			_, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, CountryCode: country.CountryCode, State: city.State, City: city.City})
 			require.NoError(t, err)
 		}
 	}
 	// As the gateway writes them: country in any case, names without spaces.
-	_, err = c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, CountryCode: "us", City: "losangeles"})
+	_, err = c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, CountryCode: "us", City: "losangeles"})
 	require.NoError(t, err)
 }
 
@@ -76,7 +76,7 @@ func TestACallerOffTheAllowListIsToldItsIP(t *testing.T) {
 	for _, format := range []proxylite.Format{proxylite.FormatJSON, proxylite.FormatText} {
 		s := demo(t)
 		s.Update(func(st *proxylitetest.State) { st.CallerNotAllowed = true })
-		_, err := s.Client().IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: format})
+		_, err := s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: format})
 		require.ErrorIs(t, err, proxylite.ErrIPNotAllowed)
 		var e *proxylite.Error
 		require.ErrorAs(t, err, &e)
@@ -138,17 +138,17 @@ func TestStaticIPsAreFiltered(t *testing.T) {
 	c := s.Client()
 	all := s.State().StaticIPs
 	for _, tt := range []struct {
-		params proxylite.ListStaticParams
+		params proxylite.IPListStaticParams
 		keep   func(proxylite.StaticIP) bool
 	}{
-		{proxylite.ListStaticParams{CountryCode: "de"}, func(ip proxylite.StaticIP) bool { return ip.CountryCode == "DE" }},
-		{proxylite.ListStaticParams{ProductType: 14}, func(ip proxylite.StaticIP) bool { return ip.ProductType == 14 }},
-		{proxylite.ListStaticParams{Status: 3}, func(ip proxylite.StaticIP) bool { return ip.Status == 3 }},
-		{proxylite.ListStaticParams{TradeNo: all[2].TradeNo}, func(ip proxylite.StaticIP) bool { return ip.TradeNo == all[2].TradeNo }},
-		{proxylite.ListStaticParams{CountryCode: "US", ProductType: 25, Status: 1}, func(ip proxylite.StaticIP) bool {
+		{proxylite.IPListStaticParams{CountryCode: "de"}, func(ip proxylite.StaticIP) bool { return ip.CountryCode == "DE" }},
+		{proxylite.IPListStaticParams{ProductType: 14}, func(ip proxylite.StaticIP) bool { return ip.ProductType == 14 }},
+		{proxylite.IPListStaticParams{Status: 3}, func(ip proxylite.StaticIP) bool { return ip.Status == 3 }},
+		{proxylite.IPListStaticParams{TradeNo: all[2].TradeNo}, func(ip proxylite.StaticIP) bool { return ip.TradeNo == all[2].TradeNo }},
+		{proxylite.IPListStaticParams{CountryCode: "US", ProductType: 25, Status: 1}, func(ip proxylite.StaticIP) bool {
 			return ip.CountryCode == "US" && ip.ProductType == 25 && ip.Status == 1
 		}},
-		{proxylite.ListStaticParams{TradeNo: "1"}, func(proxylite.StaticIP) bool { return false }},
+		{proxylite.IPListStaticParams{TradeNo: "1"}, func(proxylite.StaticIP) bool { return false }},
 	} {
 		want, got := []string{}, []string{}
 		for _, ip := range all {
@@ -163,7 +163,7 @@ func TestStaticIPsAreFiltered(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Less(t, len(got), len(all))
 	}
-	ip := must(c.IP.ListStatic(t.Context(), proxylite.ListStaticParams{})).Items[0]
+	ip := must(c.IP.ListStatic(t.Context(), proxylite.IPListStaticParams{})).Items[0]
 	ip.Raw = nil
 	sameTime(t, all[0].ExpiredAt, &ip.ExpiredAt)
 	require.Equal(t, all[0], ip)
@@ -192,7 +192,7 @@ func TestStaticStockIsCountedByKind(t *testing.T) {
 		{new(proxylite.ISPDatacenter), []proxylite.RegionStock{{CountryCode: "US", Number: 70}}},
 		{new(proxylite.ISPResidential), []proxylite.RegionStock{{CountryCode: "US", Number: 5}, {CountryCode: "DE", Number: 3}}},
 	} {
-		require.Equal(t, tt.want, must(c.IP.StaticStock(t.Context(), proxylite.StaticStockParams{ISP: tt.isp})))
+		require.Equal(t, tt.want, must(c.IP.StaticStock(t.Context(), proxylite.IPStaticStockParams{ISP: tt.isp})))
 	}
 }
 
@@ -210,8 +210,8 @@ func TestExtractedEndpointsAreProxies(t *testing.T) {
 	clock.Store(&now)
 	s := proxylitetest.NewServer(t, proxylitetest.WithNow(func() time.Time { return *clock.Load() }))
 	c := s.Client()
-	short := must(c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 2, Life: 10 * time.Minute}))
-	long := must(c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: proxylite.FormatText}))
+	short := must(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Life: 10 * time.Minute}))
+	long := must(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText}))
 	for _, e := range append(short, long...) {
 		require.Empty(t, e.Username)
 		for _, u := range []string{"http", "socks5"} {
@@ -240,7 +240,7 @@ func TestExtractedEndpointsMayHaveALogin(t *testing.T) {
 		Username: "u", Password: "p", Hosts: map[string]string{"shop.test": strings.TrimPrefix(target.URL, "http://")},
 	}))
 	for _, format := range []proxylite.Format{proxylite.FormatJSON, proxylite.FormatText} {
-		e := must(s.Client().IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1, Format: format}))[0]
+		e := must(s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: format}))[0]
 		require.Equal(t, []string{"u", "p"}, []string{e.Username, e.Password})
 		_, body := fetch(t, through(t, e.HTTP(), target), "http://shop.test/")
 		require.Equal(t, "shop.test", body)

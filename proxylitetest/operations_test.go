@@ -51,7 +51,7 @@ var operations = []operation{
 		return failed(c.Accounts.List(ctx))
 	}},
 	{"Accounts.Add", "POST", "/whitelist-account/add", "", `{"accounts":"user01:pass,user02:word","remark":"crawler","product_type":9}`, true, func(ctx context.Context, c *proxylite.Client) error {
-		return c.Accounts.Add(ctx, proxylite.AddAccountsParams{
+		return c.Accounts.Add(ctx, proxylite.AccountAddParams{
 			Accounts: []proxylite.NewAccount{{Username: "user01", Password: "pass"}, {Username: "user02", Password: "word"}},
 			Remark:   "crawler", ProductType: 9,
 		})
@@ -75,16 +75,16 @@ var operations = []operation{
 		return c.Accounts.ChangeLimit(ctx, "bob", 7*proxylite.GB)
 	}},
 	{"Usage.Daily", "GET", "/user-usage-flow/total", "end_time=2026-03-02 00:00:00&product_type=9&start_time=2026-02-28 00:00:00&username=pl-bob", "", true, func(ctx context.Context, c *proxylite.Client) error {
-		return failed(c.Usage.Daily(ctx, proxylite.UsageParams{
+		return failed(c.Usage.Daily(ctx, proxylite.UsageDailyParams{
 			Start: time.Date(2026, 2, 28, 0, 0, 0, 0, now.Location()), End: time.Date(2026, 3, 2, 0, 0, 0, 0, now.Location()), Username: "pl-bob", ProductType: 9,
 		}))
 	}},
 	{"Products.List", "GET", "/user-product/list", "page=2&product_type=9&size=3", "", true, func(ctx context.Context, c *proxylite.Client) error {
-		return failed(c.Products.List(ctx, proxylite.ListProductsParams{PageParams: proxylite.PageParams{Page: 2, Size: 3}, ProductType: 9}))
+		return failed(c.Products.List(ctx, proxylite.ProductListParams{PageParams: proxylite.PageParams{Page: 2, Size: 3}, ProductType: 9}))
 	}},
 	{"IP.Extract", "GET", "/ip/v3", "cc=US&city=Austin&ep=hk&format=json&life=30&num=10&state=TX", "", true, func(ctx context.Context, c *proxylite.Client) error {
-		return failed(c.IP.Extract(ctx, proxylite.ExtractParams{
-			Num: 10, CountryCode: "US", State: "TX", City: "Austin", Life: 30 * time.Minute, Entry: proxylite.EntryHK,
+		return failed(c.IP.Extract(ctx, proxylite.IPExtractParams{
+			Quantity: 10, CountryCode: "US", State: "TX", City: "Austin", Life: 30 * time.Minute, Entry: proxylite.EntryHK,
 		}))
 	}},
 	{"IP.Cities", "GET", "/ip/dynamic-citys", "", "", true, func(ctx context.Context, c *proxylite.Client) error {
@@ -100,21 +100,21 @@ var operations = []operation{
 		return failed(c.IP.SearchStates(ctx, "US"))
 	}},
 	{"IP.ListStatic", "GET", "/ip/get-static-ip", "country_code=US&page=1&product_type=25&size=10&status=3", "", false, func(ctx context.Context, c *proxylite.Client) error {
-		return failed(c.IP.ListStatic(ctx, proxylite.ListStaticParams{
+		return failed(c.IP.ListStatic(ctx, proxylite.IPListStaticParams{
 			PageParams: proxylite.PageParams{Page: 1, Size: 10}, CountryCode: "US", ProductType: 25, Status: proxylite.StaticIPExpiringSoon,
 		}))
 	}},
 	{"IP.StaticStock", "GET", "/static-ip-region", "isp=0", "", false, func(ctx context.Context, c *proxylite.Client) error {
-		return failed(c.IP.StaticStock(ctx, proxylite.StaticStockParams{ISP: new(proxylite.ISPDatacenter)}))
+		return failed(c.IP.StaticStock(ctx, proxylite.IPStaticStockParams{ISP: new(proxylite.ISPDatacenter)}))
 	}},
 	{"Orders.List", "GET", "/order/list", "page_no=1&page_size=10&product_type=14&status=0", "", false, func(ctx context.Context, c *proxylite.Client) error {
-		return failed(c.Orders.List(ctx, proxylite.ListOrdersParams{
+		return failed(c.Orders.List(ctx, proxylite.OrderListParams{
 			PageParams: proxylite.PageParams{Page: 1, Size: 10}, Status: new(proxylite.OrderAwaitingPayment), ProductType: 14,
 		}))
 	}},
 	{"Orders.Create", "POST", "/order/create", "", `{"pid":1901,"upids":"7001,7002","pm_id":0,"coupon_sn":"WELCOME5","renew_duration":1}`, false, func(ctx context.Context, c *proxylite.Client) error {
-		return failed(c.Orders.Create(ctx, proxylite.CreateOrderParams{
-			ProductID: 1901, StaticIPs: []string{"7001", "7002"}, PaymentMethodID: new(int64(0)), CouponSN: "WELCOME5", RenewDuration: "1",
+		return failed(c.Orders.Create(ctx, proxylite.OrderCreateParams{
+			ProductID: 1901, StaticIPs: []string{"7001", "7002"}, PaymentMethodID: new(int64(0)), CouponCode: "WELCOME5", RenewDuration: "1",
 		}))
 	}},
 	{"Orders.Close", "POST", "/order/close", "", `{"trade_no":"` + awaiting + `"}`, false, func(ctx context.Context, c *proxylite.Client) error {

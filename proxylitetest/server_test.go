@@ -114,9 +114,9 @@ func TestConcurrentCallsLoseNothing(t *testing.T) {
 		running.Go(func() {
 			for j := range 8 {
 				name := fmt.Sprintf("user%dx%d", i, j)
-				assert.NoError(t, c.Accounts.Add(t.Context(), proxylite.AddAccountsParams{Accounts: []proxylite.NewAccount{{Username: name, Password: "pass"}}}))
+				assert.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: name, Password: "pass"}}}))
 				s.Update(func(st *proxylitetest.State) { st.Use(name, now, 1); st.IPStock++ })
-				assert.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 1})))
+				assert.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})))
 				s.State()
 				s.Calls()
 			}
@@ -160,7 +160,7 @@ func TestCloseEndsAllThatWasStarted(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	s := proxylitetest.NewServer(nil)
 	c := s.Client(tryOnce)
-	require.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.ExtractParams{Num: 3})))
+	require.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3})))
 	s.Gateway()
 	s.FailNext("User.Info", proxylitetest.Fault{Delay: time.Hour})
 	hanging := make(chan error)

@@ -45,7 +45,7 @@ type Usage struct {
 	Username    string // as listed: pl-bob
 	Time        time.Time
 	ProductType proxylite.ProductType
-	Flow        proxylite.Traffic
+	Traffic     proxylite.Traffic
 }
 
 // StaticStock is how many static IPs of a kind are for sale in a country.

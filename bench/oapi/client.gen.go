@@ -73,8 +73,8 @@ type ListCitiesParams struct {
 	AppKey Key `form:"app_key" json:"app_key"`
 }
 
-// ListOrdersParams defines parameters for ListOrders.
-type ListOrdersParams struct {
+// OrderListParams defines parameters for ListOrders.
+type OrderListParams struct {
 	AppKey   Key  `form:"app_key" json:"app_key"`
 	PageNo   *int `form:"page_no,omitempty" json:"page_no,omitempty"`
 	PageSize *int `form:"page_size,omitempty" json:"page_size,omitempty"`
@@ -163,7 +163,7 @@ type ClientInterface interface {
 	ListCities(ctx context.Context, params *ListCitiesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOrders performs a GET /order/list (the `ListOrders` operationId) request.
-	ListOrders(ctx context.Context, params *ListOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListOrders(ctx context.Context, params *OrderListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAccounts performs a GET /whitelist-account/list (the `ListAccounts` operationId) request.
 	ListAccounts(ctx context.Context, params *ListAccountsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -183,7 +183,7 @@ func (c *Client) ListCities(ctx context.Context, params *ListCitiesParams, reqEd
 }
 
 // ListOrders performs a GET /order/list (the `ListOrders` operationId) request.
-func (c *Client) ListOrders(ctx context.Context, params *ListOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) ListOrders(ctx context.Context, params *OrderListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListOrdersRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -259,7 +259,7 @@ func NewListCitiesRequest(server string, params *ListCitiesParams) (*http.Reques
 }
 
 // NewListOrdersRequest constructs an http.Request for the ListOrders method
-func NewListOrdersRequest(server string, params *ListOrdersParams) (*http.Request, error) {
+func NewListOrdersRequest(server string, params *OrderListParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -434,7 +434,7 @@ type ClientWithResponsesInterface interface {
 	// ListOrdersWithResponse performs a GET /order/list (the `ListOrders` operationId) request.
 	//
 	// Returns a wrapper object for the known response body format(s).
-	ListOrdersWithResponse(ctx context.Context, params *ListOrdersParams, reqEditors ...RequestEditorFn) (*ListOrdersResponse, error)
+	ListOrdersWithResponse(ctx context.Context, params *OrderListParams, reqEditors ...RequestEditorFn) (*ListOrdersResponse, error)
 
 	// ListAccountsWithResponse performs a GET /whitelist-account/list (the `ListAccounts` operationId) request.
 	//
@@ -617,7 +617,7 @@ func (c *ClientWithResponses) ListCitiesWithResponse(ctx context.Context, params
 // ListOrdersWithResponse performs a GET /order/list (the `ListOrders` operationId) request.
 //
 // Returns a wrapper object for the known response body format(s).
-func (c *ClientWithResponses) ListOrdersWithResponse(ctx context.Context, params *ListOrdersParams, reqEditors ...RequestEditorFn) (*ListOrdersResponse, error) {
+func (c *ClientWithResponses) ListOrdersWithResponse(ctx context.Context, params *OrderListParams, reqEditors ...RequestEditorFn) (*ListOrdersResponse, error) {
 	rsp, err := c.ListOrders(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func run() error {
 	defer demoSite.Close()
 
 	p, err := pool.New(
-		pool.Extract(demo.Client().IP, proxylite.ExtractParams{Num: 5, Life: 30 * time.Minute}),
+		pool.Extract(demo.Client().IP, proxylite.IPExtractParams{Quantity: 5, Life: 30 * time.Minute}),
 		pool.WithRotation(pool.PerRequest),
 		pool.WithBanStatus(http.StatusForbidden, http.StatusTooManyRequests),
 	)

@@ -63,8 +63,8 @@ func run(ctx context.Context) error {
 	defer server.Close()
 	client := server.Client()
 	order := func(ctx context.Context) error {
-		_, err := client.Orders.Create(ctx, proxylite.CreateOrderParams{
-			ProductID: 901, PaymentMethodID: new(int64(1)), Amount: 1,
+		_, err := client.Orders.Create(ctx, proxylite.OrderCreateParams{
+			ProductID: 901, PaymentMethodID: new(int64(1)), Quantity: 1,
 		})
 		return err
 	}
@@ -73,7 +73,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	extract := func(ctx context.Context) error {
-		_, err := client.IP.Extract(ctx, proxylite.ExtractParams{Num: 1})
+		_, err := client.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 1})
 		return err
 	}
 

@@ -28,7 +28,7 @@ func main() {
 	flag.BoolVar(&f.write, "write", false, "with the real API: spend quota")
 	flag.StringVar(&f.target, "url", "https://api.ipify.org", "what to fetch")
 	flag.StringVar(&f.params.CountryCode, "country", "US", "`code` of the country to extract in")
-	flag.IntVar(&f.params.Num, "num", 3, "how many IPs to extract")
+	flag.IntVar(&f.params.Quantity, "num", 3, "how many IPs to extract")
 	flag.DurationVar(&f.params.Life, "life", 30*time.Minute, "how long they are to last")
 	flag.Parse()
 
@@ -44,7 +44,7 @@ func main() {
 type fetcher struct {
 	write  bool
 	target string
-	params proxylite.ExtractParams
+	params proxylite.IPExtractParams
 	tls    *tls.Config // nil: as usual
 }
 

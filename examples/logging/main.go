@@ -54,7 +54,7 @@ func run(ctx context.Context, log *slog.Logger) error {
 	for _, a := range accounts[:min(2, len(accounts))] {
 		log.InfoContext(ctx, "account", "account", a)
 	}
-	if _, err := api.Orders.List(ctx, proxylite.ListOrdersParams{}); err != nil {
+	if _, err := api.Orders.List(ctx, proxylite.OrderListParams{}); err != nil {
 		return err
 	}
 	if _, err := api.IP.SearchStates(ctx, "USA"); err != nil {

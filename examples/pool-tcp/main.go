@@ -33,7 +33,7 @@ func run(ctx context.Context) error {
 	defer stop()
 	client := demo.Client()
 
-	p, err := pool.New(pool.Extract(client.IP, proxylite.ExtractParams{Num: 3, Life: 30 * time.Minute}))
+	p, err := pool.New(pool.Extract(client.IP, proxylite.IPExtractParams{Quantity: 3, Life: 30 * time.Minute}))
 	if err != nil {
 		return err
 	}

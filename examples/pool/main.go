@@ -38,7 +38,7 @@ func run(ctx context.Context) error {
 	client := demo.Client()
 
 	p, err := pool.New(
-		pool.Extract(client.IP, proxylite.ExtractParams{Num: 5, CountryCode: "US", Life: 30 * time.Minute}),
+		pool.Extract(client.IP, proxylite.IPExtractParams{Quantity: 5, CountryCode: "US", Life: 30 * time.Minute}),
 		pool.WithRotation(pool.PerRequest), // another proxy, and a new connection, for each request
 		pool.WithQuota(100, time.Hour),     // never more than 100 IPs an hour
 		pool.WithTransport(demoTransport),  // trusts the demo's certificate

@@ -122,7 +122,7 @@ func (q *quickstart) listAccounts(ctx context.Context) error {
 }
 
 func (q *quickstart) addAccount(ctx context.Context) error {
-	err := q.client.Accounts.Add(ctx, proxylite.AddAccountsParams{
+	err := q.client.Accounts.Add(ctx, proxylite.AccountAddParams{
 		Accounts:    []proxylite.NewAccount{{Username: q.account, Password: rand.Text()[:12]}},
 		Remark:      "made by the quickstart",
 		ProductType: proxylite.ProductResidentialTraffic,
@@ -137,18 +137,18 @@ func (q *quickstart) addAccount(ctx context.Context) error {
 }
 
 func (q *quickstart) showUsage(ctx context.Context) error {
-	days, err := q.client.Usage.Daily(ctx, proxylite.UsageParams{Start: time.Now().AddDate(0, 0, -7)})
+	days, err := q.client.Usage.Daily(ctx, proxylite.UsageDailyParams{Start: time.Now().AddDate(0, 0, -7)})
 	if err != nil {
 		return err
 	}
 	var most, total proxylite.Traffic
 	for _, d := range days {
-		most = max(most, d.Flow)
-		total += d.Flow
+		most = max(most, d.Traffic)
+		total += d.Traffic
 	}
 	for _, d := range days {
-		bar := strings.Repeat("█", int(40*d.Flow/max(most, 1)))
-		fmt.Printf("%s  %-40s  %s\n", d.Day.Format("Mon 02 Jan"), bar, d.Flow)
+		bar := strings.Repeat("█", int(40*d.Traffic/max(most, 1)))
+		fmt.Printf("%s  %-40s  %s\n", d.Day.Format("Mon 02 Jan"), bar, d.Traffic)
 	}
 	fmt.Println("in all:", total)
 	return nil
@@ -175,7 +175,7 @@ func (q *quickstart) showLocations(ctx context.Context) error {
 }
 
 func (q *quickstart) extractAndFetch(ctx context.Context) error {
-	endpoints, err := q.client.IP.Extract(ctx, proxylite.ExtractParams{Num: 2, CountryCode: "US", Life: 30 * time.Minute})
+	endpoints, err := q.client.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 2, CountryCode: "US", Life: 30 * time.Minute})
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func greet(w http.ResponseWriter, _ *http.Request) {
 func (q *quickstart) showStock(ctx context.Context) error {
 	rows := []string{"KIND\tCOUNTRIES\tIPS\tMOST IN"}
 	for _, isp := range []proxylite.ISP{proxylite.ISPResidential, proxylite.ISPDatacenter} {
-		stock, err := q.client.IP.StaticStock(ctx, proxylite.StaticStockParams{ISP: new(isp)})
+		stock, err := q.client.IP.StaticStock(ctx, proxylite.IPStaticStockParams{ISP: new(isp)})
 		if err != nil {
 			return err
 		}
@@ -258,8 +258,8 @@ func (q *quickstart) order(ctx context.Context) error {
 		fmt.Println("left out: an order needs -pid and -pm-id")
 		return nil
 	}
-	created, err := q.client.Orders.Create(ctx, proxylite.CreateOrderParams{
-		ProductID: q.productID, PaymentMethodID: &q.paymentID, Amount: 1,
+	created, err := q.client.Orders.Create(ctx, proxylite.OrderCreateParams{
+		ProductID: q.productID, PaymentMethodID: &q.paymentID, Quantity: 1,
 	})
 	if err != nil {
 		return err
@@ -267,7 +267,7 @@ func (q *quickstart) order(ctx context.Context) error {
 	fmt.Printf("created: %s, %s to pay\n", created.TradeNo, created.PayFee)
 
 	// All walks the pages as it goes; leaving the loop ends the walk.
-	unpaid := proxylite.ListOrdersParams{Status: new(proxylite.OrderAwaitingPayment)}
+	unpaid := proxylite.OrderListParams{Status: new(proxylite.OrderAwaitingPayment)}
 	for order, err := range q.client.Orders.All(ctx, unpaid) {
 		if err != nil {
 			return err
@@ -288,7 +288,7 @@ func (q *quickstart) order(ctx context.Context) error {
 // handleError makes a mistake on purpose. It is found before anything is sent, so
 // nothing is extracted and nothing spent.
 func (q *quickstart) handleError(ctx context.Context) error {
-	_, err := q.client.IP.Extract(ctx, proxylite.ExtractParams{CountryCode: "USA", Life: 90 * time.Second})
+	_, err := q.client.IP.Extract(ctx, proxylite.IPExtractParams{CountryCode: "USA", Life: 90 * time.Second})
 	if err == nil {
 		return errors.New("an extraction of no IPs was not refused")
 	}

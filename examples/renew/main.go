@@ -73,7 +73,7 @@ func (r *renewal) run(ctx context.Context) (err error) {
 // expiring returns the IDs of the static IPs that the API calls expiring soon.
 func (r *renewal) expiring(ctx context.Context) ([]string, error) {
 	var ids []string
-	for ip, err := range r.api.IP.AllStatic(ctx, proxylite.ListStaticParams{Status: proxylite.StaticIPExpiringSoon}) {
+	for ip, err := range r.api.IP.AllStatic(ctx, proxylite.IPListStaticParams{Status: proxylite.StaticIPExpiringSoon}) {
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +100,7 @@ func (r *renewal) order(ctx context.Context, ids []string) (proxylite.Order, err
 			return proxylite.Order{}, fmt.Errorf("order %s renews static IPs and awaits payment: pay or close it first", order.TradeNo)
 		}
 	}
-	order, err := r.api.Orders.Create(ctx, proxylite.CreateOrderParams{
+	order, err := r.api.Orders.Create(ctx, proxylite.OrderCreateParams{
 		ProductID: r.productID, PaymentMethodID: &r.paymentID, StaticIPs: ids, RenewDuration: r.duration,
 	})
 	if !errors.Is(err, proxylite.ErrOutcomeUnknown) {
@@ -124,7 +124,7 @@ func (r *renewal) order(ctx context.Context, ids []string) (proxylite.Order, err
 // renewals returns the orders that renew static IPs, by number.
 func (r *renewal) renewals(ctx context.Context) (map[string]proxylite.Order, error) {
 	orders := map[string]proxylite.Order{}
-	for order, err := range r.api.Orders.All(ctx, proxylite.ListOrdersParams{ProductType: proxylite.ProductStaticRenewal}) {
+	for order, err := range r.api.Orders.All(ctx, proxylite.OrderListParams{ProductType: proxylite.ProductStaticRenewal}) {
 		if err != nil {
 			return nil, err
 		}

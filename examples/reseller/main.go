@@ -106,7 +106,7 @@ func (s *shop) addMissing(ctx context.Context) ([]string, error) {
 		}
 	}
 	for names := range slices.Chunk(missing, batch) {
-		p := proxylite.AddAccountsParams{Remark: "shop", ProductType: proxylite.ProductResidentialTraffic}
+		p := proxylite.AccountAddParams{Remark: "shop", ProductType: proxylite.ProductResidentialTraffic}
 		for _, name := range names {
 			// A shop keeps the password for its customer; List returns it too.
 			p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: rand.Text()[:12]})

@@ -129,7 +129,7 @@ func operations(c *proxylite.Client, in *input) []operation {
 			return value(c.Accounts.List(ctx))
 		}},
 		{"Accounts.Add", true, func(ctx context.Context) (any, error) {
-			p := proxylite.AddAccountsParams{Remark: in.remark, ProductType: in.productType}
+			p := proxylite.AccountAddParams{Remark: in.remark, ProductType: in.productType}
 			for _, name := range in.accounts {
 				p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: in.password})
 			}
@@ -151,13 +151,13 @@ func operations(c *proxylite.Client, in *input) []operation {
 			return nil, c.Accounts.Enable(ctx, in.accounts)
 		}},
 		{"Usage.Daily", false, func(ctx context.Context) (any, error) {
-			return value(c.Usage.Daily(ctx, proxylite.UsageParams{Start: in.start, End: in.end, Username: in.username, ProductType: in.productType}))
+			return value(c.Usage.Daily(ctx, proxylite.UsageDailyParams{Start: in.start, End: in.end, Username: in.username, ProductType: in.productType}))
 		}},
 		{"Accounts.Delete", true, func(ctx context.Context) (any, error) {
 			return nil, c.Accounts.Delete(ctx, in.accounts)
 		}},
 		{"Products.List", false, func(ctx context.Context) (any, error) {
-			return value(c.Products.List(ctx, proxylite.ListProductsParams{PageParams: in.page, TradeNo: in.tradeNo, ProductType: in.productType}))
+			return value(c.Products.List(ctx, proxylite.ProductListParams{PageParams: in.page, TradeNo: in.tradeNo, ProductType: in.productType}))
 		}},
 		{"IP.Cities", false, func(ctx context.Context) (any, error) {
 			return value(c.IP.Cities(ctx))
@@ -179,12 +179,12 @@ func operations(c *proxylite.Client, in *input) []operation {
 			return value(c.IP.Extract(ctx, in.extract))
 		}},
 		{"IP.ListStatic", false, func(ctx context.Context) (any, error) {
-			return value(c.IP.ListStatic(ctx, proxylite.ListStaticParams{
+			return value(c.IP.ListStatic(ctx, proxylite.IPListStaticParams{
 				PageParams: in.page, CountryCode: in.extract.CountryCode, ProductType: in.productType, TradeNo: in.tradeNo, Status: in.staticStatus,
 			}))
 		}},
 		{"IP.StaticStock", false, func(ctx context.Context) (any, error) {
-			return value(c.IP.StaticStock(ctx, proxylite.StaticStockParams{ISP: in.isp}))
+			return value(c.IP.StaticStock(ctx, proxylite.IPStaticStockParams{ISP: in.isp}))
 		}},
 		{"Payment.Groups", false, func(ctx context.Context) (any, error) {
 			return value(c.Payment.Groups(ctx, proxylite.PaymentGroupsParams{TradeNo: in.tradeNo}))
@@ -197,7 +197,7 @@ func operations(c *proxylite.Client, in *input) []operation {
 			return value(order, err)
 		}},
 		{"Orders.List", false, func(ctx context.Context) (any, error) {
-			return value(c.Orders.List(ctx, proxylite.ListOrdersParams{
+			return value(c.Orders.List(ctx, proxylite.OrderListParams{
 				PageParams: in.page, TradeNo: in.tradeNo, Status: in.orderStatus, ProductType: in.productType,
 			}))
 		}},
