@@ -237,5 +237,5 @@ func TestLimiterPacesEveryAttempt(t *testing.T) {
 
 func TestRepeatClassesHaveNames(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "once idempotent read", fmt.Sprint(proxylite.ClassUnsafe, " ", proxylite.ClassIdempotent, " ", proxylite.ClassSafe))
+	require.Equal(t, "unsafe idempotent safe", fmt.Sprint(proxylite.ClassUnsafe, " ", proxylite.ClassIdempotent, " ", proxylite.ClassSafe))
 }
