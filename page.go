@@ -85,7 +85,7 @@ func walk[T any, K comparable, P any, PP interface {
 	return func(yield func(T, error) bool) {
 		endless := func(why error) {
 			var zero T
-			yield(zero, &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, Code: NoCode, cause: why})
+			yield(zero, &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, cause: why})
 		}
 		var before map[K]struct{}
 		count, stale := 0, 0

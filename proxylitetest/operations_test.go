@@ -178,8 +178,9 @@ func TestEveryOperationOfTheSDKIsAnswered(t *testing.T) {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
 			s := demo(t)
-			require.NoError(t, op.call(t.Context(), s.Client(proxylite.WithObserver(func(_ context.Context, info proxylite.CallInfo) {
+			require.NoError(t, op.call(t.Context(), s.Client(proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
 				require.Equal(t, op.name, info.Operation)
+				return ctx, nil
 			}))))
 			calls := s.Calls()
 			require.Len(t, calls, 1)
@@ -199,7 +200,7 @@ func TestEveryOperationOfTheSDKIsAnswered(t *testing.T) {
 			code := 200
 			switch service, _, _ := strings.Cut(op.name, "."); {
 			case op.name == "Orders.Close":
-				code = proxylite.NoCode
+				code = 0
 			case service == "Orders" || service == "User" || service == "Payment" || service == "Marketing":
 				code = 0
 			}

@@ -160,7 +160,7 @@ type Call struct {
 	Query     url.Values // without the app_key
 	Body      string     // as sent; with an app_key it is written anew without it
 	Status    int        // HTTP status that was answered; 0 if none was, or not yet
-	Code      int        // code of the answer's envelope; NoCode if it had none
+	Code      int        // code of the answer's envelope; 0 also if it had none
 	Time      time.Time  // when it came, by the server's clock
 }
 
