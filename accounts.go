@@ -31,6 +31,23 @@ type Account struct {
 	Status   AccountStatus `json:"status" wire:"absent=-1"`
 }
 
+// AccountStatus tells whether a proxy account may be used, an open set.
+type AccountStatus int
+
+// The account states.
+const (
+	AccountStatusAbsent AccountStatus = -1 // the answer had no status
+	AccountDisabled     AccountStatus = 0
+	AccountEnabled      AccountStatus = 1
+)
+
+var accountStatusNames = map[AccountStatus]string{
+	AccountStatusAbsent: "absent", AccountDisabled: "disabled", AccountEnabled: "enabled",
+}
+
+// String returns an English name, or "account status N" for a value without one.
+func (s AccountStatus) String() string { return enumName(accountStatusNames, s, "account status") }
+
 // maxLimitGB is the highest limit the API takes.
 const maxLimitGB = 102400
 

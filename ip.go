@@ -251,6 +251,25 @@ type StaticIP struct {
 	Raw json.RawMessage `json:"raw,omitempty" wire:"raw"`
 }
 
+// StaticIPStatus is the state of a purchased static IP, an open set.
+type StaticIPStatus int
+
+// The states of a static IP; 0 means that the answer had none, or as a filter: any.
+const (
+	StaticIPValid        StaticIPStatus = 1
+	StaticIPInvalid      StaticIPStatus = 2
+	StaticIPExpiringSoon StaticIPStatus = 3
+	StaticIPMaintenance  StaticIPStatus = 4
+)
+
+var staticIPStatusNames = map[StaticIPStatus]string{
+	0: "absent", StaticIPValid: "valid", StaticIPInvalid: "invalid",
+	StaticIPExpiringSoon: "expiring soon", StaticIPMaintenance: "in maintenance",
+}
+
+// String returns an English name, or "static IP status N" for a value without one.
+func (s StaticIPStatus) String() string { return enumName(staticIPStatusNames, s, "static IP status") }
+
 // Endpoint returns where its traffic goes; ok is false when the entry does not
 // say, or not in the fields we know.
 func (ip StaticIP) Endpoint() (e Endpoint, ok bool) {
@@ -306,6 +325,21 @@ func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ..
 type IPStaticStockParams struct {
 	ISP *ISP // nil means all: new(proxylite.ISPDatacenter)
 }
+
+// ISP is the kind of network a static IP belongs to, an open set. Data-center is
+// 0, so a filter is a pointer: new(proxylite.ISPDatacenter).
+type ISP int
+
+// The kinds of network.
+const (
+	ISPDatacenter  ISP = 0
+	ISPResidential ISP = 1
+)
+
+var ispNames = map[ISP]string{ISPDatacenter: "data-center", ISPResidential: "residential"}
+
+// String returns an English name, or "ISP N" for a value without one.
+func (i ISP) String() string { return enumName(ispNames, i, "ISP") }
 
 // RegionStock is how many static IPs a country has for sale.
 type RegionStock struct {

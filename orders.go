@@ -25,6 +25,27 @@ type Order struct {
 	CreatedAt   time.Time   `json:"created_at"`
 }
 
+// OrderStatus is the state of an order, an open set.
+type OrderStatus int
+
+// The order states. Awaiting payment is 0, so an answer without a status decodes
+// as OrderStatusAbsent and not as an unpaid order.
+const (
+	OrderStatusAbsent    OrderStatus = -1 // the answer had no status
+	OrderAwaitingPayment OrderStatus = 0
+	OrderPaid            OrderStatus = 1
+	OrderCancelled       OrderStatus = 2 // not paid in time, or closed
+	OrderRefunded        OrderStatus = 3
+)
+
+var orderStatusNames = map[OrderStatus]string{
+	OrderStatusAbsent: "absent", OrderAwaitingPayment: "awaiting payment", OrderPaid: "paid",
+	OrderCancelled: "cancelled", OrderRefunded: "refunded",
+}
+
+// String returns an English name, or "order status N" for a value without one.
+func (s OrderStatus) String() string { return enumName(orderStatusNames, s, "order status") }
+
 // OrderListParams pick orders. All of them may be left out.
 type OrderListParams struct {
 	PageParams

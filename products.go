@@ -20,6 +20,47 @@ type PurchasedProduct struct {
 	Order       ProductOrder `json:"order"`
 }
 
+// ProductType tells what a plan or an order is for. It is an open set: a value
+// that has no constant here is kept as it is.
+type ProductType int
+
+// The product types of the vendor's document.
+const (
+	ProductBalance            ProductType = 3  // recharge of the balance
+	ProductResidentialTraffic ProductType = 9  // dynamic residential, paid by traffic
+	ProductResidentialIP      ProductType = 11 // dynamic residential, unlimited traffic for a time (also "dynamic global V2")
+	ProductLongTermIDC        ProductType = 12 // long-lived data-center, paid by traffic
+	ProductStaticResTraffic   ProductType = 13 // static residential, paid by traffic
+	ProductStaticDatacenter   ProductType = 14 // static data-center IPs
+	ProductLongTermISP        ProductType = 15 // long-lived ISP, paid by traffic
+	ProductStaticTraffic      ProductType = 16 // static, paid by traffic
+	ProductDynamicIPCount     ProductType = 17 // dynamic, paid by the number of IPs
+	ProductWebScraper         ProductType = 18 // web scraper
+	ProductStaticRenewal      ProductType = 19 // renewal of static IPs
+	ProductStaticReplacement  ProductType = 20 // quota for replacing static IPs
+	ProductStaticTrafficV2    ProductType = 21 // static, paid by traffic, second version
+	ProductStaticTrafficExtra ProductType = 24 // additional traffic for static IPs
+	ProductStaticResidential  ProductType = 25 // static residential IPs
+	ProductSupplement         ProductType = 26 // pays what is missing from an underpaid order
+	ProductSERP               ProductType = 27 // search results
+	ProductVideo              ProductType = 28 // video
+)
+
+var productNames = map[ProductType]string{
+	ProductBalance: "balance recharge", ProductResidentialTraffic: "dynamic residential traffic",
+	ProductResidentialIP: "dynamic residential IP", ProductLongTermIDC: "long-term data-center traffic",
+	ProductStaticResTraffic: "static residential traffic", ProductStaticDatacenter: "static data-center IP",
+	ProductLongTermISP: "long-term ISP traffic", ProductStaticTraffic: "static traffic",
+	ProductDynamicIPCount: "dynamic IP count", ProductWebScraper: "web scraper",
+	ProductStaticRenewal: "static IP renewal", ProductStaticReplacement: "static IP replacement quota",
+	ProductStaticTrafficV2: "static traffic v2", ProductStaticTrafficExtra: "static traffic add-on",
+	ProductStaticResidential: "static residential IP", ProductSupplement: "supplementary payment",
+	ProductSERP: "SERP", ProductVideo: "video",
+}
+
+// String returns an English name, or "product type N" for a value without one.
+func (p ProductType) String() string { return enumName(productNames, p, "product type") }
+
 // ProductOrder is the order of a purchased plan.
 type ProductOrder struct {
 	CreatedAt time.Time `json:"created_at"`
