@@ -3,7 +3,6 @@ package proxylite
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -19,7 +18,7 @@ type Account struct {
 	// Username has the brand's prefix in front of the name that was added: bob
 	// is listed, and used at the gateway, as pl-bob.
 	Username  string    `json:"username"`
-	Password  string    `json:"password"` // never in String or slog
+	Password  Password  `json:"password"`
 	CreatedAt time.Time `json:"created_at"`
 	Remark    string    `json:"remark"`
 
@@ -65,18 +64,9 @@ func (a Account) Limit() (limit Traffic, ok bool) {
 	}
 }
 
-// String describes the account without its password.
+// String describes the account in a line: name, ID, status and traffic used.
 func (a Account) String() string {
 	return fmt.Sprintf("account %s (id %d, %s, used %s)", a.Username, a.ID, a.Status, a.Used)
-}
-
-// GoString keeps the password out of %#v.
-func (a Account) GoString() string { return "proxylite.Account(" + a.String() + ")" }
-
-// LogValue gives slog the account without its password.
-func (a Account) LogValue() slog.Value {
-	return slog.GroupValue(slog.Int64("id", a.ID), slog.String("username", a.Username),
-		slog.String("status", a.Status.String()), slog.Int64("used_kb", a.Used.KB()))
 }
 
 var (
@@ -100,17 +90,8 @@ func (s *AccountsService) List(ctx context.Context, opts ...CallOption) ([]Accou
 // NewAccount is the login of an account to add. Both are letters and digits only.
 type NewAccount struct {
 	Username string
-	Password string
+	Password Password // [NewPassword]("s3cret")
 }
-
-// String leaves the password out.
-func (a NewAccount) String() string { return a.Username }
-
-// GoString keeps the password out of %#v.
-func (a NewAccount) GoString() string { return "proxylite.NewAccount(" + a.Username + ")" }
-
-// LogValue keeps the password out of logs.
-func (a NewAccount) LogValue() slog.Value { return slog.StringValue(a.Username) }
 
 // AccountAddParams are the accounts to add and what they have in common.
 type AccountAddParams struct {
@@ -131,11 +112,12 @@ func (s *AccountsService) Add(ctx context.Context, p AccountAddParams, opts ...C
 	seen := make(map[string]bool, len(p.Accounts))
 	for i, a := range p.Accounts {
 		in.newWord(fmt.Sprintf("Accounts[%d].Username", i), a.Username, false)
-		in.newWord(fmt.Sprintf("Accounts[%d].Password", i), a.Password, true)
+		password := a.Password.Reveal()
+		in.newWord(fmt.Sprintf("Accounts[%d].Password", i), password, true)
 		in.must(!seen[a.Username] || a.Username == "", fmt.Sprintf("Accounts[%d].Username", i), a.Username, "is given twice")
 		seen[a.Username] = true
-		in.passwords = append(in.passwords, a.Password)
-		logins[i] = a.Username + ":" + a.Password
+		in.passwords = append(in.passwords, password)
+		logins[i] = a.Username + ":" + password
 	}
 	in.remark("Remark", p.Remark)
 	in.notNegative("ProductType", int64(p.ProductType))
@@ -190,15 +172,16 @@ func (s *AccountsService) Enable(ctx context.Context, usernames []string, opts .
 // old one may work for another 5 minutes. For the name see [AccountsService.Delete].
 //
 // POST /whitelist-account/change-password. May be repeated.
-func (s *AccountsService) ChangePassword(ctx context.Context, username, password string, opts ...CallOption) error {
+func (s *AccountsService) ChangePassword(ctx context.Context, username string, password Password, opts ...CallOption) error {
 	in := s.c.input()
 	in.accountName("username", username)
-	in.newWord("password", password, true)
-	in.passwords = []string{password}
+	text := password.Reveal()
+	in.newWord("password", text, true)
+	in.passwords = []string{text}
 	in.body = struct {
 		Account  string `json:"account"`
 		Password string `json:"password"`
-	}{username, password}
+	}{username, text}
 	return s.c.run(ctx, &opAccountsChangePassword, in, opts)
 }
 

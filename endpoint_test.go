@@ -129,7 +129,7 @@ func TestEndpointRoundTrips(t *testing.T) {
 
 func TestStaticIPEndpoint(t *testing.T) {
 	t.Parallel()
-	ip := proxylite.StaticIP{IP: "1.2.3.4", Port: 80, Username: "u", Password: "p"}
+	ip := proxylite.StaticIP{IP: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword("p")}
 	e, ok := ip.Endpoint()
 	require.True(t, ok)
 	require.Equal(t, proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: "p"}, e)

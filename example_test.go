@@ -71,7 +71,7 @@ func ExampleNewClient() {
 func ExampleAccountsService_Add() {
 	client, ctx := demo(), context.Background()
 	err := client.Accounts.Add(ctx, proxylite.AccountAddParams{
-		Accounts:    []proxylite.NewAccount{{Username: "bob", Password: "pw1"}},
+		Accounts:    []proxylite.NewAccount{{Username: "bob", Password: proxylite.NewPassword("pw1")}},
 		ProductType: proxylite.ProductResidentialTraffic,
 	})
 	if err != nil {

@@ -364,7 +364,7 @@ func FuzzBody(f *testing.F) {
 		ctx := context.Background()
 
 		var add struct{ Accounts, Remark string }
-		if sent(c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{name, password}, {"x" + name, "y" + password}}, Remark: remark}), &add) {
+		if sent(c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{name, proxylite.NewPassword(password)}, {"x" + name, proxylite.NewPassword("y" + password)}}, Remark: remark}), &add) {
 			require.Equal(t, name+":"+password+",x"+name+":y"+password, add.Accounts)
 			require.Equal(t, []int{1, 2}, []int{strings.Count(add.Accounts, ","), strings.Count(add.Accounts, ":")})
 			require.Equal(t, remark, add.Remark)

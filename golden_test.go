@@ -2,7 +2,6 @@ package proxylite_test
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -43,7 +42,7 @@ func documented() map[string]any {
 	}
 	return map[string]any{
 		"Accounts.List": []proxylite.Account{{
-			Username: "string", Password: "string", Remark: "string",
+			Username: "string", Password: proxylite.NewPassword("string"), Remark: "string",
 			ProductType: proxylite.ProductResidentialTraffic, LimitRaw: new(int64(102400)), Status: proxylite.AccountDisabled,
 		}},
 		"Accounts.Add": nil, "Accounts.Delete": nil, "Accounts.Disable": nil, "Accounts.Enable": nil,
@@ -91,11 +90,11 @@ func full() map[string]any {
 	return map[string]any{
 		"Accounts.List": []proxylite.Account{
 			{
-				ID: 7, Username: "pl-bob", Password: "pw1", CreatedAt: at(2022, 5, 13, 12, 14, 15), Remark: "爬虫", ProductType: 9,
+				ID: 7, Username: "pl-bob", Password: proxylite.NewPassword("pw1"), CreatedAt: at(2022, 5, 13, 12, 14, 15), Remark: "爬虫", ProductType: 9,
 				Used: 2 * proxylite.GB, LimitRaw: new(int64(5)), Status: proxylite.AccountEnabled,
 			},
 			{
-				ID: 8, Username: "pl-eve", Password: "pw2", CreatedAt: at(2022, 5, 14, 0, 0, 1), Remark: "shop", ProductType: 99,
+				ID: 8, Username: "pl-eve", Password: proxylite.NewPassword("pw2"), CreatedAt: at(2022, 5, 14, 0, 0, 1), Remark: "shop", ProductType: 99,
 				Used: 1536 * proxylite.KB, LimitRaw: new(int64(102401)), Status: 7,
 			},
 		},
@@ -121,9 +120,9 @@ func full() map[string]any {
 		"IP.ListStatic": proxylite.Page[proxylite.StaticIP]{
 			Items: []proxylite.StaticIP{{
 				ID: "31", CountryCode: "DE", ProductType: proxylite.ProductStaticDatacenter, TradeNo: "20220513121343",
-				Status: proxylite.StaticIPExpiringSoon, IP: "203.0.113.9", Port: 8000, Username: "u", Password: "p",
+				Status: proxylite.StaticIPExpiringSoon, IP: "203.0.113.9", Port: 8000, Username: "u", Password: proxylite.NewPassword("p"),
 				ExpiredAt: at(2022, 6, 1, 0, 0, 0),
-				Raw: json.RawMessage(`{"id":31,"country_code":"DE","product_type":14,"trade_no":20220513121343,"status":3,` +
+				Raw: raw(`{"id":31,"country_code":"DE","product_type":14,"trade_no":20220513121343,"status":3,` +
 					`"ip":"203.0.113.9","port":"8000","username":"u","password":"p","expired_at":"2022-06-01 00:00:00","line":"bgp"}`),
 			}}, Page: 1, Size: 10, Total: 21, Pages: 3,
 		},
@@ -244,7 +243,7 @@ func TestWhatIsLeftOutIsNotSent(t *testing.T) {
 		call       func(ctx, client) error
 	}{
 		{"POST /end-point/whitelist-account/add", `{"accounts":"bob:pw","remark":""}`, func(ctx ctx, c client) error {
-			return c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{"bob", "pw"}}})
+			return c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{"bob", proxylite.NewPassword("pw")}}})
 		}},
 		{"POST /end-point/whitelist-account/change-remark", `{"account":"pl-bob","remark":"<b>&\"爬虫"}`, func(ctx ctx, c client) error {
 			return c.Accounts.ChangeRemark(ctx, "pl-bob", `<b>&"爬虫`)

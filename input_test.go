@@ -64,7 +64,7 @@ func rulesOfInput() []struct {
 	name := func(s string) func(ctx, client) error {
 		return func(ctx ctx, c client) error { return c.Accounts.ChangeRemark(ctx, s, "") }
 	}
-	one := proxylite.NewAccount{Username: "bob", Password: "pw"}
+	one := proxylite.NewAccount{Username: "bob", Password: proxylite.NewPassword("pw")}
 
 	return []struct {
 		name string
@@ -72,7 +72,7 @@ func rulesOfInput() []struct {
 		want []problem
 	}{
 		// Accounts.Add, everything at once, the password never repeated.
-		{"add all wrong", add("x\xff", -1, proxylite.NewAccount{}, proxylite.NewAccount{"a:b", "c,d"}, proxylite.NewAccount{"é", "p w"}, one, one), []problem{
+		{"add all wrong", add("x\xff", -1, proxylite.NewAccount{}, proxylite.NewAccount{"a:b", proxylite.NewPassword("c,d")}, proxylite.NewAccount{"é", proxylite.NewPassword("p w")}, one, one), []problem{
 			structural("Accounts[0].Username", "", required), structural("Accounts[0].Password", "", required),
 			structural("Accounts[1].Username", "a:b", inList), structural("Accounts[1].Password", "", inList),
 			vendor("Accounts[2].Username", "é", plainWord), vendor("Accounts[2].Password", "", plainWord),
@@ -80,10 +80,10 @@ func rulesOfInput() []struct {
 			structural("Remark", "", "UTF-8"), structural("ProductType", "-1", negative),
 		}},
 		{"add none", add("", 0), []problem{structural("Accounts", "", "at least one")}},
-		{"add control", add("", 0, proxylite.NewAccount{"bob\n", "pw\x7f"}), []problem{
+		{"add control", add("", 0, proxylite.NewAccount{"bob\n", proxylite.NewPassword("pw\x7f")}), []problem{
 			structural("Accounts[0].Username", "bob\n", inList), structural("Accounts[0].Password", "", inList),
 		}},
-		{"add prefixed", add("", 0, proxylite.NewAccount{"pl-bob", "pw"}), []problem{vendor("Accounts[0].Username", "pl-bob", plainWord)}},
+		{"add prefixed", add("", 0, proxylite.NewAccount{"pl-bob", proxylite.NewPassword("pw")}), []problem{vendor("Accounts[0].Username", "pl-bob", plainWord)}},
 		{"add long remark", add(strings.Repeat("a", 65), 0, one), []problem{vendor("Remark", strings.Repeat("a", 65), "here 65")}},
 
 		// Operations on accounts that exist take the brand's prefix, once.
@@ -95,10 +95,12 @@ func rulesOfInput() []struct {
 			structural("usernames[2]", "", required), structural("usernames[3]", "a,b", inList), vendor("usernames[4]", "pl-", nameRule),
 			vendor("usernames[5]", "-bob", nameRule), vendor("usernames[6]", "pl-a-b", nameRule), vendor("usernames[7]", "b b", nameRule),
 		}},
-		{"password", func(ctx ctx, c client) error { return c.Accounts.ChangePassword(ctx, "", "") }, []problem{
+		{"password", func(ctx ctx, c client) error { return c.Accounts.ChangePassword(ctx, "", proxylite.NewPassword("")) }, []problem{
 			structural("username", "", required), structural("password", "", required),
 		}},
-		{"password secret", func(ctx ctx, c client) error { return c.Accounts.ChangePassword(ctx, "pl-bob", "s3cret!") }, []problem{vendor("password", "", plainWord)}},
+		{"password secret", func(ctx ctx, c client) error {
+			return c.Accounts.ChangePassword(ctx, "pl-bob", proxylite.NewPassword("s3cret!"))
+		}, []problem{vendor("password", "", plainWord)}},
 		{"name", name("\t"), []problem{structural("username", "", required)}},
 		{"name prefixed", name("pl-bob"), nil},
 		{"name limit", func(ctx ctx, c client) error { return c.Accounts.ChangeLimit(ctx, "a:b", 0) }, []problem{structural("username", "a:b", inList)}},

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -245,10 +244,10 @@ type StaticIP struct {
 	IP        string    `json:"ip" wire:"soft"`
 	Port      int       `json:"port" wire:"soft"`
 	Username  string    `json:"username" wire:"soft"`
-	Password  string    `json:"password" wire:"soft"` // never in String or slog
+	Password  Password  `json:"password" wire:"soft"`
 	ExpiredAt time.Time `json:"expired_at" wire:"soft"`
 
-	Raw json.RawMessage `json:"raw,omitempty" wire:"raw"`
+	Raw RawEntry `json:"raw,omitzero" wire:"raw"`
 }
 
 // StaticIPStatus is the state of a purchased static IP, an open set.
@@ -273,20 +272,14 @@ func (s StaticIPStatus) String() string { return enumName(staticIPStatusNames, s
 // Endpoint returns where its traffic goes; ok is false when the entry does not
 // say, or not in the fields we know.
 func (ip StaticIP) Endpoint() (e Endpoint, ok bool) {
-	e = Endpoint{Host: ip.IP, Port: ip.Port, Username: ip.Username, Password: ip.Password}
+	e = Endpoint{Host: ip.IP, Port: ip.Port, Username: ip.Username, Password: ip.Password.Reveal()}
 	return e, plausibleHost(ip.IP) && 0 < ip.Port && ip.Port < 1<<16
 }
 
-// String describes the entry without its login.
+// String describes the entry in a line, without its login.
 func (ip StaticIP) String() string {
 	return "static IP " + ip.ID + " (" + ip.IP + " " + ip.CountryCode + ", " + ip.Status.String() + ")"
 }
-
-// GoString keeps the login out of %#v.
-func (ip StaticIP) GoString() string { return "proxylite.StaticIP(" + ip.String() + ")" }
-
-// LogValue keeps the login out of logs.
-func (ip StaticIP) LogValue() slog.Value { return slog.StringValue(ip.String()) }
 
 // IPListStaticParams pick static IPs. All of them may be left out.
 type IPListStaticParams struct {
@@ -318,7 +311,7 @@ func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts .
 // AllStatic walks the static IPs from p.Page on, one page at a time, as it is
 // ranged over. It stops after the first error. It may be ranged again.
 func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
-	return walk(ctx, s.ListStatic, p, opts, func(ip StaticIP) string { return cmp.Or(ip.ID, string(ip.Raw)) })
+	return walk(ctx, s.ListStatic, p, opts, func(ip StaticIP) string { return cmp.Or(ip.ID, string(ip.Raw.Reveal())) })
 }
 
 // IPStaticStockParams pick the stock of static IPs.

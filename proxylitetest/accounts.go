@@ -24,7 +24,7 @@ func (s *Server) listAccounts(*request) (any, *apiError) {
 	var rows []row
 	for _, a := range s.state.Accounts {
 		rows = append(rows, row{
-			a.ID, a.Username, a.Password, stamp(a.CreatedAt), a.Remark, int(a.ProductType), a.Used.KB(), a.LimitRaw, int(a.Status),
+			a.ID, a.Username, a.Password.Reveal(), stamp(a.CreatedAt), a.Remark, int(a.ProductType), a.Used.KB(), a.LimitRaw, int(a.Status),
 		})
 	}
 	return listed[row]{rows}, nil
@@ -49,7 +49,7 @@ func (s *Server) addAccounts(in *request) (any, *apiError) {
 		twice := slices.ContainsFunc(added, func(a proxylite.Account) bool { return a.Username == brand+name })
 		in.must(!twice && s.state.account(brand+name) == nil, "accounts", "账户已存在: "+name)
 		added = append(added, proxylite.Account{
-			ID: id + int64(len(added)), Username: brand + name, Password: password, CreatedAt: in.now, Remark: body.Remark,
+			ID: id + int64(len(added)), Username: brand + name, Password: proxylite.NewPassword(password), CreatedAt: in.now, Remark: body.Remark,
 			ProductType: body.ProductType, LimitRaw: new(int64(0)), Status: proxylite.AccountEnabled,
 		})
 	}
@@ -133,7 +133,7 @@ func (s *Server) changePassword(in *request) (any, *apiError) {
 	a := s.existing(in, "account", body.Account)
 	in.must(alphanumeric(body.Password), "password", "密码仅支持数字和字母")
 	if in.no == nil {
-		a.Password = body.Password
+		a.Password = proxylite.NewPassword(body.Password)
 	}
 	return nil, nil
 }

@@ -90,7 +90,7 @@ func (s *Server) Gateway() *Proxy {
 			defer s.mu.Unlock()
 			name, _, _ := strings.Cut(username, "_")
 			a := s.state.account(name)
-			if a == nil || a.Username != name || a.Password != password || a.Status != proxylite.AccountEnabled {
+			if a == nil || a.Username != name || a.Password != proxylite.NewPassword(password) || a.Status != proxylite.AccountEnabled {
 				return false
 			}
 			limit, _ := a.Limit()
@@ -236,12 +236,12 @@ func (s *Server) listStatic(in *request) (any, *apiError) {
 		case product != 0 && ip.ProductType != product, status != 0 && ip.Status != status,
 			code != "" && !strings.EqualFold(ip.CountryCode, code), tradeNo != "" && ip.TradeNo != tradeNo:
 			continue
-		case ip.Raw != nil:
-			found = append(found, jsontext.Value(ip.Raw))
+		case ip.Raw != proxylite.RawEntry{}:
+			found = append(found, jsontext.Value(ip.Raw.Reveal()))
 			continue
 		}
 		r := row{
-			ip.ID, ip.CountryCode, int(ip.ProductType), ip.TradeNo, int(ip.Status), ip.IP, ip.Port, ip.Username, ip.Password,
+			ip.ID, ip.CountryCode, int(ip.ProductType), ip.TradeNo, int(ip.Status), ip.IP, ip.Port, ip.Username, ip.Password.Reveal(),
 			stamp(ip.ExpiredAt),
 		}
 		if n, err := strconv.ParseInt(ip.ID, 10, 64); err == nil {

@@ -164,7 +164,7 @@ func TestStaticIPsAreFiltered(t *testing.T) {
 		require.Less(t, len(got), len(all))
 	}
 	ip := must(c.IP.ListStatic(t.Context(), proxylite.IPListStaticParams{})).Items[0]
-	ip.Raw = nil
+	ip.Raw = proxylite.RawEntry{}
 	sameTime(t, all[0].ExpiredAt, &ip.ExpiredAt)
 	require.Equal(t, all[0], ip)
 }
@@ -172,7 +172,7 @@ func TestStaticIPsAreFiltered(t *testing.T) {
 func TestAStaticIPWithARawEntryIsSentAsThat(t *testing.T) {
 	t.Parallel()
 	s := demo(t, proxylitetest.WithState(proxylitetest.State{StaticIPs: []proxylite.StaticIP{
-		{ID: "abc", CountryCode: "US"}, {CountryCode: "US", Raw: []byte(`{"id":"x-1","line":"bgp"}`)}, {CountryCode: "DE", Raw: []byte(`{}`)},
+		{ID: "abc", CountryCode: "US"}, {CountryCode: "US", Raw: proxylite.NewRawEntry([]byte(`{"id":"x-1","line":"bgp"}`))}, {CountryCode: "DE", Raw: proxylite.NewRawEntry([]byte(`{}`))},
 	}}))
 	_, _, body := operation{method: "GET", path: "/ip/get-static-ip", query: "country_code=US"}.ask(t, s, s.Key)
 	require.Contains(t, body, `"list":[{"id":"abc",`)
@@ -273,7 +273,7 @@ func TestTheGatewayTakesAccounts(t *testing.T) {
 	require.NoError(t, c.Accounts.Disable(t.Context(), []string{"bob"}))
 	require.Equal(t, 407, login("pl-bob", "bob2024"))
 	require.NoError(t, c.Accounts.Enable(t.Context(), []string{"bob"}))
-	require.NoError(t, c.Accounts.ChangePassword(t.Context(), "bob", "new1"))
+	require.NoError(t, c.Accounts.ChangePassword(t.Context(), "bob", proxylite.NewPassword("new1")))
 	require.Equal(t, 200, login("pl-bob", "new1"))
 	s.Update(func(st *proxylitetest.State) { st.Accounts[1].Used = 2*proxylite.GB - 1 })
 	require.NoError(t, c.Accounts.ChangeLimit(t.Context(), "bob", 2*proxylite.GB))

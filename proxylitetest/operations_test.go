@@ -52,7 +52,7 @@ var operations = []operation{
 	}},
 	{"Accounts.Add", "POST", "/whitelist-account/add", "", `{"accounts":"user01:pass,user02:word","remark":"crawler","product_type":9}`, true, func(ctx context.Context, c *proxylite.Client) error {
 		return c.Accounts.Add(ctx, proxylite.AccountAddParams{
-			Accounts: []proxylite.NewAccount{{Username: "user01", Password: "pass"}, {Username: "user02", Password: "word"}},
+			Accounts: []proxylite.NewAccount{{Username: "user01", Password: proxylite.NewPassword("pass")}, {Username: "user02", Password: proxylite.NewPassword("word")}},
 			Remark:   "crawler", ProductType: 9,
 		})
 	}},
@@ -66,7 +66,7 @@ var operations = []operation{
 		return c.Accounts.Enable(ctx, []string{"erin"})
 	}},
 	{"Accounts.ChangePassword", "POST", "/whitelist-account/change-password", "", `{"account":"bob","password":"new1"}`, true, func(ctx context.Context, c *proxylite.Client) error {
-		return c.Accounts.ChangePassword(ctx, "bob", "new1")
+		return c.Accounts.ChangePassword(ctx, "bob", proxylite.NewPassword("new1"))
 	}},
 	{"Accounts.ChangeRemark", "POST", "/whitelist-account/change-remark", "", `{"account":"pl-bob","remark":""}`, true, func(ctx context.Context, c *proxylite.Client) error {
 		return c.Accounts.ChangeRemark(ctx, "pl-bob", "")

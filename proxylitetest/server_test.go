@@ -58,7 +58,7 @@ func TestAStateSharesNothingWithTheServer(t *testing.T) {
 	t.Parallel()
 	fresh := func() proxylitetest.State {
 		st := proxylitetest.DemoState(now)
-		st.StaticIPs[0].Raw = []byte(`{"id":1}`)
+		st.StaticIPs[0].Raw = proxylite.NewRawEntry([]byte(`{"id":1}`))
 		return st
 	}
 	seed := fresh()
@@ -114,7 +114,7 @@ func TestConcurrentCallsLoseNothing(t *testing.T) {
 		running.Go(func() {
 			for j := range 8 {
 				name := fmt.Sprintf("user%dx%d", i, j)
-				assert.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: name, Password: "pass"}}}))
+				assert.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: name, Password: proxylite.NewPassword("pass")}}}))
 				s.Update(func(st *proxylitetest.State) { st.Use(name, now, 1); st.IPStock++ })
 				assert.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})))
 				s.State()

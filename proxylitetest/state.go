@@ -100,9 +100,6 @@ func (st *State) clone() State {
 	c.Orders = slices.Clone(c.Orders)
 	c.Products = slices.Clone(c.Products)
 	c.StaticIPs = slices.Clone(c.StaticIPs)
-	for i, ip := range c.StaticIPs {
-		c.StaticIPs[i].Raw = slices.Clone(ip.Raw)
-	}
 	c.StaticStock = slices.Clone(c.StaticStock)
 	c.Locations = slices.Clone(c.Locations)
 	for i, country := range c.Locations {

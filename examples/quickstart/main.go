@@ -123,7 +123,7 @@ func (q *quickstart) listAccounts(ctx context.Context) error {
 
 func (q *quickstart) addAccount(ctx context.Context) error {
 	err := q.client.Accounts.Add(ctx, proxylite.AccountAddParams{
-		Accounts:    []proxylite.NewAccount{{Username: q.account, Password: rand.Text()[:12]}},
+		Accounts:    []proxylite.NewAccount{{Username: q.account, Password: proxylite.NewPassword(rand.Text()[:12])}},
 		Remark:      "made by the quickstart",
 		ProductType: proxylite.ProductResidentialTraffic,
 	})

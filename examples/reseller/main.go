@@ -109,7 +109,7 @@ func (s *shop) addMissing(ctx context.Context) ([]string, error) {
 		p := proxylite.AccountAddParams{Remark: "shop", ProductType: proxylite.ProductResidentialTraffic}
 		for _, name := range names {
 			// A shop keeps the password for its customer; List returns it too.
-			p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: rand.Text()[:12]})
+			p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: proxylite.NewPassword(rand.Text()[:12])})
 		}
 		err := s.api.Accounts.Add(ctx, p)
 		if errors.Is(err, proxylite.ErrOutcomeUnknown) {

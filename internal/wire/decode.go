@@ -284,8 +284,7 @@ func structPlan(t reflect.Type) plan {
 		if err := object(st.sub(val), v); err != nil {
 			return st.wrong("the entry is no object")
 		}
-		v.Field(raw).SetBytes(val)
-		return nil
+		return v.Field(raw).Addr().Interface().(json.Unmarshaler).UnmarshalJSON(val)
 	}
 }
 
@@ -574,7 +573,13 @@ func decodeStd(st *state, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(val, v.Addr().Interface()); err != nil {
+	// The value is valid JSON already: json.Unmarshal would check it again.
+	if u, ok := v.Addr().Interface().(json.Unmarshaler); ok {
+		err = u.UnmarshalJSON(val)
+	} else {
+		err = json.Unmarshal(val, v.Addr().Interface())
+	}
+	if err != nil {
 		return st.wrong("does not fit " + v.Type().String())
 	}
 	return nil
