@@ -1,10 +1,14 @@
 package proxylite
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
 // Traffic is an amount of data, counted in KB (1024 bytes), the API's smallest
@@ -42,13 +46,41 @@ func (t Traffic) String() string {
 	return strconv.FormatInt(int64(t), 10) + " KB"
 }
 
-// Decimal is a number exactly as the API wrote it, "18.20" for example: money
-// and ratios. It is empty when the answer had none. The API names no currency.
-// Use [Decimal.Rat] to calculate.
+// Decimal is a number exactly as the API wrote it, such as "18.20": an amount of
+// money or a ratio. It is empty if the response had none. The API names no
+// currency. Calculate with [Decimal.Rat].
+//
+// In JSON a Decimal is written as text, so that no digit is lost, and read from
+// text or a number.
 type Decimal string
 
-// ExactNumber returns the text as the API sent it. It marks the type for the decoder.
-func (d Decimal) ExactNumber() string { return string(d) }
+// UnmarshalJSON reads a number, or text that is one, and keeps its digits. An
+// empty text is an empty Decimal; null changes nothing. It refuses anything else,
+// and numbers longer than 64 characters or with an exponent above 99.
+func (d *Decimal) UnmarshalJSON(b []byte) error {
+	text := string(b)
+	switch {
+	case text == "null":
+		return nil
+	case isPlain(b):
+		text = strings.TrimSpace(text[1 : len(text)-1])
+	case strings.HasPrefix(text, `"`):
+		if err := json.Unmarshal(b, &text); err != nil {
+			return err
+		}
+		text = strings.TrimSpace(text)
+	}
+	if text != "" && !wire.ValidNumber(text) {
+		return &wire.SyntaxError{Why: "not a number"}
+	}
+	// An exponent of a million would make a small text a huge number.
+	_, exponent, _ := strings.Cut(strings.ToLower(text), "e")
+	if len(text) > 64 || len(strings.TrimLeft(exponent, "+-0")) > 2 {
+		return &wire.SyntaxError{Why: "not a number of a sane size"}
+	}
+	*d = Decimal(text)
+	return nil
+}
 
 // Rat returns the exact value; an empty or malformed Decimal is 0.
 func (d Decimal) Rat() *big.Rat {

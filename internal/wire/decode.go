@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -578,6 +579,9 @@ func decodeStd(st *state, v reflect.Value) error {
 		err = u.UnmarshalJSON(val)
 	} else {
 		err = json.Unmarshal(val, v.Addr().Interface())
+	}
+	if s, ok := errors.AsType[*SyntaxError](err); ok {
+		return st.wrong(s.Why)
 	}
 	if err != nil {
 		return st.wrong("does not fit " + v.Type().String())
