@@ -184,14 +184,18 @@ func (in *request) int(name string, value int) {
 	}
 }
 
-func intPtr[T ~int](in *request, name string, value *T) {
+func intPtr[T ~int](in *request, field, name string, value *T) {
 	if value != nil {
+		in.notNegative(field, int64(*value))
 		in.set(name, strconv.Itoa(int(*value)))
 	}
 }
 
-func (in *request) time(name string, t time.Time, zone *time.Location) {
-	if !t.IsZero() {
-		in.set(name, t.In(zone).Format(time.DateTime))
+func (in *request) time(field, name string, t time.Time, zone *time.Location) {
+	if t.IsZero() {
+		return
 	}
+	t = t.In(zone)
+	in.must(1 <= t.Year() && t.Year() <= 9999, field, t.Format(time.RFC3339), "must have a year from 1 to 9999 in the client's time zone")
+	in.set(name, t.Format(time.DateTime))
 }

@@ -127,6 +127,22 @@ func rulesOfInput() []struct {
 		}},
 		{"usage one instant", usage(proxylite.UsageDailyParams{Start: start, End: start.UTC()}), nil},
 		{"usage no end", usage(proxylite.UsageDailyParams{Start: end}), nil},
+		{"usage year 10000", usage(proxylite.UsageDailyParams{Start: time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC)}), []problem{
+			structural("Start", "10000-01-01T07:00:00+08:00", "year from 1 to 9999"),
+		}},
+		{"usage year 0", usage(proxylite.UsageDailyParams{Start: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), End: time.Date(0, 12, 31, 0, 0, 0, 0, time.UTC)}), []problem{
+			structural("Start", "-0001-01-01T08:00:00+08:00", "year from 1 to 9999"), structural("End", "0000-12-31T08:00:00+08:00", "year from 1 to 9999"),
+		}},
+		{"usage last year", usage(proxylite.UsageDailyParams{Start: time.Date(9999, 12, 31, 15, 59, 59, 0, time.UTC)}), nil},
+		{"usage first second", usage(proxylite.UsageDailyParams{Start: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}), nil},
+		{"stock", func(ctx ctx, c client) error {
+			_, err := c.IP.StaticStock(ctx, proxylite.IPStaticStockParams{ISP: new(proxylite.ISP(-1))})
+			return err
+		}, []problem{structural("ISP", "-1", negative)}},
+		{"orders status", func(ctx ctx, c client) error {
+			_, err := c.Orders.List(ctx, proxylite.OrderListParams{Status: new(proxylite.OrderStatusAbsent)})
+			return err
+		}, []problem{structural("Status", "-1", negative)}},
 		{"usage name", usage(proxylite.UsageDailyParams{Username: "b b"}), []problem{vendor("Username", "b b", nameRule)}},
 
 		{"products", func(ctx ctx, c client) error {

@@ -345,6 +345,6 @@ type RegionStock struct {
 // GET /static-ip-region. Free; may be repeated.
 func (s *IPService) StaticStock(ctx context.Context, p IPStaticStockParams, opts ...CallOption) ([]RegionStock, error) {
 	in := s.c.input()
-	intPtr(in, "isp", p.ISP)
+	intPtr(in, "ISP", "isp", p.ISP)
 	return sendList[RegionStock](ctx, s.c, &opIPStaticStock, in, opts)
 }

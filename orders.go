@@ -67,11 +67,8 @@ func (s *OrdersService) List(ctx context.Context, p OrderListParams, opts ...Cal
 	in := s.c.input()
 	p.put(in, "page_no", "page_size")
 	in.notNegative("ProductType", int64(p.ProductType))
-	if p.Status != nil {
-		in.notNegative("Status", int64(*p.Status))
-	}
 	in.str("trade_no", p.TradeNo)
-	intPtr(in, "status", p.Status)
+	intPtr(in, "Status", "status", p.Status)
 	in.int("product_type", int(p.ProductType))
 	return sendPage[Order](ctx, s.c, &opOrdersList, in, opts)
 }

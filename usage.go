@@ -38,8 +38,8 @@ func (s *UsageService) Daily(ctx context.Context, p UsageDailyParams, opts ...Ca
 		in.accountName("Username", p.Username)
 	}
 	in.notNegative("ProductType", int64(p.ProductType))
-	in.time("start_time", p.Start, s.c.zone)
-	in.time("end_time", p.End, s.c.zone)
+	in.time("Start", "start_time", p.Start, s.c.zone)
+	in.time("End", "end_time", p.End, s.c.zone)
 	in.str("username", p.Username)
 	in.int("product_type", int(p.ProductType))
 	return sendList[DailyUsage](ctx, s.c, &opUsageDaily, in, opts)
