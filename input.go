@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -68,6 +69,20 @@ func (c *checks) required(field, value string) {
 // validText is for what goes into JSON, which would change broken UTF-8.
 func (c *checks) validText(field, value string) {
 	c.must(utf8.ValidString(value), field, "", "must be valid UTF-8")
+}
+
+// id checks an identifier, which may be empty. A space in it comes from a text that
+// was cut badly, and the API would look for another identifier, or for none.
+func (c *checks) id(field, value string) {
+	c.validText(field, value)
+	odd := strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
+	c.must(!odd, field, value, "must not hold spaces or control characters")
+}
+
+func (c *checks) requiredID(field, value string) {
+	if c.required(field, value); strings.TrimSpace(value) != "" {
+		c.id(field, value)
+	}
 }
 
 const listRule = "must not hold a comma, a colon or a control character, which would change the list it is sent in"

@@ -30,6 +30,7 @@ const (
 	nameRule    = "letters and digits, with a brand prefix"
 	countryRule = "country code of two letters"
 	negative    = "must not be negative"
+	noSpaces    = "must not hold spaces or control"
 )
 
 func rulesOfInput() []struct {
@@ -49,6 +50,9 @@ func rulesOfInput() []struct {
 	extract := func(p proxylite.IPExtractParams) func(ctx, client) error {
 		return func(ctx ctx, c client) error { _, err := c.IP.Extract(ctx, p); return err }
 	}
+	text := func(separator string) proxylite.IPExtractParams {
+		return proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator}
+	}
 	create := func(p proxylite.OrderCreateParams) func(ctx, client) error {
 		return func(ctx ctx, c client) error { _, err := c.Orders.Create(ctx, p); return err }
 	}
@@ -66,11 +70,49 @@ func rulesOfInput() []struct {
 	}
 	one := proxylite.NewAccount{Username: "bob", Password: proxylite.NewPassword("pw")}
 
-	return []struct {
+	type rule = struct {
 		name string
 		call func(ctx, client) error
 		want []problem
-	}{
+	}
+	var separators []rule
+	for _, s := range []string{"1", "a:", "Z", "x|", "爬", "٣", "[", "]", ".", ":", "@", "-", "_", "%", `\x`, `\nn`, "<b>", "<br>r"} {
+		separators = append(separators, rule{"separator " + s, extract(text(s)), []problem{structural("Separator", s, "what an endpoint may hold")}})
+	}
+	for _, s := range []string{`\r\n`, `\n`, `\t`, "\r\n", "\t", "|", ",", ";", "<br>", "<br/>", "<br />", " | "} {
+		separators = append(separators, rule{"separator " + s, extract(text(s)), nil})
+	}
+	var ids []rule
+	for id, rule := range map[string]string{"1 2": noSpaces, "1\u00a0": noSpaces, "1\n": noSpaces, "\u200b1": noSpaces, "\xff": "UTF-8", " ": noSpaces} {
+		shown := id
+		if rule == "UTF-8" {
+			shown = ""
+		}
+		want := []problem{structural("TradeNo", shown, rule)}
+		ids = append(ids, []struct {
+			name string
+			call func(ctx, client) error
+			want []problem
+		}{
+			{"orders id", func(ctx ctx, c client) error {
+				_, err := c.Orders.List(ctx, proxylite.OrderListParams{TradeNo: id})
+				return err
+			}, want},
+			{"products id", func(ctx ctx, c client) error {
+				_, err := c.Products.List(ctx, proxylite.ProductListParams{TradeNo: id})
+				return err
+			}, want},
+			{"static id", func(ctx ctx, c client) error {
+				_, err := c.IP.ListStatic(ctx, proxylite.IPListStaticParams{TradeNo: id})
+				return err
+			}, want},
+			{"payment id", func(ctx ctx, c client) error {
+				_, err := c.Payment.Groups(ctx, proxylite.PaymentGroupsParams{TradeNo: id})
+				return err
+			}, want},
+		}...)
+	}
+	return append(append(separators, ids...), []rule{
 		// Accounts.Add, everything at once, the password never repeated.
 		{"add all wrong", add("x\xff", -1, proxylite.NewAccount{}, proxylite.NewAccount{"a:b", proxylite.NewPassword("c,d")}, proxylite.NewAccount{"é", proxylite.NewPassword("p w")}, one, one), []problem{
 			structural("Accounts[0].Username", "", required), structural("Accounts[0].Password", "", required),
@@ -169,9 +211,6 @@ func rulesOfInput() []struct {
 			structural("Format", "xml", "FormatJSON or FormatText"), structural("Separator", ",", "needs FormatText"),
 		}},
 		{"extract life", extract(proxylite.IPExtractParams{Quantity: 1, Life: -time.Minute}), []problem{structural("Life", "-1m0s", "not negative")}},
-		{"extract separator", extract(proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: "a:"}), []problem{
-			structural("Separator", "a:", "what an endpoint may hold"),
-		}},
 
 		{"cities", func(ctx ctx, c client) error { _, err := c.IP.SearchCities(ctx, "", ""); return err }, []problem{
 			structural("countryCode", "", required), structural("state", "", required),
@@ -187,13 +226,15 @@ func rulesOfInput() []struct {
 		}},
 		{"order all wrong", create(proxylite.OrderCreateParams{
 			ProductID: -1, PaymentMethodID: new(int64(-2)), Quantity: -3, BandwidthSKU: -4, ConcurrencySKU: -5, RechargeAmount: -6,
-			StaticIPs: []string{"1", "", "2,3"}, RenewDuration: "0",
+			StaticIPs: []string{"1", "", "2,3", "4 5", " 6", "7\u200b", "8:9", "静态-1_a"}, RenewDuration: "0",
 		}), []problem{
 			structural("ProductID", "-1", "required and positive"), structural("PaymentMethodID", "-2", negative),
 			structural("Quantity", "-3", negative), structural("BandwidthSKU", "-4", negative), structural("ConcurrencySKU", "-5", negative),
 			structural("RechargeAmount", "-6", negative), structural("StaticIPs[1]", "", required),
-			structural("StaticIPs[2]", "2,3", inList), structural("RenewDuration", "0", "must be positive"),
+			structural("StaticIPs[2]", "2,3", inList), structural("StaticIPs[3]", "4 5", noSpaces), structural("StaticIPs[4]", " 6", noSpaces),
+			structural("StaticIPs[5]", "7\u200b", noSpaces), structural("StaticIPs[6]", "8:9", inList), structural("RenewDuration", "0", "must be positive"),
 		}},
+		{"close id", func(ctx ctx, c client) error { return c.Orders.Close(ctx, "1 2") }, []problem{structural("tradeNo", "1 2", noSpaces)}},
 		{"close", func(ctx ctx, c client) error { return c.Orders.Close(ctx, " ") }, []problem{structural("tradeNo", "", required)}},
 
 		// The hatch, and the options of a call.
@@ -222,7 +263,7 @@ func rulesOfInput() []struct {
 			_, err := c.User.Info(none)
 			return err
 		}, []problem{structural("ctx", "", "must not be nil")}},
-	}
+	}...)
 }
 
 func TestInputIsCheckedBeforeAnythingIsSent(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // IPService extracts proxy IPs, lists locations, and lists static IPs.
@@ -80,7 +81,7 @@ func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...Call
 	}
 	in.must(p.Format == FormatJSON || p.Format == FormatText, "Format", string(p.Format), "must be FormatJSON or FormatText")
 	in.must(p.Separator == "" || p.Format == FormatText, "Separator", p.Separator, "needs FormatText")
-	in.must(!strings.ContainsAny(p.Separator, "0123456789.:[]"), "Separator", p.Separator, "must not hold what an endpoint may hold: digits, dots, colons, brackets")
+	in.must(!partOfEndpoint(p.Separator), "Separator", p.Separator, `must not hold what an endpoint may hold, such as letters, digits, dots and colons; the letters of \r, \n, \t and <br> are allowed`)
 	in.str("cc", p.CountryCode)
 	in.str("state", p.State)
 	in.str("city", p.City)
@@ -106,6 +107,17 @@ func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...Call
 		endpoints = append(endpoints, l...)
 	}
 	return endpoints, nil
+}
+
+// writtenBreaks are the separators that are written with letters.
+var writtenBreaks = strings.NewReplacer(`\r`, "", `\n`, "", `\t`, "", "<br>", "", "<br/>", "", "<br />", "")
+
+// partOfEndpoint reports whether a separator holds a character that an endpoint,
+// its login included, may hold too: the text could not be split for certain.
+func partOfEndpoint(separator string) bool {
+	return strings.ContainsFunc(writtenBreaks.Replace(separator), func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".:[]@-_%", r)
+	})
 }
 
 // extracted is an entry of an extraction's list: documented as a list of
@@ -303,6 +315,7 @@ func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts .
 	in.notNegative("Status", int64(p.Status))
 	in.str("country_code", p.CountryCode)
 	in.int("product_type", int(p.ProductType))
+	in.id("TradeNo", p.TradeNo)
 	in.str("trade_no", p.TradeNo)
 	in.int("status", int(p.Status))
 	return sendPage[StaticIP](ctx, s.c, &opIPListStatic, in, opts)

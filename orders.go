@@ -67,6 +67,7 @@ func (s *OrdersService) List(ctx context.Context, p OrderListParams, opts ...Cal
 	in := s.c.input()
 	p.put(in, "page_no", "page_size")
 	in.notNegative("ProductType", int64(p.ProductType))
+	in.id("TradeNo", p.TradeNo)
 	in.str("trade_no", p.TradeNo)
 	intPtr(in, "Status", "status", p.Status)
 	in.int("product_type", int(p.ProductType))
@@ -122,9 +123,8 @@ func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ..
 	in.notNegative("RechargeAmount", int64(p.RechargeAmount))
 	for i, id := range p.StaticIPs {
 		field := fmt.Sprintf("StaticIPs[%d]", i)
-		in.required(field, id)
-		in.must(safeInList(id), field, id, listRule)
-		in.validText(field, id)
+		in.requiredID(field, id)
+		in.must(!strings.ContainsAny(id, ",:"), field, id, listRule)
 	}
 	in.validText("RegionList", p.RegionList)
 	in.validText("CouponCode", p.CouponCode)
@@ -163,8 +163,7 @@ func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ..
 func (s *OrdersService) Close(ctx context.Context, tradeNo string, opts ...CallOption) error {
 	in := s.c.input()
 	in.emptyOK = true
-	in.required("tradeNo", tradeNo)
-	in.validText("tradeNo", tradeNo)
+	in.requiredID("tradeNo", tradeNo)
 	in.body = struct {
 		TradeNo string `json:"trade_no"`
 	}{tradeNo}

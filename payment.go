@@ -38,6 +38,7 @@ var opPaymentGroups = Operation{Name: "Payment.Groups", Method: http.MethodGet, 
 // GET /payment/groups. Free; may be repeated.
 func (s *PaymentService) Groups(ctx context.Context, p PaymentGroupsParams, opts ...CallOption) ([]PaymentGroup, error) {
 	in := s.c.input()
+	in.id("TradeNo", p.TradeNo)
 	in.str("trade_no", p.TradeNo)
 	return sendList[PaymentGroup](ctx, s.c, &opPaymentGroups, in, opts)
 }

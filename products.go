@@ -84,6 +84,7 @@ func (s *ProductsService) List(ctx context.Context, p ProductListParams, opts ..
 	in := s.c.input()
 	p.put(in, "page", "size")
 	in.notNegative("ProductType", int64(p.ProductType))
+	in.id("TradeNo", p.TradeNo)
 	in.str("trade_no", p.TradeNo)
 	in.int("product_type", int(p.ProductType))
 	return sendPage[PurchasedProduct](ctx, s.c, &opProductsList, in, opts)
