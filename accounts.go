@@ -50,17 +50,22 @@ func (s AccountStatus) String() string { return enumName(accountStatusNames, s, 
 // maxLimitGB is the highest limit the API takes.
 const maxLimitGB = 102400
 
-// Limit returns the traffic limit, 0 for none; ok is false when the answer had
-// no limit, or one below 0. The API documents GB; a value above its highest limit, 102400 GB, can
-// only be KB, which a sister of the API is seen to send.
+// Limit returns the traffic limit; 0 means that there is no limit. ok is false if
+// the response had no limit, or one that makes no sense in any unit.
+//
+// The API documents GB, of at most 102400. A sister brand is seen to send KB, where
+// the least is 1 GB, 1048576 KB. A number from there on is taken as KB, and one in
+// between is not a limit.
 func (a Account) Limit() (limit Traffic, ok bool) {
 	switch {
 	case a.LimitRaw == nil || *a.LimitRaw < 0:
 		return 0, false
-	case *a.LimitRaw > maxLimitGB:
+	case *a.LimitRaw <= maxLimitGB:
+		return Traffic(*a.LimitRaw) * GB, true
+	case Traffic(*a.LimitRaw) >= GB:
 		return Traffic(*a.LimitRaw), true
 	default:
-		return Traffic(*a.LimitRaw) * GB, true
+		return 0, false
 	}
 }
 

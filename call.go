@@ -364,7 +364,12 @@ func (st *call) judge(resp *http.Response, a *answer) *Error {
 		e = st.answerError(KindMalformed, OutcomeUnknown, "the answer has no code")
 	case st.in.needsData && !env.HasData:
 		e = st.answerError(KindMalformed, OutcomeUnknown, "the answer says success but has no data")
+	case st.in.valid == nil:
+		return nil
 	default:
+		if err := st.in.valid(st.out); err != nil {
+			return st.badAnswer(err, first, &env)
+		}
 		return nil
 	}
 	e.Message = st.scrub(env.Message)

@@ -168,6 +168,7 @@ type request struct {
 	passwords []string                         // of accounts, to be kept out of what the answer echoes
 	needsData bool                             // success without data is malformed
 	emptyOK   bool                             // an empty 200 is success
+	valid     func(out any) error              // says what is wrong with decoded data of a success
 	text      func(text string, out any) error // reads an answer that is not JSON
 }
 

@@ -36,9 +36,9 @@ func documented() map[string]any {
 		TradeNo: "string", ProductName: "string", TotalFee: "0.1", PayFee: "0.1",
 		Status: proxylite.OrderAwaitingPayment, CreatedAt: at(2019, 8, 24, 22, 15, 22),
 	}
-	var ips []proxylite.Endpoint
+	var ips proxylite.Extraction
 	for i := range 10 {
-		ips = append(ips, proxylite.Endpoint{Host: "150.109.114.72", Port: 1140 + i})
+		ips.Endpoints = append(ips.Endpoints, proxylite.Endpoint{Host: "150.109.114.72", Port: 1140 + i})
 	}
 	return map[string]any{
 		"Accounts.List": []proxylite.Account{{
@@ -108,11 +108,11 @@ func full() map[string]any {
 				Order: proxylite.ProductOrder{CreatedAt: at(2022, 5, 13, 12, 13, 43), PaidAt: at(2022, 5, 13, 12, 13, 44), Title: "入门级"},
 			}}, Page: 2, Size: 50, Total: 51, Pages: 2,
 		},
-		"IP.Extract": []proxylite.Endpoint{
+		"IP.Extract": proxylite.Extraction{Endpoints: []proxylite.Endpoint{
 			{Host: "150.109.114.72", Port: 1140},
 			{Host: "2001:db8::1", Port: 1141, Username: "u", Password: "p"},
 			{Host: "gate.example.com", Port: 9},
-		},
+		}, Rejected: []proxylite.RejectedEntry{{Entry: raw(`"N/A"`), Reason: `"N/A" is not host:port`}}},
 		"IP.Cities":       countryCities(proxylite.City{City: "Austin", State: "TX", ContinentCode: "na", CountryCode: "us"}),
 		"IP.SearchCities": []string{"Albany", "Buffalo"},
 		"IP.States":       countryStates(proxylite.State{State: "TX", ContinentCode: "na", CountryCode: "us"}),
@@ -198,7 +198,7 @@ func everyFieldSet(t *testing.T, path string, values ...reflect.Value) {
 			for _, v := range values {
 				all = append(all, v.Field(i))
 			}
-			if path != "IP.Extract[]" || v.Type().Field(i).Name != "Raw" { // for objects only
+			if path != "IP.Extract.Endpoints[]" || v.Type().Field(i).Name != "Raw" { // for objects only
 				everyFieldSet(t, path+"."+v.Type().Field(i).Name, all...)
 			}
 		}
@@ -313,7 +313,8 @@ func TestAccountLimit(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
 		`{"limit_flow":5}`: "5 GB true", `{"limit_flow":0}`: "0 KB true", `{"limit_flow":102400}`: "100 TB true",
-		`{"limit_flow":102401}`: "100.00 MB true", `{"limit_flow":"1048576"}`: "1 GB true",
+		`{"limit_flow":102401}`: "0 KB false", `{"limit_flow":1048575}`: "0 KB false", `{"limit_flow":"1048576"}`: "1 GB true",
+		`{"limit_flow":-1}`: "0 KB false", `{"limit_flow":9223372036854775807}`: "8589934592.00 TB true",
 		`{"limit_flow":null}`: "0 KB false", `{}`: "0 KB false",
 	} {
 		c, _ := mocked(t, 200, `{"code":200,"data":{"list":[`+raw+`]}}`)

@@ -205,9 +205,9 @@ func rulesOfInput() []struct {
 			structural("ProductType", "-3", negative), structural("Status", "-4", negative),
 		}},
 
-		{"extract nothing", extract(proxylite.IPExtractParams{}), []problem{structural("Quantity", "0", "required and positive")}},
+		{"extract nothing", extract(proxylite.IPExtractParams{}), []problem{structural("Quantity", "0", "from 1 to 10000")}},
 		{"extract all wrong", extract(proxylite.IPExtractParams{Quantity: -1, CountryCode: "U1", Life: 90 * time.Second, Format: "xml", Separator: ","}), []problem{
-			structural("Quantity", "-1", "required and positive"), structural("Life", "1m30s", "whole minutes"), vendor("CountryCode", "U1", countryRule),
+			structural("Quantity", "-1", "from 1 to 10000"), structural("Life", "1m30s", "whole minutes"), vendor("CountryCode", "U1", countryRule),
 			structural("Format", "xml", "FormatJSON or FormatText"), structural("Separator", ",", "needs FormatText"),
 		}},
 		{"extract life", extract(proxylite.IPExtractParams{Quantity: 1, Life: -time.Minute}), []problem{structural("Life", "-1m0s", "not negative")}},

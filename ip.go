@@ -1,18 +1,24 @@
 package proxylite
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
 // IPService extracts proxy IPs, lists locations, and lists static IPs.
@@ -49,7 +55,7 @@ const (
 
 // IPExtractParams say which IPs to extract.
 type IPExtractParams struct {
-	Quantity    int    // how many; required, since each costs
+	Quantity    int    // how many, from 1 to 10000; required, since each costs
 	CountryCode string // e.g. "US"; empty means any
 	State       string // as IP.States names it
 	City        string // as IP.Cities names it
@@ -63,15 +69,40 @@ type IPExtractParams struct {
 	Separator string
 }
 
-// Extract gives out proxy endpoints. They let in the caller's IP if it is on the
-// allow list (else ErrIPNotAllowed), mostly without a login. When the stock is
-// empty it returns fewer endpoints than asked for, or none, without an error.
+// maxQuantity of IPExtractParams.Quantity is our choice, against a slip that would
+// spend a whole quota.
+const maxQuantity = 10_000
+
+// Extraction is what an extraction returned.
+type Extraction struct {
+	Endpoints []Endpoint `json:"endpoints"` // never nil
+	// Rejected are the entries of the response that are not endpoints. They may
+	// have been paid for: show them to the vendor's support.
+	Rejected []RejectedEntry `json:"rejected,omitempty"`
+}
+
+// RejectedEntry is an entry of an extraction that is not an endpoint.
+type RejectedEntry struct {
+	Entry RawEntry `json:"entry"` // JSON; an entry of the text form is a JSON string
+	// Reason says what is wrong and shows the entry, without a login.
+	Reason string `json:"reason"`
+}
+
+// String returns the reason.
+func (r RejectedEntry) String() string { return r.Reason }
+
+// Extract extracts proxy endpoints. Most of them have no login: they admit the
+// caller's IP if it is on the allow list, and otherwise the call fails with
+// [ErrIPNotAllowed]. If the stock is low, it returns fewer endpoints than asked
+// for, or none, without an error. Entries that can't be read are in
+// Extraction.Rejected; if none can be read, the call fails with
+// [ErrMalformedResponse].
 //
 // GET /ip/v3. Spends paid quota, so it is sent once: after a failure with
-// errors.Is(err, ErrOutcomeUnknown) count it as spent.
-func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...CallOption) ([]Endpoint, error) {
+// errors.Is(err, ErrOutcomeUnknown), count the quota as spent.
+func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...CallOption) (Extraction, error) {
 	in := s.c.input()
-	in.must(p.Quantity > 0, "Quantity", strconv.Itoa(p.Quantity), "is required and positive")
+	in.must(0 < p.Quantity && p.Quantity <= maxQuantity, "Quantity", strconv.Itoa(p.Quantity), "is required, from 1 to "+strconv.Itoa(maxQuantity))
 	in.must(p.Life >= 0 && p.Life%time.Minute == 0, "Life", p.Life.String(), "must be whole minutes, not negative: 30*time.Minute")
 	if p.CountryCode != "" {
 		in.country("CountryCode", p.CountryCode)
@@ -92,21 +123,30 @@ func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...Call
 	in.str("ep", string(p.Entry))
 	if p.Format == FormatText {
 		in.emptyOK = true
-		in.text = func(answer string, out any) error {
-			entries, err := parseEndpoints(answer, p.Separator)
-			out.(*list[extracted]).List = []extracted{entries}
+		in.text = func(text string, out any) error {
+			x, err := parseEndpoints(text, p.Separator)
+			out.(*list[extracted]).List = []extracted{{x}}
 			return err
 		}
 	}
+	in.valid = func(out any) error {
+		x := joined(out.(*list[extracted]).List)
+		return x.usable()
+	}
 	lists, err := sendList[extracted](ctx, s.c, &opIPExtract, in, opts)
 	if err != nil {
-		return nil, err
+		return Extraction{}, err
 	}
-	endpoints := make([]Endpoint, 0, p.Quantity)
-	for _, l := range lists {
-		endpoints = append(endpoints, l...)
+	return joined(lists), nil
+}
+
+func joined(lists []extracted) Extraction {
+	all := Extraction{Endpoints: []Endpoint{}}
+	for _, x := range lists {
+		all.Endpoints = append(all.Endpoints, x.Endpoints...)
+		all.Rejected = append(all.Rejected, x.Rejected...)
 	}
-	return endpoints, nil
+	return all
 }
 
 // writtenBreaks are the separators that are written with letters.
@@ -122,54 +162,125 @@ func partOfEndpoint(separator string) bool {
 
 // extracted is an entry of an extraction's list: documented as a list of
 // endpoints, but seen as an endpoint too.
-type extracted []Endpoint
+type extracted struct{ Extraction }
 
 func (x *extracted) UnmarshalJSON(b []byte) error {
-	var entries []json.RawMessage
+	d := jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	var numbered map[int]json.RawMessage // PHP writes a list with gaps as an object
 	switch {
-	case json.Unmarshal(b, &entries) == nil:
-	case json.Unmarshal(b, &numbered) == nil && len(numbered) > 0:
+	case d.PeekKind() == '[':
+		_, _ = d.ReadToken()
+		for d.PeekKind() != ']' {
+			entry, err := d.ReadValue()
+			if err != nil {
+				return err
+			}
+			x.add(entry)
+			if err := x.bounded(); err != nil {
+				return err
+			}
+		}
+	case d.PeekKind() == '{' && json.Unmarshal(b, &numbered) == nil && len(numbered) > 0:
 		for _, i := range slices.Sorted(maps.Keys(numbered)) {
-			entries = append(entries, numbered[i])
+			x.add(numbered[i])
 		}
 	default:
-		entries = []json.RawMessage{b}
-	}
-	for _, entry := range entries {
-		if string(entry) == "null" || string(entry) == `""` { // not there: the rest was paid for
-			continue
-		}
-		var e Endpoint
-		if err := e.UnmarshalJSON(entry); err != nil {
-			return err
-		}
-		*x = append(*x, e)
+		x.add(b)
 	}
 	return nil
 }
 
-// parseEndpoints reads the text form. What stands between the entries is seen as
-// a line break, as the letters \r\n, and as whatever was asked for.
-func parseEndpoints(text, separator string) ([]Endpoint, error) {
+// add takes an entry in JSON.
+func (x *Extraction) add(entry []byte) {
+	if string(entry) == "null" || string(entry) == `""` { // no entry
+		return
+	}
+	var e Endpoint
+	if err := e.UnmarshalJSON(entry); err != nil || e.Host == "" {
+		x.Rejected = append(x.Rejected, RejectedEntry{NewRawEntry(entry), shownEntry(entry) + " is not host:port"})
+		return
+	}
+	x.Endpoints = append(x.Endpoints, e)
+}
+
+// bounded keeps a response of a few bytes, compressed, from filling the memory.
+func (x *Extraction) bounded() error {
+	if len(x.Endpoints)+len(x.Rejected) > 10*maxQuantity {
+		return &wire.SyntaxError{Why: fmt.Sprintf("more than %d entries", 10*maxQuantity)}
+	}
+	return nil
+}
+
+// usable refuses an extraction of which nothing can be used: then what stands there
+// is a message.
+func (x *Extraction) usable() error {
+	if len(x.Endpoints) > 0 || len(x.Rejected) == 0 {
+		return nil
+	}
+	return &wire.SyntaxError{Why: fmt.Sprintf("none of %d entries is an endpoint: %s", len(x.Rejected), x.Rejected[0].Reason)}
+}
+
+// shownEntry is what a text may show of an entry: all of it, unless there may be a
+// login in it.
+func shownEntry(entry []byte) string {
+	var text string
+	if json.Unmarshal(entry, &text) == nil {
+		host, rest, _ := strings.Cut(text, ":")
+		port, _, login := strings.Cut(rest, ":")
+		_, notIP := netip.ParseAddr(strings.Trim(host, "[]"))
+		_, notIPv6 := netip.ParseAddr(text)
+		switch {
+		case strings.Contains(text, "@") || login && notIP != nil && notIPv6 != nil:
+			return redactedText
+		case login && notIPv6 != nil:
+			return strconv.Quote(host+":"+port+":") + redactedText
+		}
+		return strconv.QuoteToGraphic(clip(text, 80))
+	}
+	var object struct{ IP, Host, Port json.RawMessage }
+	switch {
+	case entry[0] == '[':
+		return "a list"
+	case json.Unmarshal(entry, &object) != nil:
+		return clip(string(entry), 80)
+	}
+	member := func(value json.RawMessage) string {
+		switch {
+		case len(value) == 0:
+			return "none"
+		case strings.ContainsAny(string(value), "@[{"):
+			return redactedText
+		}
+		return clip(string(value), 80)
+	}
+	return "an object with ip " + member(object.IP) + ", host " + member(object.Host) + " and port " + member(object.Port)
+}
+
+// parseEndpoints reads the text form. The entries are seen separated by a line
+// break, by the letters \r\n, and by whatever was asked for.
+func parseEndpoints(text, separator string) (x Extraction, err error) {
 	text = strings.TrimPrefix(text, "\ufeff")
 	pairs := []string{`\r\n`, "\n", `\n`, "\n", `\r`, "\n", "\r", "\n", "\t", "\n", "<br>", "\n", "<br/>", "\n", "<br />", "\n"}
 	if separator != "" {
 		pairs = append([]string{separator, "\n"}, pairs...)
 	}
-	endpoints := []Endpoint{}
 	for line := range strings.SplitSeq(strings.NewReplacer(pairs...).Replace(text), "\n") {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		e, err := ParseEndpoint(line)
 		// Without the dot, "error:3" would be an endpoint.
-		if err != nil || !strings.ContainsAny(e.Host, ".:") {
-			return nil, errors.New("the text answer holds a line that is no host:port; see Body")
+		if err == nil && strings.ContainsAny(e.Host, ".:") {
+			x.Endpoints = append(x.Endpoints, e)
+		} else {
+			quoted, _ := json.Marshal(line)
+			x.Rejected = append(x.Rejected, RejectedEntry{NewRawEntry(quoted), shownEntry(quoted) + " is not host:port"})
 		}
-		endpoints = append(endpoints, e)
+		if err := x.bounded(); err != nil {
+			return x, err
+		}
 	}
-	return endpoints, nil
+	return x, x.usable()
 }
 
 // CountryCities is a country with the cities where dynamic IPs are.

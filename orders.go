@@ -2,6 +2,7 @@ package proxylite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -112,6 +113,12 @@ type OrderCreateParams struct {
 func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ...CallOption) (Order, error) {
 	in := s.c.input()
 	in.needsData = true
+	in.valid = func(out any) error {
+		if o := out.(*Order); o.ID == 0 && o.TradeNo == "" {
+			return errors.New("the response says success but names no order: it has neither id nor trade_no")
+		}
+		return nil
+	}
 	in.must(p.ProductID > 0, "ProductID", strconv.FormatInt(p.ProductID, 10), "is required and positive")
 	in.must(p.PaymentMethodID != nil, "PaymentMethodID", "", "is required: the ID of a payment method, see Payment.Groups")
 	if p.PaymentMethodID != nil {

@@ -3,6 +3,7 @@ package proxylite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"hash/maphash"
 	"iter"
 )
@@ -39,6 +40,13 @@ type pageAnswer[T any] struct {
 }
 
 func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request, opts []CallOption) (Page[T], error) {
+	in.valid = func(out any) error {
+		a := out.(*pageAnswer[T])
+		if a.List == nil && cmp.Or(a.TotalCount, a.Pagination.Total) > 0 {
+			return errors.New("the response counts entries but has no list")
+		}
+		return nil
+	}
 	a, err := send[pageAnswer[T]](ctx, c, op, in, opts)
 	if err != nil {
 		return Page[T]{}, err

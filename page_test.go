@@ -165,6 +165,27 @@ func first[T any](seq iter.Seq2[T, error]) (v T, err error) {
 	return v, err
 }
 
+// Counts without a list are not an empty list.
+func TestAPageThatCountsEntriesHasAList(t *testing.T) {
+	t.Parallel()
+	for data, ok := range map[string]bool{
+		`{"total_count":41,"page":1}`: false, `{"pagination":{"total":1}}`: false,
+		`{"total_count":0,"page":1}`: true, `{"pagination":{"total":0}}`: true, `{"total_count":41,"list":null}`: true,
+		`{"total_count":41,"list":[]}`: true, `{"total_count":-1}`: true,
+	} {
+		c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`, tryOnce)
+		page, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
+		if ok {
+			require.NoError(t, err, data)
+			require.NotNil(t, page.Items, data)
+			continue
+		}
+		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, data)
+		require.ErrorContains(t, err, "has no list", data)
+		require.Zero(t, page)
+	}
+}
+
 // A server that sends both forms of counts has not twice as many entries.
 func TestBothFormsOfCountsAreOne(t *testing.T) {
 	t.Parallel()
