@@ -2,7 +2,6 @@ package proxylite
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -435,7 +434,12 @@ func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts .
 // AllStatic walks the static IPs from p.Page on, one page at a time, as it is
 // ranged over. It stops after the first error. It may be ranged again.
 func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
-	return walk(ctx, s.ListStatic, p, opts, func(ip StaticIP) string { return cmp.Or(ip.ID, string(ip.Raw.Reveal())) })
+	list := func(page int) (Page[StaticIP], error) {
+		p := p
+		p.Page = page
+		return s.ListStatic(ctx, p, opts...)
+	}
+	return walk(p.Page, list, func(ip StaticIP) (string, bool) { return ip.ID, strings.Trim(ip.ID, "0") != "" })
 }
 
 // IPStaticStockParams pick the stock of static IPs.

@@ -78,7 +78,12 @@ func (s *OrdersService) List(ctx context.Context, p OrderListParams, opts ...Cal
 // All walks the orders from p.Page on, one page at a time, as it is ranged over.
 // It stops after the first error. It may be ranged again.
 func (s *OrdersService) All(ctx context.Context, p OrderListParams, opts ...CallOption) iter.Seq2[Order, error] {
-	return walk(ctx, s.List, p, opts, func(o Order) rowKey { return rowKey{o.ID, o.TradeNo} })
+	list := func(page int) (Page[Order], error) {
+		p := p
+		p.Page = page
+		return s.List(ctx, p, opts...)
+	}
+	return walk(p.Page, list, func(o Order) (rowKey, bool) { return rowKey{o.ID, o.TradeNo}, o.ID != 0 })
 }
 
 // OrderCreateParams describe an order. Which of them a product needs is not

@@ -93,5 +93,10 @@ func (s *ProductsService) List(ctx context.Context, p ProductListParams, opts ..
 // All walks the purchased plans from p.Page on, one page at a time, as it is
 // ranged over. It stops after the first error. It may be ranged again.
 func (s *ProductsService) All(ctx context.Context, p ProductListParams, opts ...CallOption) iter.Seq2[PurchasedProduct, error] {
-	return walk(ctx, s.List, p, opts, func(p PurchasedProduct) rowKey { return rowKey{p.ID, p.TradeNo} })
+	list := func(page int) (Page[PurchasedProduct], error) {
+		p := p
+		p.Page = page
+		return s.List(ctx, p, opts...)
+	}
+	return walk(p.Page, list, func(p PurchasedProduct) (rowKey, bool) { return rowKey{p.ID, p.TradeNo}, p.ID != 0 })
 }
