@@ -30,6 +30,30 @@ type Account struct {
 	Status   AccountStatus `json:"status" wire:"absent=-1"`
 }
 
+// Name returns the user name without the brand's prefix: bob for pl-bob. That is
+// the name with which the account was added.
+func (a Account) Name() string {
+	_, name := cutPrefix(a.Username)
+	return name
+}
+
+// SameAccount reports whether two user names are the same account, each with or
+// without the brand's prefix: bob and pl-bob are.
+func SameAccount(a, b string) bool {
+	prefixA, nameA := cutPrefix(a)
+	prefixB, nameB := cutPrefix(b)
+	return nameA == nameB && (prefixA == prefixB || prefixA == "" || prefixB == "")
+}
+
+// cutPrefix splits the brand's prefix off a user name. New names are letters and
+// digits only, so a hyphen can come from nowhere else.
+func cutPrefix(username string) (prefix, name string) {
+	if prefix, name, ok := strings.Cut(username, "-"); ok && alphanumeric(prefix) && name != "" {
+		return prefix, name
+	}
+	return "", username
+}
+
 // AccountStatus tells whether a proxy account may be used, an open set.
 type AccountStatus int
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"reflect"
-	"strconv"
 	"testing"
 	"time"
 
@@ -305,23 +304,6 @@ func TestWhatIsLeftOutIsNotSent(t *testing.T) {
 			continue
 		}
 		require.JSONEq(t, tt.body, body, line)
-	}
-}
-
-// An account's limit knows its unit: GB as documented, KB where it can't be GB.
-func TestAccountLimit(t *testing.T) {
-	t.Parallel()
-	for raw, want := range map[string]string{
-		`{"limit_flow":5}`: "5 GB true", `{"limit_flow":0}`: "0 KB true", `{"limit_flow":102400}`: "100 TB true",
-		`{"limit_flow":102401}`: "0 KB false", `{"limit_flow":1048575}`: "0 KB false", `{"limit_flow":"1048576"}`: "1 GB true",
-		`{"limit_flow":-1}`: "0 KB false", `{"limit_flow":9223372036854775807}`: "8589934592.00 TB true",
-		`{"limit_flow":null}`: "0 KB false", `{}`: "0 KB false",
-	} {
-		c, _ := mocked(t, 200, `{"code":200,"data":{"list":[`+raw+`]}}`)
-		accounts, err := c.Accounts.List(t.Context())
-		require.NoError(t, err, raw)
-		limit, ok := accounts[0].Limit()
-		require.Equal(t, want, limit.String()+" "+strconv.FormatBool(ok), raw)
 	}
 }
 

@@ -32,11 +32,16 @@ func (p InputProblem) String() string {
 	return fmt.Sprintf("%s: %s (got %q)", p.Field, p.Rule, p.Value)
 }
 
-// Error lists the problems, separated by semicolons.
+// Error lists the first ten problems, separated by semicolons, and counts the
+// others.
 func (e *InputError) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
+	shown := e.Problems[:min(len(e.Problems), 10)]
+	lines := make([]string, len(shown), len(shown)+1)
+	for i, p := range shown {
 		lines[i] = p.String()
+	}
+	if more := len(e.Problems) - len(shown); more > 0 {
+		lines = append(lines, "and "+strconv.Itoa(more)+" more")
 	}
 	return "invalid input: " + strings.Join(lines, "; ")
 }
@@ -131,10 +136,7 @@ func (c *checks) accountName(field, value string) {
 		c.must(false, field, value, listRule)
 		return
 	}
-	name := value
-	if prefix, rest, ok := strings.Cut(value, "-"); ok && alphanumeric(prefix) {
-		name = rest
-	}
+	_, name := cutPrefix(value)
 	c.vendorRule(alphanumeric(name), field, value, "must be letters and digits, with a brand prefix such as pl- at most")
 }
 

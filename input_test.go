@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -314,7 +315,9 @@ func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) erro
 	require.Equal(t, wantFields, gotFields)
 	for i, p := range want {
 		require.Contains(t, input.Problems[i].Rule, p.rule, p.field)
-		require.Contains(t, err.Error(), input.Problems[i].String())
+		if i < 10 {
+			require.Contains(t, err.Error(), input.Problems[i].String())
+		}
 	}
 }
 
@@ -323,4 +326,14 @@ func TestInputErrorReadsWell(t *testing.T) {
 	err := &proxylite.InputError{Problems: []proxylite.InputProblem{{"Quantity", "0", "is required"}, {"State", "", "is required"}}}
 	require.Equal(t, `invalid input: Quantity: is required (got "0"); State: is required`, fmt.Sprint(err))
 	require.NotErrorIs(t, err, proxylite.ErrRateLimited)
+
+	// Thousands of bad accounts are no log line of a megabyte.
+	for n, end := range map[int]string{10: "(got \"9\")", 11: "; and 1 more", 5000: "; and 4990 more"} {
+		err := &proxylite.InputError{}
+		for i := range n {
+			err.Problems = append(err.Problems, proxylite.InputProblem{Field: "F", Value: strconv.Itoa(i), Rule: "is wrong"})
+		}
+		require.True(t, strings.HasSuffix(err.Error(), end), err.Error())
+		require.Equal(t, min(n, 10), strings.Count(err.Error(), "is wrong"))
+	}
 }

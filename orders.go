@@ -1,6 +1,7 @@
 package proxylite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,11 +27,24 @@ type Order struct {
 	CreatedAt   time.Time   `json:"created_at"`
 }
 
-// OrderStatus is the state of an order, an open set.
+// String describes the order in a line: number, product, what is to be paid and
+// status. A zero Order, such as a failed call returns, is "no order".
+func (o Order) String() string {
+	if o == (Order{}) {
+		return "no order"
+	}
+	return fmt.Sprintf("order %s (id %d, %q, to pay %s, %s)", cmp.Or(o.TradeNo, "without a number"), o.ID, o.ProductName, cmp.Or(o.PayFee, "?"), o.Status)
+}
+
+// OrderStatus is the state of an order. It is an open set: a value without a
+// constant is kept and printed as a number.
+//
+// The numbers are the API's own. Its zero value is therefore OrderAwaitingPayment:
+// look at the error of a call first, not at the status of its result.
 type OrderStatus int
 
-// The order states. Awaiting payment is 0, so an answer without a status decodes
-// as OrderStatusAbsent and not as an unpaid order.
+// The order states. A response without a status gives OrderStatusAbsent, never an
+// unpaid order.
 const (
 	OrderStatusAbsent    OrderStatus = -1 // the answer had no status
 	OrderAwaitingPayment OrderStatus = 0

@@ -1,6 +1,7 @@
 package proxylite_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,4 +36,13 @@ func TestACreatedOrderHasAName(t *testing.T) {
 	orders, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
 	require.Equal(t, proxylite.OrderPaid, orders.Items[0].Status)
+}
+
+func TestOrdersInTexts(t *testing.T) {
+	t.Parallel()
+	var none proxylite.Order
+	require.Equal(t, "no order no order no order", fmt.Sprintf("%v %s %+v", none, none, none))
+	order := proxylite.Order{ID: 5, TradeNo: "20220513", ProductName: "1 GB", TotalFee: "18.20", PayFee: "18.10", Status: proxylite.OrderAwaitingPayment}
+	require.Equal(t, `order 20220513 (id 5, "1 GB", to pay 18.10, awaiting payment)`, fmt.Sprint(order))
+	require.Equal(t, `order without a number (id 5, "", to pay ?, absent)`, fmt.Sprint(proxylite.Order{ID: 5, Status: proxylite.OrderStatusAbsent}))
 }

@@ -42,3 +42,17 @@ func (s *PaymentService) Groups(ctx context.Context, p PaymentGroupsParams, opts
 	in.str("trade_no", p.TradeNo)
 	return sendList[PaymentGroup](ctx, s.c, &opPaymentGroups, in, opts)
 }
+
+// Methods returns the payment methods of all groups in one list, disabled ones
+// too. It calls Groups.
+func (s *PaymentService) Methods(ctx context.Context, p PaymentGroupsParams, opts ...CallOption) ([]PaymentMethod, error) {
+	groups, err := s.Groups(ctx, p, opts...)
+	if err != nil {
+		return nil, err
+	}
+	methods := []PaymentMethod{}
+	for _, g := range groups {
+		methods = append(methods, g.Items...)
+	}
+	return methods, nil
+}
