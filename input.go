@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// InputError says what is wrong with the input of a call, all of it at once.
-// Nothing was sent. It stands in the chain of the [Error] of the call, and
-// errors.Is(err, ErrInvalidInput) holds.
+// InputError lists everything that is wrong with the input of a call. Nothing was
+// sent. It is wrapped by the [Error] of the call: get it with errors.As, and test
+// for it with errors.Is(err, ErrInvalidInput).
 type InputError struct {
 	Problems []InputProblem // at least one
 }
@@ -20,8 +20,8 @@ type InputError struct {
 // InputProblem is one rule that one field breaks.
 type InputProblem struct {
 	Field string // the Go name of the parameter, e.g. "Accounts[2].Username"
-	Value string // what was given; empty for passwords
-	Rule  string // what is asked for
+	Value string // what was given, at most 80 bytes of it; empty for passwords
+	Rule  string // what is wrong or required, e.g. "is required"
 }
 
 // String returns one line: field, rule and value.
@@ -49,9 +49,9 @@ func (e *InputError) Error() string {
 // Is makes errors.Is(err, ErrInvalidInput) true.
 func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
 
-// checks collects what is wrong with an input. Structural rules always hold:
-// without them a request would say something else than the caller meant. Vendor
-// rules are those that the vendor may relax; [WithoutVendorRules] ends them.
+// checks collects what is wrong with an input. Structural rules always apply:
+// without them a request would not mean what the caller meant. Vendor rules are
+// those that the vendor may relax; [WithoutVendorRules] turns them off.
 type checks struct {
 	problems []InputProblem
 	vendor   bool
@@ -71,17 +71,17 @@ func (c *checks) required(field, value string) {
 	c.must(strings.TrimSpace(value) != "", field, "", "is required")
 }
 
-// validText is for what goes into JSON, which would change broken UTF-8.
+// validText is for text that goes into JSON, which would change invalid UTF-8.
 func (c *checks) validText(field, value string) {
 	c.must(utf8.ValidString(value), field, "", "must be valid UTF-8")
 }
 
 // id checks an identifier, which may be empty. A space in it comes from a text that
-// was cut badly, and the API would look for another identifier, or for none.
+// was split badly, and the API would find another entry or none.
 func (c *checks) id(field, value string) {
 	c.validText(field, value)
 	odd := strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
-	c.must(!odd, field, value, "must not hold spaces or control characters")
+	c.must(!odd, field, value, "must not contain spaces or control characters")
 }
 
 func (c *checks) requiredID(field, value string) {
@@ -90,7 +90,7 @@ func (c *checks) requiredID(field, value string) {
 	}
 }
 
-const listRule = "must not hold a comma, a colon or a control character, which would change the list it is sent in"
+const listRule = "must not contain a comma, a colon or a control character, which would change the list it is sent in"
 
 func safeInList(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r == ',' || r == ':' || r < ' ' || r == 0x7f })
@@ -105,8 +105,8 @@ func alphanumeric(s string) bool {
 	return s != ""
 }
 
-// newWord checks the name or password of an account to be made. A secret is
-// never repeated in the problem.
+// newWord checks the name or password of a new account. The problem does not show a
+// secret.
 func (c *checks) newWord(field, value string, secret bool) {
 	shown := value
 	if secret {
@@ -124,8 +124,8 @@ func (c *checks) newWord(field, value string, secret bool) {
 	c.vendorRule(alphanumeric(value), field, shown, "must be letters A-Z a-z and digits only")
 }
 
-// accountName checks the name of an account that exists: the one that was sent
-// when it was made, or the one the list returns, which has a brand prefix.
+// accountName checks the name of an existing account: as it was added, or as it is
+// listed, with the brand's prefix.
 func (c *checks) accountName(field, value string) {
 	if strings.TrimSpace(value) == "" {
 		c.must(false, field, "", "is required")
@@ -140,8 +140,8 @@ func (c *checks) accountName(field, value string) {
 	c.vendorRule(alphanumeric(name), field, value, "must be letters and digits, with a brand prefix such as pl- at most")
 }
 
-// remark counts as the vendor's rule does at both of its ends: 32 Chinese or 64
-// English characters. Between them we choose: ASCII counts one, all else two.
+// remark checks the length of a remark. The vendor allows 32 Chinese or 64 English
+// characters and is silent on mixtures; we count ASCII as 1, others as 2.
 func (c *checks) remark(field, value string) {
 	c.validText(field, value)
 	n := 0
@@ -179,8 +179,8 @@ func (c *checks) err() error {
 	return &InputError{c.problems}
 }
 
-// The writers of query parameters leave out what is empty: the API then uses its
-// default. A parameter where zero means something is a pointer.
+// The functions below set query parameters. They leave out an empty value, for which
+// the API uses its default. A parameter whose zero value has a meaning is a pointer.
 
 func (in *request) set(name, value string) {
 	if in.query == nil {

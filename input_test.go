@@ -26,12 +26,12 @@ func vendor(field, value, rule string) problem     { return problem{field, value
 
 const (
 	required    = "is required"
-	inList      = "must not hold a comma, a colon"
+	inList      = "must not contain a comma, a colon"
 	plainWord   = "letters A-Z a-z and digits only"
 	nameRule    = "letters and digits, with a brand prefix"
 	countryRule = "country code of two letters"
 	negative    = "must not be negative"
-	noSpaces    = "must not hold spaces or control"
+	noSpaces    = "must not contain spaces or control"
 )
 
 func rulesOfInput() []struct {
@@ -78,7 +78,7 @@ func rulesOfInput() []struct {
 	}
 	var separators []rule
 	for _, s := range []string{"1", "a:", "Z", "x|", "爬", "٣", "[", "]", ".", ":", "@", "-", "_", "%", `\x`, `\nn`, "<b>", "<br>r"} {
-		separators = append(separators, rule{"separator " + s, extract(text(s)), []problem{structural("Separator", s, "what an endpoint may hold")}})
+		separators = append(separators, rule{"separator " + s, extract(text(s)), []problem{structural("Separator", s, "can be part of an endpoint")}})
 	}
 	for _, s := range []string{`\r\n`, `\n`, `\t`, "\r\n", "\t", "|", ",", ";", "<br>", "<br/>", "<br />", " | "} {
 		separators = append(separators, rule{"separator " + s, extract(text(s)), nil})

@@ -33,43 +33,48 @@ var (
 	opIPStaticStock  = Operation{Name: "IP.StaticStock", Method: http.MethodGet, Path: "/static-ip-region", Class: ClassSafe}
 )
 
-// Format is the form of an extraction's answer.
+// Format is the form of the response of an extraction.
 type Format string
 
-// The formats. Both give the same endpoints; JSON is the safer one.
+// The formats. Both give the same endpoints. JSON is safer: it can't be split wrongly.
 const (
 	FormatJSON Format = "json"
 	FormatText Format = "text"
 )
 
-// EntryNetwork is the network through which traffic enters, an open set.
+// EntryNetwork is the network through which traffic enters. It is an open set:
+// other values are sent as they are.
 type EntryNetwork string
 
-// The entry networks that are known.
+// The known entry networks.
 const (
 	EntryUS EntryNetwork = "us"
 	EntryHK EntryNetwork = "hk"
 	EntryDE EntryNetwork = "de"
 )
 
-// IPExtractParams say which IPs to extract.
+// IPExtractParams describe the IPs to extract. All fields but Quantity are optional.
 type IPExtractParams struct {
 	Quantity    int    // how many, from 1 to 10000; required, since each costs
 	CountryCode string // e.g. "US"; empty means any
 	State       string // as IP.States names it
 	City        string // as IP.Cities names it
-	// Life is how long an address is to last at most, in whole minutes:
-	// 30*time.Minute. It may die earlier. 0 leaves it to the API.
+	// Life is the longest time that an address lasts, in whole minutes:
+	// 30*time.Minute. It can die earlier. 0 leaves it to the API.
 	Life  time.Duration
 	Entry EntryNetwork // empty leaves it to the API
-	// Format of the answer; FormatJSON if empty.
+	// Format is the form of the response; FormatJSON if empty.
 	Format Format
-	// Separator between the entries of FormatText; empty leaves it to the API.
+	// Separator stands between the entries of FormatText; empty leaves it to the
+	// API. Letters, digits and other characters of an endpoint are refused, except
+	// in the spellings \r, \n, \t and <br>.
+	//
+	// Web application firewalls with the OWASP core rules at paranoia level 2 refuse
+	// requests with CR, LF or <br> in it. "|", a tab and a comma pass.
 	Separator string
 }
 
-// maxQuantity of IPExtractParams.Quantity is our choice, against a slip that would
-// spend a whole quota.
+// maxQuantity is our choice: it stops a mistake from spending a whole quota.
 const maxQuantity = 10_000
 
 // Extraction is what an extraction returned.
@@ -91,14 +96,15 @@ type RejectedEntry struct {
 func (r RejectedEntry) String() string { return r.Reason }
 
 // Extract extracts proxy endpoints. Most of them have no login: they admit the
-// caller's IP if it is on the allow list, and otherwise the call fails with
-// [ErrIPNotAllowed]. If the stock is low, it returns fewer endpoints than asked
+// caller's IP. It must be on the allow list, or the call fails with
+// [ErrIPNotAllowed]. If the stock is low, Extract returns fewer endpoints than asked
 // for, or none, without an error. Entries that can't be read are in
-// Extraction.Rejected; if none can be read, the call fails with
+// Extraction.Rejected; if there are no others, the call fails with
 // [ErrMalformedResponse].
 //
-// GET /ip/v3. Spends paid quota, so it is sent once: after a failure with
-// errors.Is(err, ErrOutcomeUnknown), count the quota as spent.
+// GET /ip/v3. Spends paid quota and is never retried once it may have reached the
+// server: after a failure with errors.Is(err, ErrOutcomeUnknown), count the quota as
+// spent.
 func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...CallOption) (Extraction, error) {
 	in := s.c.input()
 	in.must(0 < p.Quantity && p.Quantity <= maxQuantity, "Quantity", strconv.Itoa(p.Quantity), "is required, from 1 to "+strconv.Itoa(maxQuantity))
@@ -111,7 +117,7 @@ func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...Call
 	}
 	in.must(p.Format == FormatJSON || p.Format == FormatText, "Format", string(p.Format), "must be FormatJSON or FormatText")
 	in.must(p.Separator == "" || p.Format == FormatText, "Separator", p.Separator, "needs FormatText")
-	in.must(!partOfEndpoint(p.Separator), "Separator", p.Separator, `must not hold what an endpoint may hold, such as letters, digits, dots and colons; the letters of \r, \n, \t and <br> are allowed`)
+	in.must(!partOfEndpoint(p.Separator), "Separator", p.Separator, `must not contain what can be part of an endpoint, such as letters, digits, dots and colons; the letters of \r, \n, \t and <br> are allowed`)
 	in.str("cc", p.CountryCode)
 	in.str("state", p.State)
 	in.str("city", p.City)
@@ -148,19 +154,19 @@ func joined(lists []extracted) Extraction {
 	return all
 }
 
-// writtenBreaks are the separators that are written with letters.
+// writtenBreaks removes the separators that are spelled with letters.
 var writtenBreaks = strings.NewReplacer(`\r`, "", `\n`, "", `\t`, "", "<br>", "", "<br/>", "", "<br />", "")
 
-// partOfEndpoint reports whether a separator holds a character that an endpoint,
-// its login included, may hold too: the text could not be split for certain.
+// partOfEndpoint reports whether a separator contains a character that can be part
+// of an endpoint. Then it would be uncertain how to split the text.
 func partOfEndpoint(separator string) bool {
 	return strings.ContainsFunc(writtenBreaks.Replace(separator), func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".:[]@-_%", r)
 	})
 }
 
-// extracted is an entry of an extraction's list: documented as a list of
-// endpoints, but seen as an endpoint too.
+// extracted is an entry of an extraction's list: documented as a list of endpoints,
+// and also seen as a single endpoint.
 type extracted struct{ Extraction }
 
 func (x *extracted) UnmarshalJSON(b []byte) error {
@@ -189,7 +195,7 @@ func (x *extracted) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// add takes an entry in JSON.
+// add adds an entry in JSON.
 func (x *Extraction) add(entry []byte) {
 	if string(entry) == "null" || string(entry) == `""` { // no entry
 		return
@@ -202,7 +208,7 @@ func (x *Extraction) add(entry []byte) {
 	x.Endpoints = append(x.Endpoints, e)
 }
 
-// bounded keeps a response of a few bytes, compressed, from filling the memory.
+// bounded prevents a small compressed response from filling the memory.
 func (x *Extraction) bounded() error {
 	if len(x.Endpoints)+len(x.Rejected) > 10*maxQuantity {
 		return &wire.SyntaxError{Why: fmt.Sprintf("more than %d entries", 10*maxQuantity)}
@@ -210,8 +216,8 @@ func (x *Extraction) bounded() error {
 	return nil
 }
 
-// usable refuses an extraction of which nothing can be used: then what stands there
-// is a message.
+// usable returns an error if there are entries but no endpoint: then the text is
+// more likely a message than an extraction.
 func (x *Extraction) usable() error {
 	if len(x.Endpoints) > 0 || len(x.Rejected) == 0 {
 		return nil
@@ -219,8 +225,7 @@ func (x *Extraction) usable() error {
 	return &wire.SyntaxError{Why: fmt.Sprintf("none of %d entries is an endpoint: %s", len(x.Rejected), x.Rejected[0].Reason)}
 }
 
-// shownEntry is what a text may show of an entry: all of it, unless there may be a
-// login in it.
+// shownEntry returns the entry for an error text, without what may be a login.
 func shownEntry(entry []byte) string {
 	var text string
 	if json.Unmarshal(entry, &text) == nil {
@@ -255,8 +260,8 @@ func shownEntry(entry []byte) string {
 	return "an object with ip " + member(object.IP) + ", host " + member(object.Host) + " and port " + member(object.Port)
 }
 
-// parseEndpoints reads the text form. The entries are seen separated by a line
-// break, by the letters \r\n, and by whatever was asked for.
+// parseEndpoints reads the text form. Entries are seen separated by a line break,
+// by the four characters \r\n, and by the separator that was asked for.
 func parseEndpoints(text, separator string) (x Extraction, err error) {
 	text = strings.TrimPrefix(text, "\ufeff")
 	pairs := []string{`\r\n`, "\n", `\n`, "\n", `\r`, "\n", "\r", "\n", "\t", "\n", "<br>", "\n", "<br/>", "\n", "<br />", "\n"}
@@ -282,7 +287,7 @@ func parseEndpoints(text, separator string) (x Extraction, err error) {
 	return x, x.usable()
 }
 
-// CountryCities is a country with the cities where dynamic IPs are.
+// CountryCities is a country with the cities that have dynamic IPs.
 type CountryCities struct {
 	NameZH        string `json:"name_zh_cn"`
 	NameEN        string `json:"name_en"`
@@ -291,7 +296,7 @@ type CountryCities struct {
 	Cities        []City `json:"items"`
 }
 
-// City is a place where dynamic IPs are. A field that the API leaves null is empty.
+// City is a city that has dynamic IPs. A field is empty if the API sends null.
 type City struct {
 	City          string `json:"city"`
 	State         string `json:"state"`
@@ -299,7 +304,7 @@ type City struct {
 	CountryCode   string `json:"country_code"`
 }
 
-// CountryStates is a country with the states or provinces where dynamic IPs are.
+// CountryStates is a country with the states or provinces that have dynamic IPs.
 type CountryStates struct {
 	NameZH        string  `json:"name_zh_cn"`
 	NameEN        string  `json:"name_en"`
@@ -308,31 +313,31 @@ type CountryStates struct {
 	States        []State `json:"items"`
 }
 
-// State is a state or province where dynamic IPs are. A field that the API leaves
-// null is empty.
+// State is a state or province that has dynamic IPs. A field is empty if the API
+// sends null.
 type State struct {
 	State         string `json:"state"`
 	ContinentCode string `json:"continent_code"`
 	CountryCode   string `json:"country_code"`
 }
 
-// Cities returns the cities where dynamic IPs are, by country.
+// Cities returns the cities that have dynamic IPs, by country.
 //
-// GET /ip/dynamic-citys. Free; may be repeated.
+// GET /ip/dynamic-citys. Free; safe to retry.
 func (s *IPService) Cities(ctx context.Context, opts ...CallOption) ([]CountryCities, error) {
 	return sendList[CountryCities](ctx, s.c, &opIPCities, s.c.input(), opts)
 }
 
-// States returns the states where dynamic IPs are, by country.
+// States returns the states that have dynamic IPs, by country.
 //
-// GET /ip/dynamic-states. Free; may be repeated.
+// GET /ip/dynamic-states. Free; safe to retry.
 func (s *IPService) States(ctx context.Context, opts ...CallOption) ([]CountryStates, error) {
 	return sendList[CountryStates](ctx, s.c, &opIPStates, s.c.input(), opts)
 }
 
-// SearchCities returns the names of the cities of a state.
+// SearchCities returns the names of the cities in a state that have dynamic IPs.
 //
-// GET /ip/dynamic-citys/search. Free; may be repeated.
+// GET /ip/dynamic-citys/search. Free; safe to retry.
 func (s *IPService) SearchCities(ctx context.Context, countryCode, state string, opts ...CallOption) ([]string, error) {
 	in := s.c.input()
 	in.requiredCountry("countryCode", countryCode)
@@ -342,9 +347,9 @@ func (s *IPService) SearchCities(ctx context.Context, countryCode, state string,
 	return sendList[string](ctx, s.c, &opIPSearchCities, in, opts)
 }
 
-// SearchStates returns the names of the states of a country.
+// SearchStates returns the names of the states in a country that have dynamic IPs.
 //
-// GET /ip/dynamic-states/search. Free; may be repeated.
+// GET /ip/dynamic-states/search. Free; safe to retry.
 func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts ...CallOption) ([]string, error) {
 	in := s.c.input()
 	in.requiredCountry("countryCode", countryCode)
@@ -352,10 +357,9 @@ func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts .
 	return sendList[string](ctx, s.c, &opIPSearchStates, in, opts)
 }
 
-// StaticIP is a static IP that was bought. The vendor's document shows no answer
-// of this endpoint: the fields after ID are those that its filters name and those
-// that sister brands are seen to send. One that is missing, or of another kind,
-// is empty here; Raw has the entry as it was sent.
+// StaticIP is a purchased static IP. The vendor doesn't document the response: the
+// fields after ID are those that its filters name and those seen at sister brands. A
+// field that is missing or of another type is empty; Raw has the whole entry.
 type StaticIP struct {
 	ID          string         `json:"id"` // for OrderCreateParams.StaticIPs
 	CountryCode string         `json:"country_code" wire:"soft"`
@@ -372,10 +376,12 @@ type StaticIP struct {
 	Raw RawEntry `json:"raw,omitzero" wire:"raw"`
 }
 
-// StaticIPStatus is the state of a purchased static IP, an open set.
+// StaticIPStatus is the state of a purchased static IP. It is an open set: a value
+// without a constant is kept and printed as a number.
 type StaticIPStatus int
 
-// The states of a static IP; 0 means that the answer had none, or as a filter: any.
+// The states of a static IP. 0 means that the response had none; in a filter it
+// means any.
 const (
 	StaticIPValid        StaticIPStatus = 1
 	StaticIPInvalid      StaticIPStatus = 2
@@ -391,8 +397,8 @@ var staticIPStatusNames = map[StaticIPStatus]string{
 // String returns an English name, or "static IP status N" for a value without one.
 func (s StaticIPStatus) String() string { return enumName(staticIPStatusNames, s, "static IP status") }
 
-// Endpoint returns where its traffic goes; ok is false when the entry does not
-// say, or not in the fields we know.
+// Endpoint returns the address of the static IP as a proxy, with its login. ok is
+// false if the entry has no address in the fields that this package knows.
 func (ip StaticIP) Endpoint() (e Endpoint, ok bool) {
 	e = Endpoint{Host: ip.IP, Port: ip.Port, Username: ip.Username, Password: ip.Password.Reveal()}
 	return e, plausibleHost(ip.IP) && 0 < ip.Port && ip.Port < 1<<16
@@ -403,7 +409,7 @@ func (ip StaticIP) String() string {
 	return "static IP " + ip.ID + " (" + ip.IP + " " + ip.CountryCode + ", " + ip.Status.String() + ")"
 }
 
-// IPListStaticParams pick static IPs. All of them may be left out.
+// IPListStaticParams select static IPs. All fields are optional.
 type IPListStaticParams struct {
 	PageParams
 	CountryCode string
@@ -412,9 +418,9 @@ type IPListStaticParams struct {
 	Status      StaticIPStatus
 }
 
-// ListStatic returns one page of the static IPs that were bought.
+// ListStatic returns one page of the purchased static IPs.
 //
-// GET /ip/get-static-ip. Free; may be repeated.
+// GET /ip/get-static-ip. Free; safe to retry.
 func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) (Page[StaticIP], error) {
 	in := s.c.input()
 	p.put(in, "page", "size")
@@ -431,8 +437,11 @@ func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts .
 	return sendPage[StaticIP](ctx, s.c, &opIPListStatic, in, opts)
 }
 
-// AllStatic walks the static IPs from p.Page on, one page at a time, as it is
-// ranged over. It stops after the first error. It may be ranged again.
+// AllStatic returns an iterator over all purchased static IPs, beginning at p.Page.
+// It requests a page when it is needed, yields one error and stops, and can be
+// ranged over again. See [Page] for what it does when the API counts wrong.
+//
+// Each page is a call of ListStatic.
 func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
 	list := func(page int) (Page[StaticIP], error) {
 		p := p
@@ -442,13 +451,14 @@ func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ..
 	return walk(p.Page, list, func(ip StaticIP) (string, bool) { return ip.ID, strings.Trim(ip.ID, "0") != "" })
 }
 
-// IPStaticStockParams pick the stock of static IPs.
+// IPStaticStockParams select the stock of static IPs.
 type IPStaticStockParams struct {
 	ISP *ISP // nil means all: new(proxylite.ISPDatacenter)
 }
 
-// ISP is the kind of network a static IP belongs to, an open set. Data-center is
-// 0, so a filter is a pointer: new(proxylite.ISPDatacenter).
+// ISP is the kind of network that a static IP belongs to. It is an open set: a value
+// without a constant is kept and printed as a number. Data center is 0, so a filter
+// is a pointer: new(proxylite.ISPDatacenter).
 type ISP int
 
 // The kinds of network.
@@ -462,15 +472,15 @@ var ispNames = map[ISP]string{ISPDatacenter: "data-center", ISPResidential: "res
 // String returns an English name, or "ISP N" for a value without one.
 func (i ISP) String() string { return enumName(ispNames, i, "ISP") }
 
-// RegionStock is how many static IPs a country has for sale.
+// RegionStock is the number of static IPs for sale in a country.
 type RegionStock struct {
 	CountryCode string `json:"code"`
 	Number      int    `json:"number"`
 }
 
-// StaticStock returns how many static IPs are for sale, by country.
+// StaticStock returns the number of static IPs for sale, by country.
 //
-// GET /static-ip-region. Free; may be repeated.
+// GET /static-ip-region. Free; safe to retry.
 func (s *IPService) StaticStock(ctx context.Context, p IPStaticStockParams, opts ...CallOption) ([]RegionStock, error) {
 	in := s.c.input()
 	intPtr(in, "ISP", "isp", p.ISP)

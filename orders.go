@@ -22,7 +22,7 @@ type Order struct {
 	ProductID   int64       `json:"product_id"`
 	ProductName string      `json:"product_name"`
 	TotalFee    Decimal     `json:"total_fee"` // before discounts
-	PayFee      Decimal     `json:"pay_fee"`   // what is to be paid
+	PayFee      Decimal     `json:"pay_fee"`   // amount to pay
 	Status      OrderStatus `json:"status" wire:"absent=-1"`
 	CreatedAt   time.Time   `json:"created_at"`
 }
@@ -46,7 +46,7 @@ type OrderStatus int
 // The order states. A response without a status gives OrderStatusAbsent, never an
 // unpaid order.
 const (
-	OrderStatusAbsent    OrderStatus = -1 // the answer had no status
+	OrderStatusAbsent    OrderStatus = -1 // the response had no status
 	OrderAwaitingPayment OrderStatus = 0
 	OrderPaid            OrderStatus = 1
 	OrderCancelled       OrderStatus = 2 // not paid in time, or closed
@@ -61,10 +61,10 @@ var orderStatusNames = map[OrderStatus]string{
 // String returns an English name, or "order status N" for a value without one.
 func (s OrderStatus) String() string { return enumName(orderStatusNames, s, "order status") }
 
-// OrderListParams pick orders. All of them may be left out.
+// OrderListParams select orders. All fields are optional.
 type OrderListParams struct {
 	PageParams
-	TradeNo     string       // the whole order number
+	TradeNo     string       // a complete order number
 	Status      *OrderStatus // nil means all: new(proxylite.OrderAwaitingPayment)
 	ProductType ProductType  // 0 means all
 }
@@ -77,7 +77,7 @@ var (
 
 // List returns one page of the orders.
 //
-// GET /order/list. Free; may be repeated.
+// GET /order/list. Free; safe to retry.
 func (s *OrdersService) List(ctx context.Context, p OrderListParams, opts ...CallOption) (Page[Order], error) {
 	in := s.c.input()
 	p.put(in, "page_no", "page_size")
@@ -89,8 +89,11 @@ func (s *OrdersService) List(ctx context.Context, p OrderListParams, opts ...Cal
 	return sendPage[Order](ctx, s.c, &opOrdersList, in, opts)
 }
 
-// All walks the orders from p.Page on, one page at a time, as it is ranged over.
-// It stops after the first error. It may be ranged again.
+// All returns an iterator over all orders, beginning at p.Page. It requests a page
+// when it is needed, yields one error and stops, and can be ranged over again. See
+// [Page] for what it does when the API counts wrong.
+//
+// Each page is a call of List.
 func (s *OrdersService) All(ctx context.Context, p OrderListParams, opts ...CallOption) iter.Seq2[Order, error] {
 	list := func(page int) (Page[Order], error) {
 		p := p
@@ -100,19 +103,19 @@ func (s *OrdersService) All(ctx context.Context, p OrderListParams, opts ...Call
 	return walk(p.Page, list, func(o Order) (rowKey, bool) { return rowKey{o.ID, o.TradeNo}, o.ID != 0 })
 }
 
-// OrderCreateParams describe an order. Which of them a product needs is not
-// documented in full: ask the vendor's support, who also name the ProductID.
+// OrderCreateParams describe an order. The vendor does not fully document which
+// fields a product needs. Ask its support, also for the ProductID.
 type OrderCreateParams struct {
 	ProductID int64 // pid; required
-	// PaymentMethodID is the ID of a [PaymentMethod]; required, and 0 is one:
-	// new(int64(0)).
+	// PaymentMethodID is the ID of a [PaymentMethod]. It is required; 0 is a valid
+	// ID: new(int64(0)).
 	PaymentMethodID *int64
 
 	Quantity   int      // how many to buy; 0 leaves it out
-	RegionList string   // which static IPs, region and count, in the vendor's own notation
-	StaticIPs  []string // renewal: IDs of [StaticIP] entries
+	RegionList string   // regions and counts of static IPs, in the vendor's undocumented notation
+	StaticIPs  []string // for a renewal: IDs of [StaticIP] entries
 	// RenewDuration is how long to renew: a whole number as documented ("1"), or
-	// what the dashboard shows at sister brands ("1m").
+	// the form seen at sister brands ("1m").
 	RenewDuration string
 	CouponCode    string
 	// UseInvitationDiscount applies the discount of an invited registration; nil
@@ -120,15 +123,16 @@ type OrderCreateParams struct {
 	UseInvitationDiscount *bool
 	BandwidthSKU          int64 // product type 11: bandwidth plan
 	ConcurrencySKU        int64 // product type 11: concurrency plan
-	RechargeAmount        int   // product type 3: what to add to the balance
+	RechargeAmount        int   // product type 3: the amount to add to the balance
 }
 
-// Create places an order. It spends money when PaymentMethodID pays from the
-// balance, and otherwise leaves an order awaiting payment.
+// Create places an order. If the payment method is the balance, the order is paid at
+// once and the money is spent; the API offers no quote before. Otherwise the order
+// awaits payment and can be closed.
 //
-// POST /order/create. Sent once, the API has no idempotency key: after a failure
-// with errors.Is(err, ErrOutcomeUnknown), look with [OrdersService.List] whether
-// the order is there before creating it again.
+// POST /order/create. Never retried once it may have reached the server, as the API
+// has no idempotency key: after a failure with errors.Is(err, ErrOutcomeUnknown),
+// look for the order with [OrdersService.List] before you create it again.
 func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ...CallOption) (Order, error) {
 	in := s.c.input()
 	in.needsData = true
@@ -182,10 +186,10 @@ func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ..
 	return send[Order](ctx, s.c, &opOrdersCreate, in, opts)
 }
 
-// Close cancels an order that awaits payment.
+// Close cancels an order that awaits payment. The vendor documents no response
+// body: an empty one with status 200 counts as success, like an envelope that says so.
 //
-// POST /order/close. May be repeated. The document names no answer body: an empty
-// one with status 200 is success too.
+// POST /order/close. Free; safe to retry.
 func (s *OrdersService) Close(ctx context.Context, tradeNo string, opts ...CallOption) error {
 	in := s.c.input()
 	in.emptyOK = true

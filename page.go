@@ -9,8 +9,14 @@ import (
 	"iter"
 )
 
-// Page is one page of a list. The counts are what the API says; it may say 0 or
-// be wrong, so take All to walk a list.
+// Page is one page of a list. The counts are the API's and may be 0 or wrong; use
+// All to read a whole list.
+//
+// All does not rely on the counts. It ends at an empty page, except that it passes as
+// many empty pages as such a page itself counts, at most 1000 in a row. It returns an
+// entry once that stands on two pages in a row, unless the entry has no ID. If the
+// counts promise more entries than there are, that is not an error. A list without
+// an end, or whose pages go round, is one.
 type Page[T any] struct {
 	Items []T `json:"items"` // never nil
 	Page  int `json:"page"`  // number of this page, from 1
@@ -19,14 +25,15 @@ type Page[T any] struct {
 	Pages int `json:"pages"` // number of pages
 }
 
-// PageParams picks a page. What is 0 is left to the API: page 1, of 20.
+// PageParams select a page. Fields that are 0 are left to the API, which takes page
+// 1 of 20 entries.
 type PageParams struct {
 	Page int // from 1
 	Size int // entries on a page
 }
 
-// pageAnswer has both forms in which the API writes counts.
-type pageAnswer[T any] struct {
+// pageResponse has both forms in which the API writes counts.
+type pageResponse[T any] struct {
 	List       []T `json:"list"`
 	Page       int `json:"page" wire:"soft"`
 	PageSize   int `json:"page_size" wire:"soft"`
@@ -42,13 +49,13 @@ type pageAnswer[T any] struct {
 
 func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request, opts []CallOption) (Page[T], error) {
 	in.valid = func(out any) error {
-		a := out.(*pageAnswer[T])
+		a := out.(*pageResponse[T])
 		if a.List == nil && cmp.Or(a.TotalCount, a.Pagination.Total) > 0 {
 			return errors.New("the response counts entries but has no list")
 		}
 		return nil
 	}
-	a, err := send[pageAnswer[T]](ctx, c, op, in, opts)
+	a, err := send[pageResponse[T]](ctx, c, op, in, opts)
 	if err != nil {
 		return Page[T]{}, err
 	}

@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// ProductsService lists the plans that were bought.
+// ProductsService lists purchased plans.
 type ProductsService struct{ c *Client }
 
-// PurchasedProduct is a plan that was bought.
+// PurchasedProduct is a purchased plan.
 type PurchasedProduct struct {
 	ID          int64        `json:"id"`
-	CreatedAt   time.Time    `json:"created_at"` // from when it is valid
-	ExpiredAt   time.Time    `json:"expired_at"` // until when; what is left then is lost
+	CreatedAt   time.Time    `json:"created_at"` // when it becomes valid
+	ExpiredAt   time.Time    `json:"expired_at"` // when it ends; what is left is then lost
 	ProductType ProductType  `json:"product_type"`
 	TradeNo     string       `json:"trade_no"`
 	Order       ProductOrder `json:"order"`
 }
 
-// ProductType tells what a plan or an order is for. It is an open set: a value
-// that has no constant here is kept as it is.
+// ProductType says what a plan or an order is for. It is an open set: a value
+// without a constant is kept and printed as a number.
 type ProductType int
 
 // The product types of the vendor's document.
 const (
 	ProductBalance            ProductType = 3  // recharge of the balance
 	ProductResidentialTraffic ProductType = 9  // dynamic residential, paid by traffic
-	ProductResidentialIP      ProductType = 11 // dynamic residential, unlimited traffic for a time (also "dynamic global V2")
+	ProductResidentialIP      ProductType = 11 // dynamic residential, unlimited traffic for a period (also "dynamic global V2")
 	ProductLongTermIDC        ProductType = 12 // long-lived data-center, paid by traffic
 	ProductStaticResTraffic   ProductType = 13 // static residential, paid by traffic
 	ProductStaticDatacenter   ProductType = 14 // static data-center IPs
@@ -68,10 +68,10 @@ type ProductOrder struct {
 	Title     string    `json:"title"`
 }
 
-// ProductListParams pick purchased plans. All of them may be left out.
+// ProductListParams select purchased plans. All fields are optional.
 type ProductListParams struct {
 	PageParams
-	TradeNo     string      // the whole order number
+	TradeNo     string      // a complete order number
 	ProductType ProductType // 0 means all
 }
 
@@ -79,7 +79,7 @@ var opProductsList = Operation{Name: "Products.List", Method: http.MethodGet, Pa
 
 // List returns one page of the purchased plans.
 //
-// GET /user-product/list. Free; may be repeated.
+// GET /user-product/list. Free; safe to retry.
 func (s *ProductsService) List(ctx context.Context, p ProductListParams, opts ...CallOption) (Page[PurchasedProduct], error) {
 	in := s.c.input()
 	p.put(in, "page", "size")
@@ -90,8 +90,11 @@ func (s *ProductsService) List(ctx context.Context, p ProductListParams, opts ..
 	return sendPage[PurchasedProduct](ctx, s.c, &opProductsList, in, opts)
 }
 
-// All walks the purchased plans from p.Page on, one page at a time, as it is
-// ranged over. It stops after the first error. It may be ranged again.
+// All returns an iterator over all purchased plans, beginning at p.Page. It requests
+// a page when it is needed, yields one error and stops, and can be ranged over
+// again. See [Page] for what it does when the API counts wrong.
+//
+// Each page is a call of List.
 func (s *ProductsService) All(ctx context.Context, p ProductListParams, opts ...CallOption) iter.Seq2[PurchasedProduct, error] {
 	list := func(page int) (Page[PurchasedProduct], error) {
 		p := p

@@ -11,12 +11,12 @@ import (
 	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
-// Traffic is an amount of data, counted in KB (1024 bytes), the API's smallest
-// unit. Write one as a product, as with [time.Duration]: 5 * proxylite.GB.
+// Traffic is an amount of data in KB (1024 bytes), the API's smallest unit. Write it
+// as a product, as with [time.Duration]: 5*proxylite.GB.
 type Traffic int64
 
-// The units of [Traffic]. They are powers of 1024, as in the vendor's document a
-// limit in GB and a usage in KB describe the same meter.
+// The units of [Traffic]. They are powers of 1024: in the vendor's document a limit
+// in GB and a usage in KB measure the same thing.
 const (
 	KB Traffic = 1
 	MB         = 1024 * KB
@@ -82,7 +82,7 @@ func (d *Decimal) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Rat returns the exact value; an empty or malformed Decimal is 0.
+// Rat returns the exact value. An empty or malformed Decimal is 0.
 func (d Decimal) Rat() *big.Rat {
 	r := new(big.Rat)
 	// SetString would also read "1/3" and huge exponents, which the API can't send.
@@ -113,9 +113,9 @@ func enumName[T ~int](names map[T]string, v T, kind string) string {
 	return kind + " " + strconv.Itoa(int(v))
 }
 
-// defaultTimeZone is the zone of the API's zoneless times, UTC+8, unless
-// [WithTimeZone] says otherwise. The vendor's document names none; this is our
-// choice, since the vendor and the siblings of its back end run on Chinese time.
+// defaultTimeZone is the zone of the API's times that have no zone, unless
+// [WithTimeZone] sets another. The vendor documents none. UTC+8 is our choice: the
+// vendor is Chinese, and sister brands of its back end use it.
 var defaultTimeZone = time.FixedZone("UTC+8", 8*60*60)
 
 // The types below stand in the schema section of the vendor's document, but no
