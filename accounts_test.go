@@ -3,6 +3,7 @@ package proxylite_test
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,5 +43,24 @@ func TestNamesWithAndWithoutTheBrandsPrefix(t *testing.T) {
 		{"pl-bob", "xx-bob", false}, {"bob", "eve", false}, {"pl-bob", "pl-eve", false}, {"bob", "Bob", false}, {"", "pl-", false}, {"", "", true},
 	} {
 		require.Equal(t, tt.same, proxylite.SameAccount(tt.a, tt.b), fmt.Sprint(tt))
+	}
+}
+
+// The figures in the comment of Add.
+func TestAccountsThatFitIntoABody(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, password, n, limit int }{
+		{8, 12, 5_900, 128 << 10}, {8, 12, 47_000, 1 << 20}, {12, 16, 4_300, 128 << 10}, {12, 16, 34_000, 1 << 20},
+	} {
+		p := proxylite.AccountAddParams{Remark: strings.Repeat("x", 64), ProductType: proxylite.ProductResidentialTraffic}
+		for i := range tt.n {
+			p.Accounts = append(p.Accounts, proxylite.NewAccount{
+				Username: fmt.Sprintf("u%0*d", tt.name-1, i), Password: proxylite.NewPassword(strings.Repeat("p", tt.password)),
+			})
+		}
+		s := playing(reply(200, `{"code":0}`))
+		require.NoError(t, s.client(t).Accounts.Add(t.Context(), p))
+		require.LessOrEqual(t, len(s.bodies[0]), tt.limit)
+		require.Greater(t, len(s.bodies[0]), tt.limit*97/100)
 	}
 }

@@ -15,13 +15,13 @@ import (
 )
 
 // Password is a password that nothing shows by accident: fmt, slog, JSON, XML,
-// YAML and gob write [REDACTED], and a debugger or a printer that uses reflection
+// YAML and gob write a placeholder, and a debugger or a printer that uses reflection
 // sees scrambled bytes. Make one with [NewPassword] and read it with
 // [Password.Reveal]. The zero value means no password. Equal passwords compare
 // equal with ==, within one process.
 //
-// [MarshalRevealed] writes JSON with the passwords in it. json.Unmarshal reads
-// that back; it refuses [REDACTED], so that the placeholder can't become a password.
+// [MarshalRevealed] writes JSON with the passwords in it, and json.Unmarshal reads
+// that back. It refuses the placeholder, which therefore can't become a password.
 type Password struct{ sealed }
 
 // NewPassword returns s as a [Password].
@@ -111,7 +111,7 @@ func scramble(b []byte) {
 	}
 }
 
-// String returns [REDACTED], or nothing for the zero value.
+// String returns a placeholder, or an empty text for the zero value.
 func (s sealed) String() string {
 	if s.scrambled == "" {
 		return ""
@@ -143,7 +143,7 @@ func (s sealed) GobEncode() ([]byte, error) { return s.MarshalText() }
 // GobDecode is UnmarshalText, for encoding/gob.
 func (s *sealed) GobDecode(text []byte) error { return s.UnmarshalText(text) }
 
-// UnmarshalText takes the text itself. It refuses [REDACTED].
+// UnmarshalText takes the text itself. It refuses the placeholder.
 func (s *sealed) UnmarshalText(text []byte) error {
 	if string(text) == redactedText {
 		return errRedacted
@@ -172,8 +172,8 @@ func (p *Password) UnmarshalJSON(b []byte) error {
 	return p.UnmarshalText(b)
 }
 
-// UnmarshalJSON keeps any value as it is written, but refuses [REDACTED]. null and
-// an empty text change nothing.
+// UnmarshalJSON keeps any value as it is written, but refuses the placeholder. null
+// and an empty text change nothing.
 func (r *RawEntry) UnmarshalJSON(b []byte) error {
 	switch string(b) {
 	case "null", `""`:
