@@ -49,6 +49,7 @@ type request struct {
 	passwords []string                         // of accounts, to be kept out of what the response echoes
 	needsData bool                             // success without data is malformed
 	emptyOK   bool                             // an empty 200 is success
+	valid     func(out any) error              // says what is wrong with the data of a success
 	text      func(text string, out any) error // reads a response that is not JSON
 }
 

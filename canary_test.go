@@ -257,12 +257,12 @@ func canaryOperations() []operation {
 		case "Accounts.Add":
 			all[i].call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
 				return none(c.Accounts.Add(ctx, proxylite.AccountAddParams{
-					Accounts: []proxylite.NewAccount{{"user01", "another1"}, {"user02", canaryPassword}},
+					Accounts: []proxylite.NewAccount{{"user01", proxylite.NewPassword("another1")}, {"user02", proxylite.NewPassword(canaryPassword)}},
 				}, o...))
 			}
 		case "Accounts.ChangePassword":
 			all[i].call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-				return none(c.Accounts.ChangePassword(ctx, "user", canaryPassword, o...))
+				return none(c.Accounts.ChangePassword(ctx, "user", proxylite.NewPassword(canaryPassword), o...))
 			}
 		}
 	}
@@ -738,9 +738,9 @@ func showingErrors(body io.ReadCloser, out *spill) io.ReadCloser {
 // login.
 func TestNoTextOfAHolderHasThePassword(t *testing.T) {
 	t.Parallel()
-	account := proxylite.Account{Username: "bob", Password: canaryPassword}
-	added := proxylite.NewAccount{Username: "bob", Password: canaryPassword}
-	static := proxylite.StaticIP{ID: "1", Username: "u", Password: canaryPassword, Raw: json.RawMessage(canaryPassword)}
+	account := proxylite.Account{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
+	added := proxylite.NewAccount{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
+	static := proxylite.StaticIP{ID: "1", Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: raw(canaryPassword)}
 	endpoint := proxylite.Endpoint{Host: "h", Port: 1, Username: "u", Password: canaryPassword, Raw: canaryPassword}
 	var out spill
 	for _, v := range []any{

@@ -85,7 +85,7 @@ func TestOddAnswersDecodeOrFailHonestly(t *testing.T) {
 
 			var outcome string
 			if err == nil {
-				b, err := json.Marshal(got)
+				b, err := proxylite.MarshalRevealed(got)
 				require.NoError(t, err)
 				outcome = string(b)
 			} else {

@@ -64,7 +64,7 @@ func (c *call) decode(resp *http.Response, b *body) *Error {
 		if c.in.emptyOK && success {
 			return nil
 		}
-		r.err = errEmpty
+		r.err = errEmptyBody
 	case c.in.text != nil && r.status == http.StatusOK && r.first != '{' && r.first != '<':
 		if r.err = c.readText(b); r.err == nil {
 			return nil
@@ -85,7 +85,13 @@ func (c *call) decode(resp *http.Response, b *body) *Error {
 	}
 	v := r.verdict()
 	if v.kind == "" {
-		return nil
+		if c.in.valid != nil {
+			r.err = c.in.valid(c.out)
+		}
+		if r.err == nil {
+			return nil
+		}
+		v = verdict{KindMalformed, OutcomeUnknown, r.err}
 	}
 	return c.refused(&r, v)
 }
@@ -126,7 +132,7 @@ func (c *call) readText(b *body) error {
 	return c.in.text(string(text), c.out)
 }
 
-var errEmpty = errors.New("the response is empty")
+var errEmptyBody = errors.New("the response is empty")
 
 // reply is what was read of a response.
 type reply struct {

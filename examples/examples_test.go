@@ -129,7 +129,7 @@ func TestResellerAddsEachCustomerOnce(t *testing.T) {
 		limit, ok := a.Limit()
 		require.True(t, ok)
 		require.Equal(t, 2*proxylite.GB, limit)
-		require.NotContains(t, out, a.Password)
+		require.NotContains(t, out, a.Password.Reveal())
 	}
 }
 

@@ -44,10 +44,10 @@ const (
 var operations = map[string]func(context.Context, *proxylite.Client) error{
 	"Accounts.List": func(ctx context.Context, c *proxylite.Client) error { _, err := c.Accounts.List(ctx); return err },
 	"Accounts.Add": func(ctx context.Context, c *proxylite.Client) error {
-		return c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: canaryPassword}}})
+		return c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}}})
 	},
 	"Accounts.ChangePassword": func(ctx context.Context, c *proxylite.Client) error {
-		return c.Accounts.ChangePassword(ctx, "bob", canaryPassword)
+		return c.Accounts.ChangePassword(ctx, "bob", proxylite.NewPassword(canaryPassword))
 	},
 	"IP.Extract": func(ctx context.Context, c *proxylite.Client) error {
 		_, err := c.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 1})
