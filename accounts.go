@@ -3,63 +3,102 @@ package proxylite
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 )
 
-// AccountsService manages proxy accounts: the user names and passwords with which
-// traffic goes through the gateway.
+// AccountsService manages proxy accounts. An account is a user name and a password
+// with which traffic goes through the vendor's gateway.
 type AccountsService struct{ c *Client }
 
 // Account is a proxy account.
 type Account struct {
 	ID int64 `json:"id"`
-	// Username has the brand's prefix in front of the name that was added: bob
-	// is listed, and used at the gateway, as pl-bob.
+	// Username begins with the brand's prefix: an account that was added as bob is
+	// listed as pl-bob, and logs in at the gateway as pl-bob. See [Account.Name].
 	Username  string    `json:"username"`
-	Password  string    `json:"password"` // never in String or slog
+	Password  Password  `json:"password"`
 	CreatedAt time.Time `json:"created_at"`
 	Remark    string    `json:"remark"`
 
 	ProductType ProductType `json:"product_type"`
-	Used        Traffic     `json:"usage_flow" wire:"round"` // in KB
-	// LimitRaw is the limit as it was sent, nil if it was not. Take
-	// [Account.Limit], which knows its unit.
+	// Used is the traffic used. The vendor does not say whether it is counted from
+	// the beginning or since the limit was last set.
+	Used Traffic `json:"usage_flow" wire:"round"`
+	// LimitRaw is the limit as the API sent it, nil if it sent none. Its unit
+	// varies: use [Account.Limit].
 	LimitRaw *int64        `json:"limit_flow"`
 	Status   AccountStatus `json:"status" wire:"absent=-1"`
 }
 
-// maxLimitGB is the highest limit the API takes.
+// Name returns the user name without the brand's prefix: bob for pl-bob. That is
+// the name with which the account was added.
+func (a Account) Name() string {
+	_, name := cutPrefix(a.Username)
+	return name
+}
+
+// SameAccount reports whether two user names are the same account, each with or
+// without the brand's prefix: bob and pl-bob are.
+func SameAccount(a, b string) bool {
+	prefixA, nameA := cutPrefix(a)
+	prefixB, nameB := cutPrefix(b)
+	return nameA == nameB && (prefixA == prefixB || prefixA == "" || prefixB == "")
+}
+
+// cutPrefix splits the brand's prefix off a user name. New names are letters and
+// digits only, so a hyphen can come from nowhere else.
+func cutPrefix(username string) (prefix, name string) {
+	if prefix, name, ok := strings.Cut(username, "-"); ok && alphanumeric(prefix) && name != "" {
+		return prefix, name
+	}
+	return "", username
+}
+
+// AccountStatus says whether an account can be used. It is an open set: a value
+// without a constant is kept and printed as a number.
+type AccountStatus int
+
+// The account states.
+const (
+	AccountStatusAbsent AccountStatus = -1 // the response had no status
+	AccountDisabled     AccountStatus = 0
+	AccountEnabled      AccountStatus = 1
+)
+
+var accountStatusNames = map[AccountStatus]string{
+	AccountStatusAbsent: "absent", AccountDisabled: "disabled", AccountEnabled: "enabled",
+}
+
+// String returns an English name, or "account status N" for a value without one.
+func (s AccountStatus) String() string { return enumName(accountStatusNames, s, "account status") }
+
+// maxLimitGB is the highest limit that the API accepts.
 const maxLimitGB = 102400
 
-// Limit returns the traffic limit, 0 for none; ok is false when the answer had
-// no limit, or one below 0. The API documents GB; a value above its highest limit, 102400 GB, can
-// only be KB, which a sister of the API is seen to send.
+// Limit returns the traffic limit; 0 means that there is no limit. ok is false if
+// the response had no limit, or one that makes no sense in any unit.
+//
+// The API documents GB, of at most 102400. A sister brand is seen to send KB, where
+// the least is 1 GB, 1048576 KB. A number from there on is taken as KB, and one in
+// between is not a limit.
 func (a Account) Limit() (limit Traffic, ok bool) {
 	switch {
 	case a.LimitRaw == nil || *a.LimitRaw < 0:
 		return 0, false
-	case *a.LimitRaw > maxLimitGB:
+	case *a.LimitRaw <= maxLimitGB:
+		return Traffic(*a.LimitRaw) * GB, true
+	case Traffic(*a.LimitRaw) >= GB:
 		return Traffic(*a.LimitRaw), true
 	default:
-		return Traffic(*a.LimitRaw) * GB, true
+		return 0, false
 	}
 }
 
-// String describes the account without its password.
+// String describes the account in a line: name, ID, status and traffic used.
 func (a Account) String() string {
 	return fmt.Sprintf("account %s (id %d, %s, used %s)", a.Username, a.ID, a.Status, a.Used)
-}
-
-// GoString keeps the password out of %#v.
-func (a Account) GoString() string { return "proxylite.Account(" + a.String() + ")" }
-
-// LogValue gives slog the account without its password.
-func (a Account) LogValue() slog.Value {
-	return slog.GroupValue(slog.Int64("id", a.ID), slog.String("username", a.Username),
-		slog.String("status", a.Status.String()), slog.Int64("used_kb", a.Used.KB()))
 }
 
 var (
@@ -75,38 +114,38 @@ var (
 
 // List returns all proxy accounts, with their passwords.
 //
-// GET /whitelist-account/list. Free; may be repeated.
+// GET /whitelist-account/list. Free; safe to retry.
 func (s *AccountsService) List(ctx context.Context, opts ...CallOption) ([]Account, error) {
 	return sendList[Account](ctx, s.c, &opAccountsList, s.c.input(), opts)
 }
 
-// NewAccount is the login of an account to add. Both are letters and digits only.
+// NewAccount is the login of an account to add. Name and password are letters and
+// digits only. Sister brands accept names of up to 12 and passwords of 6 to 16
+// characters; ProxyLite documents no length.
 type NewAccount struct {
 	Username string
-	Password string
+	Password Password // [NewPassword]("s3cret")
 }
-
-// String leaves the password out.
-func (a NewAccount) String() string { return a.Username }
-
-// GoString keeps the password out of %#v.
-func (a NewAccount) GoString() string { return "proxylite.NewAccount(" + a.Username + ")" }
-
-// LogValue keeps the password out of logs.
-func (a NewAccount) LogValue() slog.Value { return slog.StringValue(a.Username) }
 
 // AccountAddParams are the accounts to add and what they have in common.
 type AccountAddParams struct {
 	Accounts    []NewAccount // required
-	Remark      string       // at most 64 English or 32 Chinese characters
-	ProductType ProductType  // what they may use, e.g. ProductResidentialTraffic; 0 leaves it to the API
+	Remark      string       // of each of them; see [AccountsService.ChangeRemark]
+	ProductType ProductType  // what they can use, e.g. ProductResidentialTraffic; 0 leaves it to the API
 }
 
-// Add makes proxy accounts. The answer has no data: list them to see their names,
-// which get the brand's prefix. Limits are set with [AccountsService.ChangeLimit].
+// Add adds proxy accounts. The response has no data: list the accounts to see
+// their IDs, and their names with the brand's prefix. Set limits with
+// [AccountsService.ChangeLimit].
 //
-// POST /whitelist-account/add. Sent once: after a failure whose outcome is
-// unknown, list the accounts before adding again.
+// The API documents no limit on the number of accounts. A web server in front of
+// it may refuse large bodies. With names of 8 and passwords of 12 characters an
+// account takes 22 bytes, so that about 5,900 fit in 128 KiB (ModSecurity's default
+// limit) and 47,000 in 1 MiB (nginx's default limit). With 12 and 16 characters it
+// takes 30 bytes: 4,300 and 34,000.
+//
+// POST /whitelist-account/add. Never retried once it may have reached the server:
+// after a failure whose outcome is unknown, list the accounts before you add again.
 func (s *AccountsService) Add(ctx context.Context, p AccountAddParams, opts ...CallOption) error {
 	in := s.c.input()
 	in.must(len(p.Accounts) > 0, "Accounts", "", "needs at least one account")
@@ -114,11 +153,12 @@ func (s *AccountsService) Add(ctx context.Context, p AccountAddParams, opts ...C
 	seen := make(map[string]bool, len(p.Accounts))
 	for i, a := range p.Accounts {
 		in.newWord(fmt.Sprintf("Accounts[%d].Username", i), a.Username, false)
-		in.newWord(fmt.Sprintf("Accounts[%d].Password", i), a.Password, true)
+		password := a.Password.Reveal()
+		in.newWord(fmt.Sprintf("Accounts[%d].Password", i), password, true)
 		in.must(!seen[a.Username] || a.Username == "", fmt.Sprintf("Accounts[%d].Username", i), a.Username, "is given twice")
 		seen[a.Username] = true
-		in.passwords = append(in.passwords, a.Password)
-		logins[i] = a.Username + ":" + a.Password
+		in.passwords = append(in.passwords, password)
+		logins[i] = a.Username + ":" + password
 	}
 	in.remark("Remark", p.Remark)
 	in.notNegative("ProductType", int64(p.ProductType))
@@ -130,7 +170,7 @@ func (s *AccountsService) Add(ctx context.Context, p AccountAddParams, opts ...C
 	return s.c.run(ctx, &opAccountsAdd, in, opts)
 }
 
-// names sends an operation that takes nothing but accounts that exist.
+// names sends an operation whose only input is a list of existing accounts.
 func (s *AccountsService) names(ctx context.Context, op *Operation, usernames []string, opts []CallOption) error {
 	in := s.c.input()
 	in.must(len(usernames) > 0, "usernames", "", "needs at least one account")
@@ -143,53 +183,59 @@ func (s *AccountsService) names(ctx context.Context, op *Operation, usernames []
 	return s.c.run(ctx, op, in, opts)
 }
 
-// Delete removes accounts for good, with their usage. It takes about 5 minutes to
-// act, in which they may go on costing.
+// Delete deletes accounts for good. It takes effect within about 5 minutes; the
+// accounts may incur cost until then.
 //
-// The names are sent as given: as they were added, or with the brand's prefix as
-// the list returns them. Which of the two the API wants, nobody has documented.
+// Names are sent as given, with or without the brand's prefix. ProxyLite does not
+// document which form it wants. Its document and a sister brand's official client
+// allow letters and digits only, so no prefix; one client of a sister brand's
+// dashboard needed the full name, as listed. Try [Account.Name] first.
 //
-// POST /whitelist-account/delete. May be repeated.
+// POST /whitelist-account/delete. Safe to retry.
 func (s *AccountsService) Delete(ctx context.Context, usernames []string, opts ...CallOption) error {
 	return s.names(ctx, &opAccountsDelete, usernames, opts)
 }
 
-// Disable stops accounts. It takes about 5 minutes to act, in which they may go
-// on costing. For the names see [AccountsService.Delete].
+// Disable disables accounts. It takes effect within about 5 minutes; the accounts
+// may incur cost until then. For the form of the names see [AccountsService.Delete].
 //
-// POST /whitelist-account/disable. May be repeated.
+// POST /whitelist-account/disable. Safe to retry.
 func (s *AccountsService) Disable(ctx context.Context, usernames []string, opts ...CallOption) error {
 	return s.names(ctx, &opAccountsDisable, usernames, opts)
 }
 
-// Enable lets disabled accounts work again. For the names see [AccountsService.Delete].
+// Enable enables disabled accounts. For the form of the names see
+// [AccountsService.Delete].
 //
-// POST /whitelist-account/enable. May be repeated.
+// POST /whitelist-account/enable. Safe to retry.
 func (s *AccountsService) Enable(ctx context.Context, usernames []string, opts ...CallOption) error {
 	return s.names(ctx, &opAccountsEnable, usernames, opts)
 }
 
-// ChangePassword gives an account a new password, letters and digits only. The
-// old one may work for another 5 minutes. For the name see [AccountsService.Delete].
+// ChangePassword sets the password of an account, letters and digits only. The old
+// password may work for another 5 minutes. For the form of the name see
+// [AccountsService.Delete].
 //
-// POST /whitelist-account/change-password. May be repeated.
-func (s *AccountsService) ChangePassword(ctx context.Context, username, password string, opts ...CallOption) error {
+// POST /whitelist-account/change-password. Safe to retry.
+func (s *AccountsService) ChangePassword(ctx context.Context, username string, password Password, opts ...CallOption) error {
 	in := s.c.input()
 	in.accountName("username", username)
-	in.newWord("password", password, true)
-	in.passwords = []string{password}
+	text := password.Reveal()
+	in.newWord("password", text, true)
+	in.passwords = []string{text}
 	in.body = struct {
 		Account  string `json:"account"`
 		Password string `json:"password"`
-	}{username, password}
+	}{username, text}
 	return s.c.run(ctx, &opAccountsChangePassword, in, opts)
 }
 
-// ChangeRemark sets the remark of an account, at most 64 English or 32 Chinese
-// characters (ASCII counts one, any other character two); an empty one clears it.
-// For the name see [AccountsService.Delete].
+// ChangeRemark sets the remark of an account; an empty one clears it. The vendor
+// allows 64 English or 32 Chinese characters and is silent on mixtures: ASCII
+// counts as 1 here, any other character as 2. For the form of the name see
+// [AccountsService.Delete].
 //
-// POST /whitelist-account/change-remark. May be repeated.
+// POST /whitelist-account/change-remark. Safe to retry.
 func (s *AccountsService) ChangeRemark(ctx context.Context, username, remark string, opts ...CallOption) error {
 	in := s.c.input()
 	in.accountName("username", username)
@@ -201,11 +247,12 @@ func (s *AccountsService) ChangeRemark(ctx context.Context, username, remark str
 	return s.c.run(ctx, &opAccountsChangeRemark, in, opts)
 }
 
-// ChangeLimit sets the traffic limit of an account in whole GB, at most 102400 GB;
-// 0 ends the limit: 5*proxylite.GB. Traffic is counted up to 5 minutes late, so an
-// account may use somewhat more. For the name see [AccountsService.Delete].
+// ChangeLimit sets the traffic limit of an account, such as 5*proxylite.GB: whole
+// GB, at most 102400. 0 removes the limit. Traffic is counted up to 5 minutes late,
+// so an account can use somewhat more than its limit. For the form of the name see
+// [AccountsService.Delete].
 //
-// POST /whitelist-account/change-limit. May be repeated.
+// POST /whitelist-account/change-limit. Safe to retry.
 func (s *AccountsService) ChangeLimit(ctx context.Context, username string, limit Traffic, opts ...CallOption) error {
 	in := s.c.input()
 	in.accountName("username", username)

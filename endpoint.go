@@ -123,8 +123,12 @@ func (e Endpoint) GoString() string { return "proxylite.Endpoint(" + e.Addr() + 
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.Addr()) }
 
 // UnmarshalJSON reads an entry in any of the forms the API is seen to use: the
-// text of [ParseEndpoint], or an object with ip (or host) and port.
+// text of [ParseEndpoint], or an object with ip (or host) and port. It also reads
+// what JSON makes of a zero Endpoint; null changes nothing.
 func (e *Endpoint) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
 	if len(b) > 0 && b[0] == '"' {
 		var s string
 		if err := json.Unmarshal(b, &s); err != nil {
@@ -134,11 +138,16 @@ func (e *Endpoint) UnmarshalJSON(b []byte) error {
 		*e, err = ParseEndpoint(s)
 		return err
 	}
-	var o struct {
+	type fields struct {
 		IP, Host, Port, Username, User, Password, Pass, Raw text
 	}
+	var o fields
 	if err := json.Unmarshal(b, &o); err != nil {
 		return err
+	}
+	if o == (fields{Port: "0"}) {
+		*e = Endpoint{}
+		return nil
 	}
 	parsed, err := ParseEndpoint(net.JoinHostPort(string(cmp.Or(o.IP, o.Host)), string(o.Port)))
 	if err != nil {

@@ -53,65 +53,6 @@ func TestEndpointURL(t *testing.T) {
 	require.Equal(t, proxylite.Endpoint{Host: "2001:db8::1", Port: 81, Username: "u", Password: "p"}, back)
 }
 
-// Extraction understands every form that the API is seen to use.
-func TestExtractForms(t *testing.T) {
-	t.Parallel()
-	two := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"}}
-	object := `{"ip":"1.2.3.4","port":"80","city":"Austin"}`
-	host := `{"host":"1.2.3.4","port":81,"user":"u","pass":"p"}`
-	for body, want := range map[string][]proxylite.Endpoint{
-		`{"code":0,"data":{"list":[["1.2.3.4:80"],["1.2.3.4:81:u:p"]]}}`:            two,
-		`{"code":0,"data":{"list":["1.2.3.4:80","1.2.3.4:81:u:p"]}}`:                two,
-		`{"code":0,"data":["1.2.3.4:80","u:p@1.2.3.4:81"]}`:                         two,
-		`{"code":0,"data":{"list":[null,[],["1.2.3.4:80"],null,"1.2.3.4:81:u:p"]}}`: two,
-		`{"code":0,"data":{"list":null}}`:                                           {},
-		`{"code":0,"data":{"list":{}}}`:                                             {},
-		`{"code":0,"data":{}}`:                                                      {},
-		`{"code":0}`:                                                                {},
-		`{"code":0,"data":{"list":[[` + object + `],` + host + `]}}`: {
-			{Host: "1.2.3.4", Port: 80, Raw: object}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"},
-		},
-		`{"code":0,"data":{"list":[{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}]}}`: {
-			{Host: "1.2.3.4", Port: 80, Username: "u", Password: "7", Raw: `{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}`},
-		},
-	} {
-		c, _ := mocked(t, 200, body)
-		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
-		require.NoError(t, err, body)
-		require.Equal(t, want, got, body)
-	}
-	for _, entry := range []string{`"sold out"`, `7`, `{}`, `{"ip":"1.2.3.4"}`, `{"ip":{},"port":1}`, `["1.2.3.4:80","x"]`, `[["1.2.3.4:80"]]`} {
-		c, _ := mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
-		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
-		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, entry)
-		require.Nil(t, got)
-	}
-}
-
-func TestExtractText(t *testing.T) {
-	t.Parallel()
-	two := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"}}
-	for _, tt := range []struct {
-		separator, body string
-		want            []proxylite.Endpoint
-	}{
-		{"", "1.2.3.4:80\r\n1.2.3.4:81:u:p\r\n", two},
-		{"", "\ufeff1.2.3.4:80\n\n 1.2.3.4:81:u:p ", two},
-		{"", `1.2.3.4:80\r\n1.2.3.4:81:u:p\n`, two},
-		{"", "1.2.3.4:80<br>1.2.3.4:81:u:p<br/>", two},
-		{`\r\n`, "1.2.3.4:80\r1.2.3.4:81:u:p", two},
-		{"|", "1.2.3.4:80|1.2.3.4:81:u:p", two},
-		{"<br />", "1.2.3.4:80<br />1.2.3.4:81:u:p", two},
-		{";", "", []proxylite.Endpoint{}},
-		{"", " \r\n", []proxylite.Endpoint{}},
-	} {
-		c, _ := mocked(t, 200, tt.body)
-		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText, Separator: tt.separator})
-		require.NoError(t, err, tt.body)
-		require.Equal(t, tt.want, got, tt.body)
-	}
-}
-
 // Endpoints and static IPs survive JSON, so that they can be stored.
 func TestEndpointRoundTrips(t *testing.T) {
 	t.Parallel()
@@ -125,43 +66,4 @@ func TestEndpointRoundTrips(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	require.Error(t, new(proxylite.Endpoint).UnmarshalJSON([]byte(`"\x"`)))
-}
-
-func TestStaticIPEndpoint(t *testing.T) {
-	t.Parallel()
-	ip := proxylite.StaticIP{IP: "1.2.3.4", Port: 80, Username: "u", Password: "p"}
-	e, ok := ip.Endpoint()
-	require.True(t, ok)
-	require.Equal(t, proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: "p"}, e)
-	for _, ip := range []proxylite.StaticIP{{IP: "1.2.3.4"}, {Port: 80}, {IP: "a b", Port: 80}, {IP: "1.2.3.4", Port: 65536}} {
-		_, ok := ip.Endpoint()
-		require.False(t, ok, ip)
-	}
-}
-
-// What was paid for is not lost because PHP has written a list as an object.
-func TestExtractedListsThatPHPWroteAsObjects(t *testing.T) {
-	t.Parallel()
-	want := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81}}
-	for _, body := range []string{
-		`{"code":200,"data":{"list":{"0":["1.2.3.4:80","1.2.3.4:81"]}}}`,
-		`{"code":200,"data":{"list":{"0":{"3":"1.2.3.4:81","1":"1.2.3.4:80"}}}}`,
-		`{"code":200,"data":{"list":[{"0":"1.2.3.4:80","1":null,"2":"","3":"1.2.3.4:81"}]}}`,
-	} {
-		c, _ := mocked(t, 200, body)
-		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
-		require.NoError(t, err, body)
-		require.Equal(t, want, got, body)
-	}
-	// Without a list, something is there that an empty answer would not have.
-	for _, data := range []string{`{"0":"1.2.3.4:80"}`, `{"ip":"1.2.3.4","port":80}`, `{"0":1}`} {
-		c, _ := mocked(t, 200, `{"code":200,"data":`+data+`}`)
-		_, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
-		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, data)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, data)
-	}
-	c, _ := mocked(t, 200, `{"code":200,"data":{"total":0}}`)
-	got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
-	require.NoError(t, err)
-	require.Empty(t, got)
 }

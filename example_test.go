@@ -71,7 +71,7 @@ func ExampleNewClient() {
 func ExampleAccountsService_Add() {
 	client, ctx := demo(), context.Background()
 	err := client.Accounts.Add(ctx, proxylite.AccountAddParams{
-		Accounts:    []proxylite.NewAccount{{Username: "bob", Password: "pw1"}},
+		Accounts:    []proxylite.NewAccount{{Username: "bob", Password: proxylite.NewPassword("pw1")}},
 		ProductType: proxylite.ProductResidentialTraffic,
 	})
 	if err != nil {
@@ -113,7 +113,7 @@ func ExampleProductsService_List() {
 }
 
 func ExampleIPService_Extract() {
-	endpoints, err := demo().IP.Extract(context.Background(), proxylite.IPExtractParams{
+	extracted, err := demo().IP.Extract(context.Background(), proxylite.IPExtractParams{
 		Quantity: 3, CountryCode: "US", Life: 30 * time.Minute,
 	})
 	if errors.Is(err, proxylite.ErrIPNotAllowed) {
@@ -123,9 +123,9 @@ func ExampleIPService_Extract() {
 		fmt.Println(err)
 		return
 	}
-	first := endpoints[0]
+	first := extracted.Endpoints[0]
 	fetcher := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(first.HTTP())}}
-	fmt.Println(len(endpoints), first.HTTP(), first.SOCKS5(), fetcher != nil)
+	fmt.Println(len(extracted.Endpoints), first.HTTP(), first.SOCKS5(), fetcher != nil)
 	// Output: 3 http://150.109.114.72:1140 socks5://150.109.114.72:1140 true
 }
 
@@ -217,7 +217,7 @@ func ExampleInputError() {
 		}
 	}
 	// Output:
-	// Quantity: is required and positive (got "0")
+	// Quantity: is required, from 1 to 10000 (got "0")
 	// Life: must be whole minutes, not negative: 30*time.Minute (got "1m30s")
 	// CountryCode: must be a country code of two letters, such as US (got "USA")
 }

@@ -6,12 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
-// InputError says what is wrong with the input of a call, all of it at once.
-// Nothing was sent. It stands in the chain of the [Error] of the call, and
-// errors.Is(err, ErrInvalidInput) holds.
+// InputError lists everything that is wrong with the input of a call. Nothing was
+// sent. It is wrapped by the [Error] of the call: get it with errors.As, and test
+// for it with errors.Is(err, ErrInvalidInput).
 type InputError struct {
 	Problems []InputProblem // at least one
 }
@@ -19,8 +20,8 @@ type InputError struct {
 // InputProblem is one rule that one field breaks.
 type InputProblem struct {
 	Field string // the Go name of the parameter, e.g. "Accounts[2].Username"
-	Value string // what was given; empty for passwords
-	Rule  string // what is asked for
+	Value string // what was given, at most 80 bytes of it; empty for passwords
+	Rule  string // what is wrong or required, e.g. "is required"
 }
 
 // String returns one line: field, rule and value.
@@ -31,11 +32,16 @@ func (p InputProblem) String() string {
 	return fmt.Sprintf("%s: %s (got %q)", p.Field, p.Rule, p.Value)
 }
 
-// Error lists the problems, separated by semicolons.
+// Error lists the first ten problems, separated by semicolons, and counts the
+// others.
 func (e *InputError) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
+	shown := e.Problems[:min(len(e.Problems), 10)]
+	lines := make([]string, len(shown), len(shown)+1)
+	for i, p := range shown {
 		lines[i] = p.String()
+	}
+	if more := len(e.Problems) - len(shown); more > 0 {
+		lines = append(lines, "and "+strconv.Itoa(more)+" more")
 	}
 	return "invalid input: " + strings.Join(lines, "; ")
 }
@@ -43,9 +49,9 @@ func (e *InputError) Error() string {
 // Is makes errors.Is(err, ErrInvalidInput) true.
 func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
 
-// checks collects what is wrong with an input. Structural rules always hold:
-// without them a request would say something else than the caller meant. Vendor
-// rules are those that the vendor may relax; [WithoutVendorRules] ends them.
+// checks collects what is wrong with an input. Structural rules always apply:
+// without them a request would not mean what the caller meant. Vendor rules are
+// those that the vendor may relax; [WithoutVendorRules] turns them off.
 type checks struct {
 	problems []InputProblem
 	vendor   bool
@@ -65,12 +71,26 @@ func (c *checks) required(field, value string) {
 	c.must(strings.TrimSpace(value) != "", field, "", "is required")
 }
 
-// validText is for what goes into JSON, which would change broken UTF-8.
+// validText is for text that goes into JSON, which would change invalid UTF-8.
 func (c *checks) validText(field, value string) {
 	c.must(utf8.ValidString(value), field, "", "must be valid UTF-8")
 }
 
-const listRule = "must not hold a comma, a colon or a control character, which would change the list it is sent in"
+// id checks an identifier, which may be empty. A space in it comes from a text that
+// was split badly, and the API would find another entry or none.
+func (c *checks) id(field, value string) {
+	c.validText(field, value)
+	odd := strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
+	c.must(!odd, field, value, "must not contain spaces or control characters")
+}
+
+func (c *checks) requiredID(field, value string) {
+	if c.required(field, value); strings.TrimSpace(value) != "" {
+		c.id(field, value)
+	}
+}
+
+const listRule = "must not contain a comma, a colon or a control character, which would change the list it is sent in"
 
 func safeInList(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r == ',' || r == ':' || r < ' ' || r == 0x7f })
@@ -85,8 +105,8 @@ func alphanumeric(s string) bool {
 	return s != ""
 }
 
-// newWord checks the name or password of an account to be made. A secret is
-// never repeated in the problem.
+// newWord checks the name or password of a new account. The problem does not show a
+// secret.
 func (c *checks) newWord(field, value string, secret bool) {
 	shown := value
 	if secret {
@@ -104,8 +124,8 @@ func (c *checks) newWord(field, value string, secret bool) {
 	c.vendorRule(alphanumeric(value), field, shown, "must be letters A-Z a-z and digits only")
 }
 
-// accountName checks the name of an account that exists: the one that was sent
-// when it was made, or the one the list returns, which has a brand prefix.
+// accountName checks the name of an existing account: as it was added, or as it is
+// listed, with the brand's prefix.
 func (c *checks) accountName(field, value string) {
 	if strings.TrimSpace(value) == "" {
 		c.must(false, field, "", "is required")
@@ -116,15 +136,12 @@ func (c *checks) accountName(field, value string) {
 		c.must(false, field, value, listRule)
 		return
 	}
-	name := value
-	if prefix, rest, ok := strings.Cut(value, "-"); ok && alphanumeric(prefix) {
-		name = rest
-	}
+	_, name := cutPrefix(value)
 	c.vendorRule(alphanumeric(name), field, value, "must be letters and digits, with a brand prefix such as pl- at most")
 }
 
-// remark counts as the vendor's rule does at both of its ends: 32 Chinese or 64
-// English characters. Between them we choose: ASCII counts one, all else two.
+// remark checks the length of a remark. The vendor allows 32 Chinese or 64 English
+// characters and is silent on mixtures; we count ASCII as 1, others as 2.
 func (c *checks) remark(field, value string) {
 	c.validText(field, value)
 	n := 0
@@ -162,8 +179,8 @@ func (c *checks) err() error {
 	return &InputError{c.problems}
 }
 
-// The writers of query parameters leave out what is empty: the API then uses its
-// default. A parameter where zero means something is a pointer.
+// The functions below set query parameters. They leave out an empty value, for which
+// the API uses its default. A parameter whose zero value has a meaning is a pointer.
 
 func (in *request) set(name, value string) {
 	if in.query == nil {
@@ -184,14 +201,18 @@ func (in *request) int(name string, value int) {
 	}
 }
 
-func intPtr[T ~int](in *request, name string, value *T) {
+func intPtr[T ~int](in *request, field, name string, value *T) {
 	if value != nil {
+		in.notNegative(field, int64(*value))
 		in.set(name, strconv.Itoa(int(*value)))
 	}
 }
 
-func (in *request) time(name string, t time.Time, zone *time.Location) {
-	if !t.IsZero() {
-		in.set(name, t.In(zone).Format(time.DateTime))
+func (in *request) time(field, name string, t time.Time, zone *time.Location) {
+	if t.IsZero() {
+		return
 	}
+	t = t.In(zone)
+	in.must(1 <= t.Year() && t.Year() <= 9999, field, t.Format(time.RFC3339), "must have a year from 1 to 9999 in the client's time zone")
+	in.set(name, t.Format(time.DateTime))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,11 +26,12 @@ func vendor(field, value, rule string) problem     { return problem{field, value
 
 const (
 	required    = "is required"
-	inList      = "must not hold a comma, a colon"
+	inList      = "must not contain a comma, a colon"
 	plainWord   = "letters A-Z a-z and digits only"
 	nameRule    = "letters and digits, with a brand prefix"
 	countryRule = "country code of two letters"
 	negative    = "must not be negative"
+	noSpaces    = "must not contain spaces or control"
 )
 
 func rulesOfInput() []struct {
@@ -49,6 +51,9 @@ func rulesOfInput() []struct {
 	extract := func(p proxylite.IPExtractParams) func(ctx, client) error {
 		return func(ctx ctx, c client) error { _, err := c.IP.Extract(ctx, p); return err }
 	}
+	text := func(separator string) proxylite.IPExtractParams {
+		return proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator}
+	}
 	create := func(p proxylite.OrderCreateParams) func(ctx, client) error {
 		return func(ctx ctx, c client) error { _, err := c.Orders.Create(ctx, p); return err }
 	}
@@ -64,15 +69,53 @@ func rulesOfInput() []struct {
 	name := func(s string) func(ctx, client) error {
 		return func(ctx ctx, c client) error { return c.Accounts.ChangeRemark(ctx, s, "") }
 	}
-	one := proxylite.NewAccount{Username: "bob", Password: "pw"}
+	one := proxylite.NewAccount{Username: "bob", Password: proxylite.NewPassword("pw")}
 
-	return []struct {
+	type rule = struct {
 		name string
 		call func(ctx, client) error
 		want []problem
-	}{
+	}
+	var separators []rule
+	for _, s := range []string{"1", "a:", "Z", "x|", "爬", "٣", "[", "]", ".", ":", "@", "-", "_", "%", `\x`, `\nn`, "<b>", "<br>r"} {
+		separators = append(separators, rule{"separator " + s, extract(text(s)), []problem{structural("Separator", s, "can be part of an endpoint")}})
+	}
+	for _, s := range []string{`\r\n`, `\n`, `\t`, "\r\n", "\t", "|", ",", ";", "<br>", "<br/>", "<br />", " | "} {
+		separators = append(separators, rule{"separator " + s, extract(text(s)), nil})
+	}
+	var ids []rule
+	for id, rule := range map[string]string{"1 2": noSpaces, "1\u00a0": noSpaces, "1\n": noSpaces, "\u200b1": noSpaces, "\xff": "UTF-8", " ": noSpaces} {
+		shown := id
+		if rule == "UTF-8" {
+			shown = ""
+		}
+		want := []problem{structural("TradeNo", shown, rule)}
+		ids = append(ids, []struct {
+			name string
+			call func(ctx, client) error
+			want []problem
+		}{
+			{"orders id", func(ctx ctx, c client) error {
+				_, err := c.Orders.List(ctx, proxylite.OrderListParams{TradeNo: id})
+				return err
+			}, want},
+			{"products id", func(ctx ctx, c client) error {
+				_, err := c.Products.List(ctx, proxylite.ProductListParams{TradeNo: id})
+				return err
+			}, want},
+			{"static id", func(ctx ctx, c client) error {
+				_, err := c.IP.ListStatic(ctx, proxylite.IPListStaticParams{TradeNo: id})
+				return err
+			}, want},
+			{"payment id", func(ctx ctx, c client) error {
+				_, err := c.Payment.Groups(ctx, proxylite.PaymentGroupsParams{TradeNo: id})
+				return err
+			}, want},
+		}...)
+	}
+	return append(append(separators, ids...), []rule{
 		// Accounts.Add, everything at once, the password never repeated.
-		{"add all wrong", add("x\xff", -1, proxylite.NewAccount{}, proxylite.NewAccount{"a:b", "c,d"}, proxylite.NewAccount{"é", "p w"}, one, one), []problem{
+		{"add all wrong", add("x\xff", -1, proxylite.NewAccount{}, proxylite.NewAccount{"a:b", proxylite.NewPassword("c,d")}, proxylite.NewAccount{"é", proxylite.NewPassword("p w")}, one, one), []problem{
 			structural("Accounts[0].Username", "", required), structural("Accounts[0].Password", "", required),
 			structural("Accounts[1].Username", "a:b", inList), structural("Accounts[1].Password", "", inList),
 			vendor("Accounts[2].Username", "é", plainWord), vendor("Accounts[2].Password", "", plainWord),
@@ -80,10 +123,10 @@ func rulesOfInput() []struct {
 			structural("Remark", "", "UTF-8"), structural("ProductType", "-1", negative),
 		}},
 		{"add none", add("", 0), []problem{structural("Accounts", "", "at least one")}},
-		{"add control", add("", 0, proxylite.NewAccount{"bob\n", "pw\x7f"}), []problem{
+		{"add control", add("", 0, proxylite.NewAccount{"bob\n", proxylite.NewPassword("pw\x7f")}), []problem{
 			structural("Accounts[0].Username", "bob\n", inList), structural("Accounts[0].Password", "", inList),
 		}},
-		{"add prefixed", add("", 0, proxylite.NewAccount{"pl-bob", "pw"}), []problem{vendor("Accounts[0].Username", "pl-bob", plainWord)}},
+		{"add prefixed", add("", 0, proxylite.NewAccount{"pl-bob", proxylite.NewPassword("pw")}), []problem{vendor("Accounts[0].Username", "pl-bob", plainWord)}},
 		{"add long remark", add(strings.Repeat("a", 65), 0, one), []problem{vendor("Remark", strings.Repeat("a", 65), "here 65")}},
 
 		// Operations on accounts that exist take the brand's prefix, once.
@@ -95,10 +138,12 @@ func rulesOfInput() []struct {
 			structural("usernames[2]", "", required), structural("usernames[3]", "a,b", inList), vendor("usernames[4]", "pl-", nameRule),
 			vendor("usernames[5]", "-bob", nameRule), vendor("usernames[6]", "pl-a-b", nameRule), vendor("usernames[7]", "b b", nameRule),
 		}},
-		{"password", func(ctx ctx, c client) error { return c.Accounts.ChangePassword(ctx, "", "") }, []problem{
+		{"password", func(ctx ctx, c client) error { return c.Accounts.ChangePassword(ctx, "", proxylite.NewPassword("")) }, []problem{
 			structural("username", "", required), structural("password", "", required),
 		}},
-		{"password secret", func(ctx ctx, c client) error { return c.Accounts.ChangePassword(ctx, "pl-bob", "s3cret!") }, []problem{vendor("password", "", plainWord)}},
+		{"password secret", func(ctx ctx, c client) error {
+			return c.Accounts.ChangePassword(ctx, "pl-bob", proxylite.NewPassword("s3cret!"))
+		}, []problem{vendor("password", "", plainWord)}},
 		{"name", name("\t"), []problem{structural("username", "", required)}},
 		{"name prefixed", name("pl-bob"), nil},
 		{"name limit", func(ctx ctx, c client) error { return c.Accounts.ChangeLimit(ctx, "a:b", 0) }, []problem{structural("username", "a:b", inList)}},
@@ -125,6 +170,22 @@ func rulesOfInput() []struct {
 		}},
 		{"usage one instant", usage(proxylite.UsageDailyParams{Start: start, End: start.UTC()}), nil},
 		{"usage no end", usage(proxylite.UsageDailyParams{Start: end}), nil},
+		{"usage year 10000", usage(proxylite.UsageDailyParams{Start: time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC)}), []problem{
+			structural("Start", "10000-01-01T07:00:00+08:00", "year from 1 to 9999"),
+		}},
+		{"usage year 0", usage(proxylite.UsageDailyParams{Start: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), End: time.Date(0, 12, 31, 0, 0, 0, 0, time.UTC)}), []problem{
+			structural("Start", "-0001-01-01T08:00:00+08:00", "year from 1 to 9999"), structural("End", "0000-12-31T08:00:00+08:00", "year from 1 to 9999"),
+		}},
+		{"usage last year", usage(proxylite.UsageDailyParams{Start: time.Date(9999, 12, 31, 15, 59, 59, 0, time.UTC)}), nil},
+		{"usage first second", usage(proxylite.UsageDailyParams{Start: time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC)}), nil},
+		{"stock", func(ctx ctx, c client) error {
+			_, err := c.IP.StaticStock(ctx, proxylite.IPStaticStockParams{ISP: new(proxylite.ISP(-1))})
+			return err
+		}, []problem{structural("ISP", "-1", negative)}},
+		{"orders status", func(ctx ctx, c client) error {
+			_, err := c.Orders.List(ctx, proxylite.OrderListParams{Status: new(proxylite.OrderStatusAbsent)})
+			return err
+		}, []problem{structural("Status", "-1", negative)}},
 		{"usage name", usage(proxylite.UsageDailyParams{Username: "b b"}), []problem{vendor("Username", "b b", nameRule)}},
 
 		{"products", func(ctx ctx, c client) error {
@@ -145,15 +206,12 @@ func rulesOfInput() []struct {
 			structural("ProductType", "-3", negative), structural("Status", "-4", negative),
 		}},
 
-		{"extract nothing", extract(proxylite.IPExtractParams{}), []problem{structural("Quantity", "0", "required and positive")}},
+		{"extract nothing", extract(proxylite.IPExtractParams{}), []problem{structural("Quantity", "0", "from 1 to 10000")}},
 		{"extract all wrong", extract(proxylite.IPExtractParams{Quantity: -1, CountryCode: "U1", Life: 90 * time.Second, Format: "xml", Separator: ","}), []problem{
-			structural("Quantity", "-1", "required and positive"), structural("Life", "1m30s", "whole minutes"), vendor("CountryCode", "U1", countryRule),
+			structural("Quantity", "-1", "from 1 to 10000"), structural("Life", "1m30s", "whole minutes"), vendor("CountryCode", "U1", countryRule),
 			structural("Format", "xml", "FormatJSON or FormatText"), structural("Separator", ",", "needs FormatText"),
 		}},
 		{"extract life", extract(proxylite.IPExtractParams{Quantity: 1, Life: -time.Minute}), []problem{structural("Life", "-1m0s", "not negative")}},
-		{"extract separator", extract(proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: "a:"}), []problem{
-			structural("Separator", "a:", "what an endpoint may hold"),
-		}},
 
 		{"cities", func(ctx ctx, c client) error { _, err := c.IP.SearchCities(ctx, "", ""); return err }, []problem{
 			structural("countryCode", "", required), structural("state", "", required),
@@ -169,13 +227,15 @@ func rulesOfInput() []struct {
 		}},
 		{"order all wrong", create(proxylite.OrderCreateParams{
 			ProductID: -1, PaymentMethodID: new(int64(-2)), Quantity: -3, BandwidthSKU: -4, ConcurrencySKU: -5, RechargeAmount: -6,
-			StaticIPs: []string{"1", "", "2,3"}, RenewDuration: "0",
+			StaticIPs: []string{"1", "", "2,3", "4 5", " 6", "7\u200b", "8:9", "静态-1_a"}, RenewDuration: "0",
 		}), []problem{
 			structural("ProductID", "-1", "required and positive"), structural("PaymentMethodID", "-2", negative),
 			structural("Quantity", "-3", negative), structural("BandwidthSKU", "-4", negative), structural("ConcurrencySKU", "-5", negative),
 			structural("RechargeAmount", "-6", negative), structural("StaticIPs[1]", "", required),
-			structural("StaticIPs[2]", "2,3", inList), structural("RenewDuration", "0", "must be positive"),
+			structural("StaticIPs[2]", "2,3", inList), structural("StaticIPs[3]", "4 5", noSpaces), structural("StaticIPs[4]", " 6", noSpaces),
+			structural("StaticIPs[5]", "7\u200b", noSpaces), structural("StaticIPs[6]", "8:9", inList), structural("RenewDuration", "0", "must be positive"),
 		}},
+		{"close id", func(ctx ctx, c client) error { return c.Orders.Close(ctx, "1 2") }, []problem{structural("tradeNo", "1 2", noSpaces)}},
 		{"close", func(ctx ctx, c client) error { return c.Orders.Close(ctx, " ") }, []problem{structural("tradeNo", "", required)}},
 
 		// The hatch, and the options of a call.
@@ -204,7 +264,7 @@ func rulesOfInput() []struct {
 			_, err := c.User.Info(none)
 			return err
 		}, []problem{structural("ctx", "", "must not be nil")}},
-	}
+	}...)
 }
 
 func TestInputIsCheckedBeforeAnythingIsSent(t *testing.T) {
@@ -255,7 +315,9 @@ func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) erro
 	require.Equal(t, wantFields, gotFields)
 	for i, p := range want {
 		require.Contains(t, input.Problems[i].Rule, p.rule, p.field)
-		require.Contains(t, err.Error(), input.Problems[i].String())
+		if i < 10 {
+			require.Contains(t, err.Error(), input.Problems[i].String())
+		}
 	}
 }
 
@@ -264,4 +326,14 @@ func TestInputErrorReadsWell(t *testing.T) {
 	err := &proxylite.InputError{Problems: []proxylite.InputProblem{{"Quantity", "0", "is required"}, {"State", "", "is required"}}}
 	require.Equal(t, `invalid input: Quantity: is required (got "0"); State: is required`, fmt.Sprint(err))
 	require.NotErrorIs(t, err, proxylite.ErrRateLimited)
+
+	// Thousands of bad accounts are no log line of a megabyte.
+	for n, end := range map[int]string{10: "(got \"9\")", 11: "; and 1 more", 5000: "; and 4990 more"} {
+		err := &proxylite.InputError{}
+		for i := range n {
+			err.Problems = append(err.Problems, proxylite.InputProblem{Field: "F", Value: strconv.Itoa(i), Rule: "is wrong"})
+		}
+		require.True(t, strings.HasSuffix(err.Error(), end), err.Error())
+		require.Equal(t, min(n, 10), strings.Count(err.Error(), "is wrong"))
+	}
 }

@@ -1,18 +1,23 @@
 package proxylite
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"iter"
-	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
 // IPService extracts proxy IPs, lists locations, and lists static IPs.
@@ -28,50 +33,81 @@ var (
 	opIPStaticStock  = Operation{Name: "IP.StaticStock", Method: http.MethodGet, Path: "/static-ip-region", Class: ClassSafe}
 )
 
-// Format is the form of an extraction's answer.
+// Format is the form of the response of an extraction.
 type Format string
 
-// The formats. Both give the same endpoints; JSON is the safer one.
+// The formats. Both give the same endpoints. JSON is safer: it can't be split wrongly.
 const (
 	FormatJSON Format = "json"
 	FormatText Format = "text"
 )
 
-// EntryNetwork is the network through which traffic enters, an open set.
+// EntryNetwork is the network through which traffic enters. It is an open set:
+// other values are sent as they are.
 type EntryNetwork string
 
-// The entry networks that are known.
+// The known entry networks.
 const (
 	EntryUS EntryNetwork = "us"
 	EntryHK EntryNetwork = "hk"
 	EntryDE EntryNetwork = "de"
 )
 
-// IPExtractParams say which IPs to extract.
+// IPExtractParams describe the IPs to extract. All fields but Quantity are optional.
 type IPExtractParams struct {
-	Quantity    int    // how many; required, since each costs
+	Quantity    int    // how many, from 1 to 10000; required, since each costs
 	CountryCode string // e.g. "US"; empty means any
 	State       string // as IP.States names it
 	City        string // as IP.Cities names it
-	// Life is how long an address is to last at most, in whole minutes:
-	// 30*time.Minute. It may die earlier. 0 leaves it to the API.
+	// Life is the longest time that an address lasts, in whole minutes:
+	// 30*time.Minute. It can die earlier. 0 leaves it to the API.
 	Life  time.Duration
 	Entry EntryNetwork // empty leaves it to the API
-	// Format of the answer; FormatJSON if empty.
+	// Format is the form of the response; FormatJSON if empty.
 	Format Format
-	// Separator between the entries of FormatText; empty leaves it to the API.
+	// Separator stands between the entries of FormatText; empty leaves it to the
+	// API. Letters, digits and other characters of an endpoint are refused, except
+	// in the spellings \r, \n, \t and <br>.
+	//
+	// Web application firewalls with the OWASP core rules at paranoia level 2 refuse
+	// requests with CR, LF or <br> in it. "|", a tab and a comma pass.
 	Separator string
 }
 
-// Extract gives out proxy endpoints. They let in the caller's IP if it is on the
-// allow list (else ErrIPNotAllowed), mostly without a login. When the stock is
-// empty it returns fewer endpoints than asked for, or none, without an error.
+// maxQuantity is our choice: it stops a mistake from spending a whole quota.
+const maxQuantity = 10_000
+
+// Extraction is what an extraction returned.
+type Extraction struct {
+	Endpoints []Endpoint `json:"endpoints"` // never nil
+	// Rejected are the entries of the response that are not endpoints. They may
+	// have been paid for: show them to the vendor's support.
+	Rejected []RejectedEntry `json:"rejected,omitempty"`
+}
+
+// RejectedEntry is an entry of an extraction that is not an endpoint.
+type RejectedEntry struct {
+	Entry RawEntry `json:"entry"` // JSON; an entry of the text form is a JSON string
+	// Reason says what is wrong and shows the entry, without a login.
+	Reason string `json:"reason"`
+}
+
+// String returns the reason.
+func (r RejectedEntry) String() string { return r.Reason }
+
+// Extract extracts proxy endpoints. Most of them have no login: they admit the
+// caller's IP. It must be on the allow list, or the call fails with
+// [ErrIPNotAllowed]. If the stock is low, Extract returns fewer endpoints than asked
+// for, or none, without an error. Entries that can't be read are in
+// Extraction.Rejected; if there are no others, the call fails with
+// [ErrMalformedResponse].
 //
-// GET /ip/v3. Spends paid quota, so it is sent once: after a failure with
-// errors.Is(err, ErrOutcomeUnknown) count it as spent.
-func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...CallOption) ([]Endpoint, error) {
+// GET /ip/v3. Spends paid quota and is never retried once it may have reached the
+// server: after a failure with errors.Is(err, ErrOutcomeUnknown), count the quota as
+// spent.
+func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...CallOption) (Extraction, error) {
 	in := s.c.input()
-	in.must(p.Quantity > 0, "Quantity", strconv.Itoa(p.Quantity), "is required and positive")
+	in.must(0 < p.Quantity && p.Quantity <= maxQuantity, "Quantity", strconv.Itoa(p.Quantity), "is required, from 1 to "+strconv.Itoa(maxQuantity))
 	in.must(p.Life >= 0 && p.Life%time.Minute == 0, "Life", p.Life.String(), "must be whole minutes, not negative: 30*time.Minute")
 	if p.CountryCode != "" {
 		in.country("CountryCode", p.CountryCode)
@@ -81,7 +117,7 @@ func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...Call
 	}
 	in.must(p.Format == FormatJSON || p.Format == FormatText, "Format", string(p.Format), "must be FormatJSON or FormatText")
 	in.must(p.Separator == "" || p.Format == FormatText, "Separator", p.Separator, "needs FormatText")
-	in.must(!strings.ContainsAny(p.Separator, "0123456789.:[]"), "Separator", p.Separator, "must not hold what an endpoint may hold: digits, dots, colons, brackets")
+	in.must(!partOfEndpoint(p.Separator), "Separator", p.Separator, `must not contain what can be part of an endpoint, such as letters, digits, dots and colons; the letters of \r, \n, \t and <br> are allowed`)
 	in.str("cc", p.CountryCode)
 	in.str("state", p.State)
 	in.str("city", p.City)
@@ -92,76 +128,166 @@ func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...Call
 	in.str("ep", string(p.Entry))
 	if p.Format == FormatText {
 		in.emptyOK = true
-		in.text = func(answer string, out any) error {
-			entries, err := parseEndpoints(answer, p.Separator)
-			out.(*list[extracted]).List = []extracted{entries}
+		in.text = func(text string, out any) error {
+			x, err := parseEndpoints(text, p.Separator)
+			out.(*list[extracted]).List = []extracted{{x}}
 			return err
 		}
+	}
+	in.valid = func(out any) error {
+		x := joined(out.(*list[extracted]).List)
+		return x.usable()
 	}
 	lists, err := sendList[extracted](ctx, s.c, &opIPExtract, in, opts)
 	if err != nil {
-		return nil, err
+		return Extraction{}, err
 	}
-	endpoints := make([]Endpoint, 0, p.Quantity)
-	for _, l := range lists {
-		endpoints = append(endpoints, l...)
-	}
-	return endpoints, nil
+	return joined(lists), nil
 }
 
-// extracted is an entry of an extraction's list: documented as a list of
-// endpoints, but seen as an endpoint too.
-type extracted []Endpoint
+func joined(lists []extracted) Extraction {
+	all := Extraction{Endpoints: []Endpoint{}}
+	for _, x := range lists {
+		all.Endpoints = append(all.Endpoints, x.Endpoints...)
+		all.Rejected = append(all.Rejected, x.Rejected...)
+	}
+	return all
+}
+
+// writtenBreaks removes the separators that are spelled with letters.
+var writtenBreaks = strings.NewReplacer(`\r`, "", `\n`, "", `\t`, "", "<br>", "", "<br/>", "", "<br />", "")
+
+// partOfEndpoint reports whether a separator contains a character that can be part
+// of an endpoint. Then it would be uncertain how to split the text.
+func partOfEndpoint(separator string) bool {
+	return strings.ContainsFunc(writtenBreaks.Replace(separator), func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".:[]@-_%", r)
+	})
+}
+
+// extracted is an entry of an extraction's list: documented as a list of endpoints,
+// and also seen as a single endpoint.
+type extracted struct{ Extraction }
 
 func (x *extracted) UnmarshalJSON(b []byte) error {
-	var entries []json.RawMessage
+	d := jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	var numbered map[int]json.RawMessage // PHP writes a list with gaps as an object
 	switch {
-	case json.Unmarshal(b, &entries) == nil:
-	case json.Unmarshal(b, &numbered) == nil && len(numbered) > 0:
+	case d.PeekKind() == '[':
+		_, _ = d.ReadToken()
+		for d.PeekKind() != ']' {
+			entry, err := d.ReadValue()
+			if err != nil {
+				return err
+			}
+			x.add(entry)
+			if err := x.bounded(); err != nil {
+				return err
+			}
+		}
+	case d.PeekKind() == '{' && json.Unmarshal(b, &numbered) == nil && len(numbered) > 0:
 		for _, i := range slices.Sorted(maps.Keys(numbered)) {
-			entries = append(entries, numbered[i])
+			x.add(numbered[i])
 		}
 	default:
-		entries = []json.RawMessage{b}
-	}
-	for _, entry := range entries {
-		if string(entry) == "null" || string(entry) == `""` { // not there: the rest was paid for
-			continue
-		}
-		var e Endpoint
-		if err := e.UnmarshalJSON(entry); err != nil {
-			return err
-		}
-		*x = append(*x, e)
+		x.add(b)
 	}
 	return nil
 }
 
-// parseEndpoints reads the text form. What stands between the entries is seen as
-// a line break, as the letters \r\n, and as whatever was asked for.
-func parseEndpoints(text, separator string) ([]Endpoint, error) {
+// add adds an entry in JSON.
+func (x *Extraction) add(entry []byte) {
+	if string(entry) == "null" || string(entry) == `""` { // no entry
+		return
+	}
+	var e Endpoint
+	if err := e.UnmarshalJSON(entry); err != nil || e.Host == "" {
+		x.Rejected = append(x.Rejected, RejectedEntry{NewRawEntry(entry), shownEntry(entry) + " is not host:port"})
+		return
+	}
+	x.Endpoints = append(x.Endpoints, e)
+}
+
+// bounded prevents a small compressed response from filling the memory.
+func (x *Extraction) bounded() error {
+	if len(x.Endpoints)+len(x.Rejected) > 10*maxQuantity {
+		return &wire.SyntaxError{Why: fmt.Sprintf("more than %d entries", 10*maxQuantity)}
+	}
+	return nil
+}
+
+// usable returns an error if there are entries but no endpoint: then the text is
+// more likely a message than an extraction.
+func (x *Extraction) usable() error {
+	if len(x.Endpoints) > 0 || len(x.Rejected) == 0 {
+		return nil
+	}
+	return &wire.SyntaxError{Why: fmt.Sprintf("none of %d entries is an endpoint: %s", len(x.Rejected), x.Rejected[0].Reason)}
+}
+
+// shownEntry returns the entry for an error text, without what may be a login.
+func shownEntry(entry []byte) string {
+	var text string
+	if json.Unmarshal(entry, &text) == nil {
+		host, rest, _ := strings.Cut(text, ":")
+		port, _, login := strings.Cut(rest, ":")
+		_, notIP := netip.ParseAddr(strings.Trim(host, "[]"))
+		_, notIPv6 := netip.ParseAddr(text)
+		switch {
+		case strings.Contains(text, "@") || login && notIP != nil && notIPv6 != nil:
+			return redactedText
+		case login && notIPv6 != nil:
+			return strconv.Quote(host+":"+port+":") + redactedText
+		}
+		return strconv.QuoteToGraphic(clip(text, 80))
+	}
+	var object struct{ IP, Host, Port json.RawMessage }
+	switch {
+	case entry[0] == '[':
+		return "a list"
+	case json.Unmarshal(entry, &object) != nil:
+		return clip(string(entry), 80)
+	}
+	member := func(value json.RawMessage) string {
+		switch {
+		case len(value) == 0:
+			return "none"
+		case strings.ContainsAny(string(value), "@[{"):
+			return redactedText
+		}
+		return clip(string(value), 80)
+	}
+	return "an object with ip " + member(object.IP) + ", host " + member(object.Host) + " and port " + member(object.Port)
+}
+
+// parseEndpoints reads the text form. Entries are seen separated by a line break,
+// by the four characters \r\n, and by the separator that was asked for.
+func parseEndpoints(text, separator string) (x Extraction, err error) {
 	text = strings.TrimPrefix(text, "\ufeff")
 	pairs := []string{`\r\n`, "\n", `\n`, "\n", `\r`, "\n", "\r", "\n", "\t", "\n", "<br>", "\n", "<br/>", "\n", "<br />", "\n"}
 	if separator != "" {
 		pairs = append([]string{separator, "\n"}, pairs...)
 	}
-	endpoints := []Endpoint{}
 	for line := range strings.SplitSeq(strings.NewReplacer(pairs...).Replace(text), "\n") {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		e, err := ParseEndpoint(line)
 		// Without the dot, "error:3" would be an endpoint.
-		if err != nil || !strings.ContainsAny(e.Host, ".:") {
-			return nil, errors.New("the text answer holds a line that is no host:port; see Body")
+		if err == nil && strings.ContainsAny(e.Host, ".:") {
+			x.Endpoints = append(x.Endpoints, e)
+		} else {
+			quoted, _ := json.Marshal(line)
+			x.Rejected = append(x.Rejected, RejectedEntry{NewRawEntry(quoted), shownEntry(quoted) + " is not host:port"})
 		}
-		endpoints = append(endpoints, e)
+		if err := x.bounded(); err != nil {
+			return x, err
+		}
 	}
-	return endpoints, nil
+	return x, x.usable()
 }
 
-// CountryCities is a country with the cities where dynamic IPs are.
+// CountryCities is a country with the cities that have dynamic IPs.
 type CountryCities struct {
 	NameZH        string `json:"name_zh_cn"`
 	NameEN        string `json:"name_en"`
@@ -170,7 +296,7 @@ type CountryCities struct {
 	Cities        []City `json:"items"`
 }
 
-// City is a place where dynamic IPs are. A field that the API leaves null is empty.
+// City is a city that has dynamic IPs. A field is empty if the API sends null.
 type City struct {
 	City          string `json:"city"`
 	State         string `json:"state"`
@@ -178,7 +304,7 @@ type City struct {
 	CountryCode   string `json:"country_code"`
 }
 
-// CountryStates is a country with the states or provinces where dynamic IPs are.
+// CountryStates is a country with the states or provinces that have dynamic IPs.
 type CountryStates struct {
 	NameZH        string  `json:"name_zh_cn"`
 	NameEN        string  `json:"name_en"`
@@ -187,31 +313,31 @@ type CountryStates struct {
 	States        []State `json:"items"`
 }
 
-// State is a state or province where dynamic IPs are. A field that the API leaves
-// null is empty.
+// State is a state or province that has dynamic IPs. A field is empty if the API
+// sends null.
 type State struct {
 	State         string `json:"state"`
 	ContinentCode string `json:"continent_code"`
 	CountryCode   string `json:"country_code"`
 }
 
-// Cities returns the cities where dynamic IPs are, by country.
+// Cities returns the cities that have dynamic IPs, by country.
 //
-// GET /ip/dynamic-citys. Free; may be repeated.
+// GET /ip/dynamic-citys. Free; safe to retry.
 func (s *IPService) Cities(ctx context.Context, opts ...CallOption) ([]CountryCities, error) {
 	return sendList[CountryCities](ctx, s.c, &opIPCities, s.c.input(), opts)
 }
 
-// States returns the states where dynamic IPs are, by country.
+// States returns the states that have dynamic IPs, by country.
 //
-// GET /ip/dynamic-states. Free; may be repeated.
+// GET /ip/dynamic-states. Free; safe to retry.
 func (s *IPService) States(ctx context.Context, opts ...CallOption) ([]CountryStates, error) {
 	return sendList[CountryStates](ctx, s.c, &opIPStates, s.c.input(), opts)
 }
 
-// SearchCities returns the names of the cities of a state.
+// SearchCities returns the names of the cities in a state that have dynamic IPs.
 //
-// GET /ip/dynamic-citys/search. Free; may be repeated.
+// GET /ip/dynamic-citys/search. Free; safe to retry.
 func (s *IPService) SearchCities(ctx context.Context, countryCode, state string, opts ...CallOption) ([]string, error) {
 	in := s.c.input()
 	in.requiredCountry("countryCode", countryCode)
@@ -221,9 +347,9 @@ func (s *IPService) SearchCities(ctx context.Context, countryCode, state string,
 	return sendList[string](ctx, s.c, &opIPSearchCities, in, opts)
 }
 
-// SearchStates returns the names of the states of a country.
+// SearchStates returns the names of the states in a country that have dynamic IPs.
 //
-// GET /ip/dynamic-states/search. Free; may be repeated.
+// GET /ip/dynamic-states/search. Free; safe to retry.
 func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts ...CallOption) ([]string, error) {
 	in := s.c.input()
 	in.requiredCountry("countryCode", countryCode)
@@ -231,10 +357,9 @@ func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts .
 	return sendList[string](ctx, s.c, &opIPSearchStates, in, opts)
 }
 
-// StaticIP is a static IP that was bought. The vendor's document shows no answer
-// of this endpoint: the fields after ID are those that its filters name and those
-// that sister brands are seen to send. One that is missing, or of another kind,
-// is empty here; Raw has the entry as it was sent.
+// StaticIP is a purchased static IP. The vendor doesn't document the response: the
+// fields after ID are those that its filters name and those seen at sister brands. A
+// field that is missing or of another type is empty; Raw has the whole entry.
 type StaticIP struct {
 	ID          string         `json:"id"` // for OrderCreateParams.StaticIPs
 	CountryCode string         `json:"country_code" wire:"soft"`
@@ -245,31 +370,46 @@ type StaticIP struct {
 	IP        string    `json:"ip" wire:"soft"`
 	Port      int       `json:"port" wire:"soft"`
 	Username  string    `json:"username" wire:"soft"`
-	Password  string    `json:"password" wire:"soft"` // never in String or slog
+	Password  Password  `json:"password" wire:"soft"`
 	ExpiredAt time.Time `json:"expired_at" wire:"soft"`
 
-	Raw json.RawMessage `json:"raw,omitempty" wire:"raw"`
+	Raw RawEntry `json:"raw,omitzero" wire:"raw"`
 }
 
-// Endpoint returns where its traffic goes; ok is false when the entry does not
-// say, or not in the fields we know.
+// StaticIPStatus is the state of a purchased static IP. It is an open set: a value
+// without a constant is kept and printed as a number.
+type StaticIPStatus int
+
+// The states of a static IP. 0 means that the response had none; in a filter it
+// means any.
+const (
+	StaticIPValid        StaticIPStatus = 1
+	StaticIPInvalid      StaticIPStatus = 2
+	StaticIPExpiringSoon StaticIPStatus = 3
+	StaticIPMaintenance  StaticIPStatus = 4
+)
+
+var staticIPStatusNames = map[StaticIPStatus]string{
+	0: "absent", StaticIPValid: "valid", StaticIPInvalid: "invalid",
+	StaticIPExpiringSoon: "expiring soon", StaticIPMaintenance: "in maintenance",
+}
+
+// String returns an English name, or "static IP status N" for a value without one.
+func (s StaticIPStatus) String() string { return enumName(staticIPStatusNames, s, "static IP status") }
+
+// Endpoint returns the address of the static IP as a proxy, with its login. ok is
+// false if the entry has no address in the fields that this package knows.
 func (ip StaticIP) Endpoint() (e Endpoint, ok bool) {
-	e = Endpoint{Host: ip.IP, Port: ip.Port, Username: ip.Username, Password: ip.Password}
+	e = Endpoint{Host: ip.IP, Port: ip.Port, Username: ip.Username, Password: ip.Password.Reveal()}
 	return e, plausibleHost(ip.IP) && 0 < ip.Port && ip.Port < 1<<16
 }
 
-// String describes the entry without its login.
+// String describes the entry in a line, without its login.
 func (ip StaticIP) String() string {
 	return "static IP " + ip.ID + " (" + ip.IP + " " + ip.CountryCode + ", " + ip.Status.String() + ")"
 }
 
-// GoString keeps the login out of %#v.
-func (ip StaticIP) GoString() string { return "proxylite.StaticIP(" + ip.String() + ")" }
-
-// LogValue keeps the login out of logs.
-func (ip StaticIP) LogValue() slog.Value { return slog.StringValue(ip.String()) }
-
-// IPListStaticParams pick static IPs. All of them may be left out.
+// IPListStaticParams select static IPs. All fields are optional.
 type IPListStaticParams struct {
 	PageParams
 	CountryCode string
@@ -278,9 +418,9 @@ type IPListStaticParams struct {
 	Status      StaticIPStatus
 }
 
-// ListStatic returns one page of the static IPs that were bought.
+// ListStatic returns one page of the purchased static IPs.
 //
-// GET /ip/get-static-ip. Free; may be repeated.
+// GET /ip/get-static-ip. Free; safe to retry.
 func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) (Page[StaticIP], error) {
 	in := s.c.input()
 	p.put(in, "page", "size")
@@ -291,33 +431,58 @@ func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts .
 	in.notNegative("Status", int64(p.Status))
 	in.str("country_code", p.CountryCode)
 	in.int("product_type", int(p.ProductType))
+	in.id("TradeNo", p.TradeNo)
 	in.str("trade_no", p.TradeNo)
 	in.int("status", int(p.Status))
 	return sendPage[StaticIP](ctx, s.c, &opIPListStatic, in, opts)
 }
 
-// AllStatic walks the static IPs from p.Page on, one page at a time, as it is
-// ranged over. It stops after the first error. It may be ranged again.
+// AllStatic returns an iterator over all purchased static IPs, beginning at p.Page.
+// It requests a page when it is needed, yields one error and stops, and can be
+// ranged over again. See [Page] for what it does when the API counts wrong.
+//
+// Each page is a call of ListStatic.
 func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
-	return walk(ctx, s.ListStatic, p, opts, func(ip StaticIP) string { return cmp.Or(ip.ID, string(ip.Raw)) })
+	list := func(page int) (Page[StaticIP], error) {
+		p := p
+		p.Page = page
+		return s.ListStatic(ctx, p, opts...)
+	}
+	return walk(p.Page, list, func(ip StaticIP) (string, bool) { return ip.ID, strings.Trim(ip.ID, "0") != "" })
 }
 
-// IPStaticStockParams pick the stock of static IPs.
+// IPStaticStockParams select the stock of static IPs.
 type IPStaticStockParams struct {
 	ISP *ISP // nil means all: new(proxylite.ISPDatacenter)
 }
 
-// RegionStock is how many static IPs a country has for sale.
+// ISP is the kind of network that a static IP belongs to. It is an open set: a value
+// without a constant is kept and printed as a number. Data center is 0, so a filter
+// is a pointer: new(proxylite.ISPDatacenter).
+type ISP int
+
+// The kinds of network.
+const (
+	ISPDatacenter  ISP = 0
+	ISPResidential ISP = 1
+)
+
+var ispNames = map[ISP]string{ISPDatacenter: "data-center", ISPResidential: "residential"}
+
+// String returns an English name, or "ISP N" for a value without one.
+func (i ISP) String() string { return enumName(ispNames, i, "ISP") }
+
+// RegionStock is the number of static IPs for sale in a country.
 type RegionStock struct {
 	CountryCode string `json:"code"`
 	Number      int    `json:"number"`
 }
 
-// StaticStock returns how many static IPs are for sale, by country.
+// StaticStock returns the number of static IPs for sale, by country.
 //
-// GET /static-ip-region. Free; may be repeated.
+// GET /static-ip-region. Free; safe to retry.
 func (s *IPService) StaticStock(ctx context.Context, p IPStaticStockParams, opts ...CallOption) ([]RegionStock, error) {
 	in := s.c.input()
-	intPtr(in, "isp", p.ISP)
+	intPtr(in, "ISP", "isp", p.ISP)
 	return sendList[RegionStock](ctx, s.c, &opIPStaticStock, in, opts)
 }

@@ -85,7 +85,7 @@ func TestOddAnswersDecodeOrFailHonestly(t *testing.T) {
 
 			var outcome string
 			if err == nil {
-				b, err := json.Marshal(got)
+				b, err := proxylite.MarshalRevealed(got)
 				require.NoError(t, err)
 				outcome = string(b)
 			} else {
@@ -191,7 +191,7 @@ func describe(t *testing.T, err error) string {
 	e := asError(t, err)
 	var b strings.Builder
 	fmt.Fprintf(&b, "error: %s\nkind: %s\n", err, e.Kind)
-	if e.Code != proxylite.NoCode {
+	if e.Code != 0 {
 		fmt.Fprintf(&b, "code: %d\n", e.Code)
 	}
 	if e.Message != "" {

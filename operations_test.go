@@ -48,7 +48,7 @@ var operations = []operation{
 		body: `{"accounts":"user01:pass,user02:word","remark":"crawler","product_type":9}`,
 		call: func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
 			return none(c.Accounts.Add(ctx, proxylite.AccountAddParams{
-				Accounts: []proxylite.NewAccount{{"user01", "pass"}, {"user02", "word"}},
+				Accounts: []proxylite.NewAccount{{"user01", proxylite.NewPassword("pass")}, {"user02", proxylite.NewPassword("word")}},
 				Remark:   "crawler", ProductType: proxylite.ProductResidentialTraffic,
 			}, o...))
 		},
@@ -78,7 +78,7 @@ var operations = []operation{
 		name: "Accounts.ChangePassword", method: "POST", path: "/whitelist-account/change-password", repeat: proxylite.ClassIdempotent, inBody: true,
 		body: `{"account":"user","password":"pass"}`,
 		call: func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-			return none(c.Accounts.ChangePassword(ctx, "user", "pass", o...))
+			return none(c.Accounts.ChangePassword(ctx, "user", proxylite.NewPassword("pass"), o...))
 		},
 	},
 	{
@@ -253,3 +253,6 @@ func bodyOf(t testing.TB, r *http.Request) string {
 	require.NoError(t, err)
 	return string(b)
 }
+
+// raw is an entry as the API sent it.
+func raw(entry string) proxylite.RawEntry { return proxylite.NewRawEntry([]byte(entry)) }

@@ -1,7 +1,9 @@
 package proxylite
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -20,15 +22,49 @@ type Order struct {
 	ProductID   int64       `json:"product_id"`
 	ProductName string      `json:"product_name"`
 	TotalFee    Decimal     `json:"total_fee"` // before discounts
-	PayFee      Decimal     `json:"pay_fee"`   // what is to be paid
+	PayFee      Decimal     `json:"pay_fee"`   // amount to pay
 	Status      OrderStatus `json:"status" wire:"absent=-1"`
 	CreatedAt   time.Time   `json:"created_at"`
 }
 
-// OrderListParams pick orders. All of them may be left out.
+// String describes the order in a line: number, product, what is to be paid and
+// status. A zero Order, such as a failed call returns, is "no order".
+func (o Order) String() string {
+	if o == (Order{}) {
+		return "no order"
+	}
+	return fmt.Sprintf("order %s (id %d, %q, to pay %s, %s)", cmp.Or(o.TradeNo, "without a number"), o.ID, o.ProductName, cmp.Or(o.PayFee, "?"), o.Status)
+}
+
+// OrderStatus is the state of an order. It is an open set: a value without a
+// constant is kept and printed as a number.
+//
+// The numbers are the API's own. Its zero value is therefore OrderAwaitingPayment:
+// look at the error of a call first, not at the status of its result.
+type OrderStatus int
+
+// The order states. A response without a status gives OrderStatusAbsent, never an
+// unpaid order.
+const (
+	OrderStatusAbsent    OrderStatus = -1 // the response had no status
+	OrderAwaitingPayment OrderStatus = 0
+	OrderPaid            OrderStatus = 1
+	OrderCancelled       OrderStatus = 2 // not paid in time, or closed
+	OrderRefunded        OrderStatus = 3
+)
+
+var orderStatusNames = map[OrderStatus]string{
+	OrderStatusAbsent: "absent", OrderAwaitingPayment: "awaiting payment", OrderPaid: "paid",
+	OrderCancelled: "cancelled", OrderRefunded: "refunded",
+}
+
+// String returns an English name, or "order status N" for a value without one.
+func (s OrderStatus) String() string { return enumName(orderStatusNames, s, "order status") }
+
+// OrderListParams select orders. All fields are optional.
 type OrderListParams struct {
 	PageParams
-	TradeNo     string       // the whole order number
+	TradeNo     string       // a complete order number
 	Status      *OrderStatus // nil means all: new(proxylite.OrderAwaitingPayment)
 	ProductType ProductType  // 0 means all
 }
@@ -41,39 +77,45 @@ var (
 
 // List returns one page of the orders.
 //
-// GET /order/list. Free; may be repeated.
+// GET /order/list. Free; safe to retry.
 func (s *OrdersService) List(ctx context.Context, p OrderListParams, opts ...CallOption) (Page[Order], error) {
 	in := s.c.input()
 	p.put(in, "page_no", "page_size")
 	in.notNegative("ProductType", int64(p.ProductType))
-	if p.Status != nil {
-		in.notNegative("Status", int64(*p.Status))
-	}
+	in.id("TradeNo", p.TradeNo)
 	in.str("trade_no", p.TradeNo)
-	intPtr(in, "status", p.Status)
+	intPtr(in, "Status", "status", p.Status)
 	in.int("product_type", int(p.ProductType))
 	return sendPage[Order](ctx, s.c, &opOrdersList, in, opts)
 }
 
-// All walks the orders from p.Page on, one page at a time, as it is ranged over.
-// It stops after the first error. It may be ranged again.
+// All returns an iterator over all orders, beginning at p.Page. It requests a page
+// when it is needed, yields one error and stops, and can be ranged over again. See
+// [Page] for what it does when the API counts wrong.
+//
+// Each page is a call of List.
 func (s *OrdersService) All(ctx context.Context, p OrderListParams, opts ...CallOption) iter.Seq2[Order, error] {
-	return walk(ctx, s.List, p, opts, func(o Order) rowKey { return rowKey{o.ID, o.TradeNo} })
+	list := func(page int) (Page[Order], error) {
+		p := p
+		p.Page = page
+		return s.List(ctx, p, opts...)
+	}
+	return walk(p.Page, list, func(o Order) (rowKey, bool) { return rowKey{o.ID, o.TradeNo}, o.ID != 0 })
 }
 
-// OrderCreateParams describe an order. Which of them a product needs is not
-// documented in full: ask the vendor's support, who also name the ProductID.
+// OrderCreateParams describe an order. The vendor does not fully document which
+// fields a product needs. Ask its support, also for the ProductID.
 type OrderCreateParams struct {
 	ProductID int64 // pid; required
-	// PaymentMethodID is the ID of a [PaymentMethod]; required, and 0 is one:
-	// new(int64(0)).
+	// PaymentMethodID is the ID of a [PaymentMethod]. It is required; 0 is a valid
+	// ID: new(int64(0)).
 	PaymentMethodID *int64
 
 	Quantity   int      // how many to buy; 0 leaves it out
-	RegionList string   // which static IPs, region and count, in the vendor's own notation
-	StaticIPs  []string // renewal: IDs of [StaticIP] entries
+	RegionList string   // regions and counts of static IPs, in the vendor's undocumented notation
+	StaticIPs  []string // for a renewal: IDs of [StaticIP] entries
 	// RenewDuration is how long to renew: a whole number as documented ("1"), or
-	// what the dashboard shows at sister brands ("1m").
+	// the form seen at sister brands ("1m").
 	RenewDuration string
 	CouponCode    string
 	// UseInvitationDiscount applies the discount of an invited registration; nil
@@ -81,18 +123,25 @@ type OrderCreateParams struct {
 	UseInvitationDiscount *bool
 	BandwidthSKU          int64 // product type 11: bandwidth plan
 	ConcurrencySKU        int64 // product type 11: concurrency plan
-	RechargeAmount        int   // product type 3: what to add to the balance
+	RechargeAmount        int   // product type 3: the amount to add to the balance
 }
 
-// Create places an order. It spends money when PaymentMethodID pays from the
-// balance, and otherwise leaves an order awaiting payment.
+// Create places an order. If the payment method is the balance, the order is paid at
+// once and the money is spent; the API offers no quote before. Otherwise the order
+// awaits payment and can be closed.
 //
-// POST /order/create. Sent once, the API has no idempotency key: after a failure
-// with errors.Is(err, ErrOutcomeUnknown), look with [OrdersService.List] whether
-// the order is there before creating it again.
+// POST /order/create. Never retried once it may have reached the server, as the API
+// has no idempotency key: after a failure with errors.Is(err, ErrOutcomeUnknown),
+// look for the order with [OrdersService.List] before you create it again.
 func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ...CallOption) (Order, error) {
 	in := s.c.input()
 	in.needsData = true
+	in.valid = func(out any) error {
+		if o := out.(*Order); o.ID == 0 && o.TradeNo == "" {
+			return errors.New("the response says success but names no order: it has neither id nor trade_no")
+		}
+		return nil
+	}
 	in.must(p.ProductID > 0, "ProductID", strconv.FormatInt(p.ProductID, 10), "is required and positive")
 	in.must(p.PaymentMethodID != nil, "PaymentMethodID", "", "is required: the ID of a payment method, see Payment.Groups")
 	if p.PaymentMethodID != nil {
@@ -104,9 +153,8 @@ func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ..
 	in.notNegative("RechargeAmount", int64(p.RechargeAmount))
 	for i, id := range p.StaticIPs {
 		field := fmt.Sprintf("StaticIPs[%d]", i)
-		in.required(field, id)
-		in.must(safeInList(id), field, id, listRule)
-		in.validText(field, id)
+		in.requiredID(field, id)
+		in.must(!strings.ContainsAny(id, ",:"), field, id, listRule)
 	}
 	in.validText("RegionList", p.RegionList)
 	in.validText("CouponCode", p.CouponCode)
@@ -138,15 +186,14 @@ func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ..
 	return send[Order](ctx, s.c, &opOrdersCreate, in, opts)
 }
 
-// Close cancels an order that awaits payment.
+// Close cancels an order that awaits payment. The vendor documents no response
+// body: an empty one with status 200 counts as success, like an envelope that says so.
 //
-// POST /order/close. May be repeated. The document names no answer body: an empty
-// one with status 200 is success too.
+// POST /order/close. Free; safe to retry.
 func (s *OrdersService) Close(ctx context.Context, tradeNo string, opts ...CallOption) error {
 	in := s.c.input()
 	in.emptyOK = true
-	in.required("tradeNo", tradeNo)
-	in.validText("tradeNo", tradeNo)
+	in.requiredID("tradeNo", tradeNo)
 	in.body = struct {
 		TradeNo string `json:"trade_no"`
 	}{tradeNo}

@@ -3,10 +3,13 @@ package proxylite_test
 import (
 	"fmt"
 	"iter"
+	"math"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
@@ -15,7 +18,7 @@ import (
 // pages is an API with total orders on pages of size, or what tamper makes of it.
 func pages(total, size int, tamper func(page int, body string) string) *script {
 	s := playing()
-	for page := 1; page <= 40; page++ {
+	for page := 1; page <= 60; page++ {
 		var items []string
 		for id := (page-1)*size + 1; id <= min(page*size, total); id++ {
 			items = append(items, `{"id":`+strconv.Itoa(id)+`}`)
@@ -73,7 +76,7 @@ func TestAllWalksThePages(t *testing.T) {
 		"totals of 0":           {5, replace(`"total":5`, `"total":0`, `"total_pages":3`, `"total_pages":0`), []int64{1, 2, 3, 4, 5}, 4},
 		"no counts":             {3, replace(`"pagination"`, `"x"`), []int64{1, 2, 3}, 3},
 		"totals too low":        {5, replace(`"total":5`, `"total":1`, `"total_pages":3`, `"total_pages":1`), []int64{1, 2, 3, 4, 5}, 4},
-		"totals too high":       {3, replace(`"total":3`, `"total":99`, `"total_pages":2`, `"total_pages":50`), []int64{1, 2, 3}, 6},
+		"totals too high":       {3, replace(`"total":3`, `"total":99`, `"total_pages":2`, `"total_pages":50`), []int64{1, 2, 3}, 50},
 		"the same page forever": {5, func(int, string) string { return `{"code":0,"data":{"list":[{"id":1},{"id":2}]}}` }, []int64{1, 2}, 2},
 		"an empty page within":  {5, onPage(2, func(string) string { return empty }), []int64{1, 2, 5}, 4},
 		"an order added meanwhile": {5, onPage(2, func(string) string {
@@ -165,6 +168,27 @@ func first[T any](seq iter.Seq2[T, error]) (v T, err error) {
 	return v, err
 }
 
+// Counts without a list are not an empty list.
+func TestAPageThatCountsEntriesHasAList(t *testing.T) {
+	t.Parallel()
+	for data, ok := range map[string]bool{
+		`{"total_count":41,"page":1}`: false, `{"pagination":{"total":1}}`: false,
+		`{"total_count":0,"page":1}`: true, `{"pagination":{"total":0}}`: true, `{"total_count":41,"list":null}`: true,
+		`{"total_count":41,"list":[]}`: true, `{"total_count":-1}`: true,
+	} {
+		c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`, tryOnce)
+		page, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
+		if ok {
+			require.NoError(t, err, data)
+			require.NotNil(t, page.Items, data)
+			continue
+		}
+		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, data)
+		require.ErrorContains(t, err, "has no list", data)
+		require.Zero(t, page)
+	}
+}
+
 // A server that sends both forms of counts has not twice as many entries.
 func TestBothFormsOfCountsAreOne(t *testing.T) {
 	t.Parallel()
@@ -173,4 +197,79 @@ func TestBothFormsOfCountsAreOne(t *testing.T) {
 	p, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
 	require.Equal(t, []int{1, 20, 41, 3}, []int{p.Page, p.Size, p.Total, p.Pages})
+}
+
+// Rows are told apart by an id alone. What has none is never taken for another.
+func TestRowsWithoutAnIDAllCome(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]func(int) string{
+		"ids":                   func(i int) string { return fmt.Sprintf(`{"id":%d,"trade_no":"t%d"}`, i+1, i) },
+		"numbers only":          func(i int) string { return fmt.Sprintf(`{"trade_no":"t%d"}`, i) },
+		"one number for all":    func(i int) string { return fmt.Sprintf(`{"trade_no":"t","created_at":"2026-11-%02d"}`, i+1) },
+		"neither":               func(i int) string { return fmt.Sprintf(`{"product_type":9,"created_at":"2026-11-%02d"}`, i+1) },
+		"null":                  func(i int) string { return fmt.Sprintf(`{"id":null,"trade_no":null,"product_type":%d}`, i) },
+		"zero":                  func(int) string { return `{"id":0,"trade_no":"t"}` },
+		"every row is the same": func(int) string { return `{"status":1}` },
+		"some with":             func(i int) string { return []string{`{"status":1}`, fmt.Sprintf(`{"id":%d}`, i+1)}[i%2] },
+	} {
+		for walk, all := range walks {
+			c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+				q := r.URL.Query()
+				page, err := strconv.Atoi(q.Get("page") + q.Get("page_no"))
+				require.NoError(t, err)
+				var rows []string
+				for i := 2 * (page - 1); i < min(2*page, 19); i++ {
+					rows = append(rows, row(i))
+				}
+				return httpmock.NewStringResponse(200, fmt.Sprintf(
+					`{"code":0,"data":{"list":[%s],"page":%d,"page_size":2,"total_count":19,"total_page":10}}`, strings.Join(rows, ","), page)), nil
+			})))
+			require.NoError(t, err)
+			n := 0
+			for _, err := range all(t.Context(), c, proxylite.PageParams{Size: 2}) {
+				require.NoError(t, err, "%s %s", walk, name)
+				n++
+			}
+			require.Equal(t, 19, n, "%s %s", walk, name)
+		}
+	}
+	// A server that ignores the number of the page still comes to an end.
+	for walk, all := range walks {
+		c, mock := mocked(t, 200, `{"code":0,"data":{"list":[{"status":1},{"status":2}]}}`)
+		var last error
+		for _, err := range all(t.Context(), c, proxylite.PageParams{}) {
+			last = err
+		}
+		require.ErrorContains(t, last, "goes round", walk)
+		require.Equal(t, 4, mock.GetTotalCallCount())
+	}
+}
+
+// An API that filters after it has cut pages leaves gaps. As many empty pages are
+// passed as an empty page itself counts.
+func TestGapsAreCrossedAsFarAsTheyAreCounted(t *testing.T) {
+	t.Parallel()
+	for _, gap := range []int{1, 3, 4, 10, 500} {
+		for walk, all := range walks {
+			asked := 0
+			c := liar(func(page int) ([]int, int, int) {
+				if page == 1 || page == gap+2 {
+					return []int{page}, 2 * (gap + 2), gap + 2
+				}
+				return nil, 2 * (gap + 2), gap + 2
+			}).client(t, &asked)
+			var got []string
+			for id, err := range all(t.Context(), c, proxylite.PageParams{}) {
+				require.NoError(t, err, walk)
+				got = append(got, id)
+			}
+			require.Equal(t, []string{"1", strconv.Itoa(gap + 2)}, got, "%s %d", walk, gap)
+		}
+	}
+	c, mock := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}]}}`)
+	for _, err := range walks["Orders.All"](t.Context(), c, proxylite.PageParams{Page: math.MaxInt}) {
+		require.NoError(t, err)
+		break
+	}
+	require.Equal(t, 1, mock.GetTotalCallCount())
 }

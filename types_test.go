@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,21 +78,104 @@ func TestDecimalIsExact(t *testing.T) {
 	got, err := c.Marketing.RechargeGiftRatios(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.RechargeGiftRatio{{"18.20", "0.30000000000000004"}, {}}, got)
-	require.Equal(t, "18.20", got[0].Amount.ExactNumber())
+}
+
+func TestDecimalsInJSON(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]proxylite.Decimal{
+		`0.10`: "0.10", `"0.10"`: "0.10", `" 7 "`: "7", `"\u0037"`: "7", `-1.5E+3`: "-1.5E+3", `""`: "", `1e99`: "1e99",
+		`12345678901234567.89`: "12345678901234567.89", strings.Repeat("9", 64): proxylite.Decimal(strings.Repeat("9", 64)),
+	} {
+		var d proxylite.Decimal
+		require.NoError(t, json.Unmarshal([]byte(in), &d), in)
+		require.Equal(t, want, d, in)
+	}
+	kept := proxylite.Decimal("1")
+	require.NoError(t, json.Unmarshal([]byte("null"), &kept))
+	require.Equal(t, proxylite.Decimal("1"), kept)
+	for _, in := range []string{
+		`false`, `true`, `"NaN"`, `"Infinity"`, `"x"`, `"1,5"`, `"1/3"`, `"0x10"`, `"+1"`, `"01"`, `{}`, `[]`, `1e100`, `"1e-1000000"`, strings.Repeat("9", 65),
+	} {
+		d := proxylite.Decimal("1")
+		require.Error(t, json.Unmarshal([]byte(in), &d), in)
+		require.Equal(t, proxylite.Decimal("1"), d, in)
+		c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"amount":`+in+`}]}}`)
+		_, err := c.Marketing.RechargeGiftRatios(t.Context())
+		require.ErrorContains(t, err, "/data/list/0/amount: not a number", in)
+	}
+	require.Error(t, new(proxylite.Decimal).UnmarshalJSON([]byte(`"\x"`)))
+	b, err := json.Marshal(proxylite.Decimal("18.20"))
+	require.NoError(t, err)
+	require.Equal(t, `"18.20"`, string(b))
+}
+
+// What an operation returns can be kept as JSON and read back, zero values too.
+func TestResultsSurviveJSON(t *testing.T) {
+	t.Parallel()
+	trip := func(v any) {
+		b, err := proxylite.MarshalRevealed(v)
+		require.NoError(t, err)
+		back := reflect.New(reflect.TypeOf(v))
+		require.NoError(t, json.Unmarshal(b, back.Interface()), string(b))
+		again, err := proxylite.MarshalRevealed(back.Interface())
+		require.NoError(t, err)
+		require.JSONEq(t, string(b), string(again))
+		require.Equal(t, inUTC(reflect.ValueOf(v)).Interface(), inUTC(back.Elem()).Interface())
+	}
+	for name, v := range full() {
+		if v == nil {
+			continue
+		}
+		trip(v)
+		trip(documented()[name])
+		typ := reflect.TypeOf(v)
+		trip(reflect.Zero(typ).Interface())
+		if typ.Kind() == reflect.Slice {
+			trip(reflect.Zero(typ.Elem()).Interface())
+		} else if items, ok := typ.FieldByName("Items"); ok {
+			trip(reflect.Zero(items.Type.Elem()).Interface())
+		}
+	}
+	for _, v := range []any{proxylite.Product{}, proxylite.WhiteIP{}, proxylite.WhitelistAccount{}, proxylite.Coupon{}, proxylite.Article{}} {
+		trip(v)
+	}
+}
+
+// inUTC is a copy of v whose times have one zone, so that equal instants are equal values.
+func inUTC(v reflect.Value) reflect.Value {
+	out := reflect.New(v.Type()).Elem()
+	out.Set(v)
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+		out.Set(reflect.ValueOf(v.Interface().(time.Time).UTC()))
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			if out.Field(i).CanSet() && v.Type().Field(i).IsExported() {
+				out.Field(i).Set(inUTC(v.Field(i)))
+			}
+		}
+	case v.Kind() == reflect.Slice && !v.IsNil():
+		out.Set(reflect.MakeSlice(v.Type(), 0, v.Len()))
+		for i := range v.Len() {
+			out.Set(reflect.Append(out, inUTC(v.Index(i))))
+		}
+	}
+	return out
 }
 
 // Passwords, e-mail and phone stay out of texts and logs, in every form.
 func TestPersonalDataStaysOutOfTexts(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cret"
+	hidden := proxylite.NewPassword(secret)
 	for want, v := range map[string]any{
 		"account pl-bob (id 7, enabled, used 1 GB)": proxylite.Account{
-			ID: 7, Username: "pl-bob", Password: secret, Status: proxylite.AccountEnabled, Used: proxylite.GB,
+			ID: 7, Username: "pl-bob", Password: hidden, Status: proxylite.AccountEnabled, Used: proxylite.GB,
 		},
-		"bob":                                   proxylite.NewAccount{Username: "bob", Password: secret},
+		"bob":                                   proxylite.NewAccount{Username: "bob", Password: hidden},
 		"1.2.3.4:80":                            proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: secret, Password: secret},
-		"static IP 31 (1.2.3.4 DE, valid)":      proxylite.StaticIP{ID: "31", IP: "1.2.3.4", CountryCode: "DE", Status: proxylite.StaticIPValid, Username: secret, Password: secret, Raw: json.RawMessage(secret)},
-		"[account bob (id 0, absent, used 0 KB": []proxylite.Account{{Username: "bob", Password: secret, Status: -1}},
+		"static IP 31 (1.2.3.4 DE, valid)":      proxylite.StaticIP{ID: "31", IP: "1.2.3.4", CountryCode: "DE", Status: proxylite.StaticIPValid, Username: "u", Password: hidden, Raw: raw(secret)},
+		"[account bob (id 0, absent, used 0 KB": []proxylite.Account{{Username: "bob", Password: hidden, Status: -1}},
 	} {
 		require.Contains(t, fmt.Sprint(v), want)
 		require.Contains(t, fmt.Sprintf("%+v", v), want)
@@ -101,7 +186,6 @@ func TestPersonalDataStaysOutOfTexts(t *testing.T) {
 		}
 		require.NotContains(t, text, secret)
 	}
-	require.Contains(t, logged(proxylite.Account{ID: 7, Username: "bob", Used: 5, Status: 1}), "v.id=7 v.username=bob v.status=enabled v.used_kb=5")
 	require.Contains(t, logged(proxylite.User{ID: 9, Email: secret, Phone: secret}), `v="user 9"`)
 	require.NotContains(t, logged(proxylite.User{ID: 9, Email: secret, Phone: secret}), secret)
 }

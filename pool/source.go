@@ -67,7 +67,7 @@ type Source struct {
 
 // Extractor extracts endpoints, as [proxylite.IPService] does.
 type Extractor interface {
-	Extract(context.Context, proxylite.IPExtractParams, ...proxylite.CallOption) ([]proxylite.Endpoint, error)
+	Extract(context.Context, proxylite.IPExtractParams, ...proxylite.CallOption) (proxylite.Extraction, error)
 }
 
 // Extract is a source that extracts proxies, with client.IP as its first argument.
@@ -90,9 +90,9 @@ func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
 		expires := time.Now().Add(params.Life)
 		params := params
 		params.Quantity = need
-		endpoints, err := ip.Extract(ctx, params)
-		proxies := make([]Proxy, len(endpoints))
-		for i, e := range endpoints {
+		extracted, err := ip.Extract(ctx, params)
+		proxies := make([]Proxy, len(extracted.Endpoints))
+		for i, e := range extracted.Endpoints {
 			proxies[i] = Proxy{e, expires}
 		}
 		return proxies, err

@@ -36,7 +36,7 @@ func TestStaticIPsThatWorkAreProxies(t *testing.T) {
 	t.Parallel()
 	end := time.Now().Add(time.Hour)
 	list := staticIPs{
-		{ID: "1", IP: "10.0.0.1", Port: 80, Username: "u", Password: "p", Status: proxylite.StaticIPValid, ExpiredAt: end},
+		{ID: "1", IP: "10.0.0.1", Port: 80, Username: "u", Password: proxylite.NewPassword("p"), Status: proxylite.StaticIPValid, ExpiredAt: end},
 		{ID: "2", IP: "10.0.0.2", Port: 80, Status: proxylite.StaticIPInvalid},
 		{ID: "3", IP: "10.0.0.3", Port: 80, Status: proxylite.StaticIPExpiringSoon},
 		{ID: "4", IP: "10.0.0.4", Port: 80, Status: proxylite.StaticIPMaintenance},

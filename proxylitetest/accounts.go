@@ -24,7 +24,7 @@ func (s *Server) listAccounts(*request) (any, *apiError) {
 	var rows []row
 	for _, a := range s.state.Accounts {
 		rows = append(rows, row{
-			a.ID, a.Username, a.Password, stamp(a.CreatedAt), a.Remark, int(a.ProductType), a.Used.KB(), a.LimitRaw, int(a.Status),
+			a.ID, a.Username, a.Password.Reveal(), stamp(a.CreatedAt), a.Remark, int(a.ProductType), a.Used.KB(), a.LimitRaw, int(a.Status),
 		})
 	}
 	return listed[row]{rows}, nil
@@ -41,20 +41,24 @@ func (s *Server) addAccounts(in *request) (any, *apiError) {
 	in.remark(body.Remark)
 	in.must(slices.Contains([]proxylite.ProductType{9, 11, 14, 25}, body.ProductType), "product_type", "参数错误: 套餐类型无效")
 	var added []proxylite.Account
+	twice := map[string]bool{}
 	id := nextID(s.state.Accounts, func(a proxylite.Account) int64 { return a.ID })
 	for login := range strings.SplitSeq(body.Accounts, ",") {
 		name, password, _ := strings.Cut(login, ":")
 		in.must(alphanumeric(name), "accounts", "账户仅支持数字和字母,请按格式 username:password 填写")
 		in.must(alphanumeric(password), "accounts", "密码仅支持数字和字母,请按格式 username:password 填写")
-		twice := slices.ContainsFunc(added, func(a proxylite.Account) bool { return a.Username == brand+name })
-		in.must(!twice && s.state.account(brand+name) == nil, "accounts", "账户已存在: "+name)
+		in.must(!twice[name] && s.state.account(brand+name) == nil, "accounts", "账户已存在: "+name)
+		twice[name] = true
 		added = append(added, proxylite.Account{
-			ID: id + int64(len(added)), Username: brand + name, Password: password, CreatedAt: in.now, Remark: body.Remark,
+			ID: id + int64(len(added)), Username: brand + name, Password: proxylite.NewPassword(password), CreatedAt: in.now, Remark: body.Remark,
 			ProductType: body.ProductType, LimitRaw: new(int64(0)), Status: proxylite.AccountEnabled,
 		})
 	}
 	if in.no == nil {
-		s.state.Accounts = append(s.state.Accounts, added...)
+		for _, a := range added {
+			s.state.byName[a.Username] = len(s.state.Accounts)
+			s.state.Accounts = append(s.state.Accounts, a)
+		}
 	}
 	return nil, nil
 }
@@ -107,6 +111,7 @@ func (s *Server) deleteAccounts(in *request) (any, *apiError) {
 		gone[a.Username] = true
 	}
 	s.state.Accounts = slices.DeleteFunc(s.state.Accounts, func(a proxylite.Account) bool { return gone[a.Username] })
+	s.state.indexAccounts()
 	return nil, nil
 }
 
@@ -133,7 +138,7 @@ func (s *Server) changePassword(in *request) (any, *apiError) {
 	a := s.existing(in, "account", body.Account)
 	in.must(alphanumeric(body.Password), "password", "密码仅支持数字和字母")
 	if in.no == nil {
-		a.Password = body.Password
+		a.Password = proxylite.NewPassword(body.Password)
 	}
 	return nil, nil
 }
@@ -176,13 +181,16 @@ func (s *Server) dailyUsage(in *request) (any, *apiError) {
 	end := in.time("end_time", in.now)
 	in.must(!start.After(end), "start_time", "起始时间不能晚于截止时间")
 	name, product := in.query.Get("username"), proxylite.ProductType(in.whole("product_type", 0, 0))
-	asked := map[string]bool{}
-	for _, a := range s.state.Accounts {
-		asked[a.Username] = name == "" || a.Username == name || a.Username == brand+name
+	used := s.state.Usage
+	if name != "" {
+		used = nil
+		if a := s.state.account(name); a != nil {
+			used = s.state.byUser[a.Username]
+		}
 	}
 	flows := map[string]int64{}
-	for _, u := range s.state.Usage {
-		if !asked[u.Username] || u.Time.Before(start) || u.Time.After(end) || product != 0 && u.ProductType != product {
+	for _, u := range used {
+		if u.Time.Before(start) || u.Time.After(end) || product != 0 && u.ProductType != product || s.state.account(u.Username) == nil {
 			continue
 		}
 		flows[u.Time.In(zone).Format(time.DateOnly)] += u.Traffic.KB()

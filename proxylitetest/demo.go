@@ -67,7 +67,7 @@ func (st *State) demoAccounts(now time.Time) {
 		{"erin", "erin2024", "left the company", proxylite.ProductResidentialTraffic, 1, 0},
 	} {
 		st.Accounts = append(st.Accounts, proxylite.Account{
-			ID: int64(1001 + i), Username: brand + a.name, Password: a.password, CreatedAt: now.AddDate(0, -3, 7*i), Remark: a.remark,
+			ID: int64(1001 + i), Username: brand + a.name, Password: proxylite.NewPassword(a.password), CreatedAt: now.AddDate(0, -3, 7*i), Remark: a.remark,
 			ProductType: a.product, LimitRaw: new(a.limit), Status: proxylite.AccountEnabled,
 		})
 		for day := 13; day >= 0; day-- {
@@ -116,7 +116,7 @@ func (st *State) demoStatic(now time.Time) {
 		ip := proxylite.StaticIP{
 			ID: strconv.Itoa(7001 + i), CountryCode: codes[i%len(codes)], ProductType: proxylite.ProductStaticResidential,
 			Status: statuses[i%len(statuses)], IP: fmt.Sprintf("198.51.100.%d", 10+i), Port: 8000 + i,
-			Username: fmt.Sprintf("static%02d", i+1), Password: fmt.Sprintf("pass%04d", 2701+i*13),
+			Username: fmt.Sprintf("static%02d", i+1), Password: proxylite.NewPassword(fmt.Sprintf("pass%04d", 2701+i*13)),
 		}
 		if i%3 == 2 {
 			ip.ProductType = proxylite.ProductStaticDatacenter

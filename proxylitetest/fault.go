@@ -2,7 +2,9 @@ package proxylitetest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -57,6 +59,18 @@ func (s *Server) nextFault(operation string) Fault {
 	}
 	s.faults[operation] = queue[1:]
 	return queue[0]
+}
+
+// unusedFaults fails the test over faults that never came to pass: it does not test
+// what it was written for.
+func (s *Server) unusedFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, operation := range slices.Sorted(maps.Keys(s.faults)) {
+		if n := len(s.faults[operation]); n > 0 {
+			s.t.Errorf("proxylitetest: %d of the faults set up for %s were not used", n, operation)
+		}
+	}
 }
 
 // answers tells whether the fault has an answer of its own.

@@ -26,17 +26,17 @@ func TestAnAccountLivesFromAddToDelete(t *testing.T) {
 	s := demo(t, proxylitetest.WithState(proxylitetest.State{}))
 	c := s.Client()
 	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{
-		Accounts: []proxylite.NewAccount{{Username: "bob", Password: "pass"}, {Username: "Eve2", Password: "WORD3"}},
+		Accounts: []proxylite.NewAccount{{Username: "bob", Password: proxylite.NewPassword("pass")}, {Username: "Eve2", Password: proxylite.NewPassword("WORD3")}},
 		Remark:   "爬虫", ProductType: proxylite.ProductResidentialIP,
 	}))
 	accounts, err := c.Accounts.List(t.Context())
 	require.NoError(t, err)
 	bob := proxylite.Account{
-		ID: 1, Username: "pl-bob", Password: "pass", CreatedAt: now, Remark: "爬虫", ProductType: proxylite.ProductResidentialIP,
+		ID: 1, Username: "pl-bob", Password: proxylite.NewPassword("pass"), CreatedAt: now, Remark: "爬虫", ProductType: proxylite.ProductResidentialIP,
 		LimitRaw: new(int64(0)), Status: proxylite.AccountEnabled,
 	}
 	eve := bob
-	eve.ID, eve.Username, eve.Password = 2, "pl-Eve2", "WORD3"
+	eve.ID, eve.Username, eve.Password = 2, "pl-Eve2", proxylite.NewPassword("WORD3")
 	sameTime(t, now, &accounts[0].CreatedAt, &accounts[1].CreatedAt)
 	require.Equal(t, []proxylite.Account{bob, eve}, accounts)
 
@@ -47,8 +47,8 @@ func TestAnAccountLivesFromAddToDelete(t *testing.T) {
 	require.Equal(t, proxylite.AccountEnabled, account(t, c, "pl-bob").Status)
 	require.Equal(t, proxylite.AccountDisabled, account(t, c, "pl-Eve2").Status)
 
-	require.NoError(t, c.Accounts.ChangePassword(t.Context(), "bob", "New1"))
-	require.Equal(t, "New1", account(t, c, "pl-bob").Password)
+	require.NoError(t, c.Accounts.ChangePassword(t.Context(), "bob", proxylite.NewPassword("New1")))
+	require.Equal(t, "New1", account(t, c, "pl-bob").Password.Reveal())
 	for _, remark := range []string{strings.Repeat("字", 32), strings.Repeat("x", 64), ""} {
 		require.NoError(t, c.Accounts.ChangeRemark(t.Context(), "pl-bob", remark))
 		require.Equal(t, remark, account(t, c, "pl-bob").Remark)
@@ -79,7 +79,7 @@ func sameTime(t *testing.T, want time.Time, got ...*time.Time) {
 func TestAnAddWithoutAProductIsForTraffic(t *testing.T) {
 	t.Parallel()
 	c := demo(t).Client()
-	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "new", Password: "pass"}}}))
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "new", Password: proxylite.NewPassword("pass")}}}))
 	added := account(t, c, "pl-new")
 	require.Equal(t, proxylite.ProductResidentialTraffic, added.ProductType)
 	require.Equal(t, int64(1006), added.ID)
@@ -102,9 +102,9 @@ func TestUsageIsCountedByDay(t *testing.T) {
 	t.Parallel()
 	s := demo(t, proxylitetest.WithState(proxylitetest.State{}))
 	c := s.Client()
-	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: "pass"}}}))
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: proxylite.NewPassword("pass")}}}))
 	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{
-		Accounts: []proxylite.NewAccount{{Username: "eve", Password: "pass"}}, ProductType: proxylite.ProductResidentialIP,
+		Accounts: []proxylite.NewAccount{{Username: "eve", Password: proxylite.NewPassword("pass")}}, ProductType: proxylite.ProductResidentialIP,
 	}))
 	midnight := time.Date(2026, 3, 1, 0, 0, 0, 0, now.Location())
 	s.Update(func(st *proxylitetest.State) {
@@ -131,7 +131,7 @@ func TestUsageIsCountedByDay(t *testing.T) {
 	// What a deleted account used can't be asked for, until there is one of its name.
 	require.NoError(t, c.Accounts.Delete(t.Context(), []string{"bob"}))
 	require.Equal(t, map[string]proxylite.Traffic{"2026-03-01": 4000}, usage(t, c, proxylite.UsageDailyParams{}))
-	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: "pass"}}}))
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: proxylite.NewPassword("pass")}}}))
 	require.Equal(t, both, usage(t, c, proxylite.UsageDailyParams{}))
 	require.Zero(t, account(t, c, "pl-bob").Used)
 }
@@ -319,7 +319,7 @@ func TestWhatIsSeededIsServed(t *testing.T) {
 	seed := proxylitetest.State{
 		User: proxylite.User{ID: 7, Email: "a@example.com", Phone: "1", Balance: "0.10", Status: 2, IsRealName: new(true), CreatedAt: created},
 		Accounts: []proxylite.Account{{
-			ID: 3, Username: "pl-zoe", Password: "p", CreatedAt: created, Remark: "<b>&", ProductType: 11, Used: 5, LimitRaw: new(int64(9)), Status: 1,
+			ID: 3, Username: "pl-zoe", Password: proxylite.NewPassword("p"), CreatedAt: created, Remark: "<b>&", ProductType: 11, Used: 5, LimitRaw: new(int64(9)), Status: 1,
 		}},
 		Orders: []proxylite.Order{{
 			ID: 4, TradeNo: "1", ProductID: 5, ProductName: "x", TotalFee: "12345678901234567.89", PayFee: "1e2", Status: 3, CreatedAt: created,

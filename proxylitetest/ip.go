@@ -3,6 +3,7 @@ package proxylitetest
 import (
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,10 @@ import (
 
 	"github.com/proxylite/proxylite-go"
 )
+
+// separates matches what can stand between endpoints without being part of one: what
+// the SDK sends too.
+var separates = regexp.MustCompile(`^(\\[rnt]|<br ?/?>|[^\pL\pN.:\[\]@_%-])*$`)
 
 // extract hands out at most what is in stock. Defaults and the refusal of places
 // that [State.Locations] doesn't have are our choice.
@@ -24,6 +29,7 @@ func (s *Server) extract(in *request) (any, *apiError) {
 	count := in.whole("num", 1, 1)
 	life := time.Duration(in.whole("life", 0, 1)) * time.Minute
 	in.must(slices.Contains([]string{"", "json", "text"}, q.Get("format")), "format", "参数错误: format 仅支持 json 或 text")
+	in.must(separates.MatchString(q.Get("lb")), "lb", "参数错误: lb 无效")
 	in.must(slices.Contains([]string{"", "us", "hk", "de"}, q.Get("ep")), "ep", "参数错误: 代理网络无效")
 	in.must(s.state.place(q.Get("cc"), q.Get("state"), q.Get("city")), "cc", "参数错误: 没有该地区")
 	if in.no != nil {
@@ -89,8 +95,9 @@ func (s *Server) Gateway() *Proxy {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			name, _, _ := strings.Cut(username, "_")
+			s.state.index()
 			a := s.state.account(name)
-			if a == nil || a.Username != name || a.Password != password || a.Status != proxylite.AccountEnabled {
+			if a == nil || a.Username != name || a.Password != proxylite.NewPassword(password) || a.Status != proxylite.AccountEnabled {
 				return false
 			}
 			limit, _ := a.Limit()
@@ -236,12 +243,12 @@ func (s *Server) listStatic(in *request) (any, *apiError) {
 		case product != 0 && ip.ProductType != product, status != 0 && ip.Status != status,
 			code != "" && !strings.EqualFold(ip.CountryCode, code), tradeNo != "" && ip.TradeNo != tradeNo:
 			continue
-		case ip.Raw != nil:
-			found = append(found, jsontext.Value(ip.Raw))
+		case ip.Raw != proxylite.RawEntry{}:
+			found = append(found, jsontext.Value(ip.Raw.Reveal()))
 			continue
 		}
 		r := row{
-			ip.ID, ip.CountryCode, int(ip.ProductType), ip.TradeNo, int(ip.Status), ip.IP, ip.Port, ip.Username, ip.Password,
+			ip.ID, ip.CountryCode, int(ip.ProductType), ip.TradeNo, int(ip.Status), ip.IP, ip.Port, ip.Username, ip.Password.Reveal(),
 			stamp(ip.ExpiredAt),
 		}
 		if n, err := strconv.ParseInt(ip.ID, 10, 64); err == nil {

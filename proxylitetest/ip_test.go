@@ -21,10 +21,10 @@ func TestExtractionSpendsTheStock(t *testing.T) {
 	c := s.Client()
 	seen := map[string]bool{}
 	for _, want := range []int{3, 2, 0} {
-		endpoints, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3})
+		extracted, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3})
 		require.NoError(t, err)
-		require.Len(t, endpoints, want)
-		for _, e := range endpoints {
+		require.Len(t, extracted.Endpoints, want)
+		for _, e := range extracted.Endpoints {
 			seen[e.Addr()] = true
 			require.Regexp(t, `^203\.0\.113\.`, e.Host)
 		}
@@ -44,15 +44,15 @@ func TestExtractionInTextIsSeparatedAsAsked(t *testing.T) {
 		require.Equal(t, "text/plain; charset=utf-8", kind)
 		require.Regexp(t, `^203\.0\.113\.10:\d{5}203\.0\.113\.10:\d{5}$`, strings.Replace(body, want, "", 1))
 		for _, separator := range []string{"", `\r\n`, "\n", "|", "<br>"} {
-			endpoints, err := s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText, Separator: separator})
+			extracted, err := s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText, Separator: separator})
 			require.NoError(t, err)
-			require.Len(t, endpoints, 2)
+			require.Len(t, extracted.Endpoints, 2)
 		}
 	}
 	s.Update(func(st *proxylitetest.State) { st.IPStock = 0 })
-	endpoints, err := s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText})
+	extracted, err := s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText})
 	require.NoError(t, err)
-	require.Empty(t, endpoints)
+	require.Empty(t, extracted.Endpoints)
 }
 
 func TestExtractionTakesThePlacesThatAreListed(t *testing.T) {
@@ -164,7 +164,7 @@ func TestStaticIPsAreFiltered(t *testing.T) {
 		require.Less(t, len(got), len(all))
 	}
 	ip := must(c.IP.ListStatic(t.Context(), proxylite.IPListStaticParams{})).Items[0]
-	ip.Raw = nil
+	ip.Raw = proxylite.RawEntry{}
 	sameTime(t, all[0].ExpiredAt, &ip.ExpiredAt)
 	require.Equal(t, all[0], ip)
 }
@@ -172,7 +172,7 @@ func TestStaticIPsAreFiltered(t *testing.T) {
 func TestAStaticIPWithARawEntryIsSentAsThat(t *testing.T) {
 	t.Parallel()
 	s := demo(t, proxylitetest.WithState(proxylitetest.State{StaticIPs: []proxylite.StaticIP{
-		{ID: "abc", CountryCode: "US"}, {CountryCode: "US", Raw: []byte(`{"id":"x-1","line":"bgp"}`)}, {CountryCode: "DE", Raw: []byte(`{}`)},
+		{ID: "abc", CountryCode: "US"}, {CountryCode: "US", Raw: proxylite.NewRawEntry([]byte(`{"id":"x-1","line":"bgp"}`))}, {CountryCode: "DE", Raw: proxylite.NewRawEntry([]byte(`{}`))},
 	}}))
 	_, _, body := operation{method: "GET", path: "/ip/get-static-ip", query: "country_code=US"}.ask(t, s, s.Key)
 	require.Contains(t, body, `"list":[{"id":"abc",`)
@@ -210,8 +210,8 @@ func TestExtractedEndpointsAreProxies(t *testing.T) {
 	clock.Store(&now)
 	s := proxylitetest.NewServer(t, proxylitetest.WithNow(func() time.Time { return *clock.Load() }))
 	c := s.Client()
-	short := must(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Life: 10 * time.Minute}))
-	long := must(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText}))
+	short := must(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Life: 10 * time.Minute})).Endpoints
+	long := must(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})).Endpoints
 	for _, e := range append(short, long...) {
 		require.Empty(t, e.Username)
 		for _, u := range []string{"http", "socks5"} {
@@ -240,7 +240,7 @@ func TestExtractedEndpointsMayHaveALogin(t *testing.T) {
 		Username: "u", Password: "p", Hosts: map[string]string{"shop.test": strings.TrimPrefix(target.URL, "http://")},
 	}))
 	for _, format := range []proxylite.Format{proxylite.FormatJSON, proxylite.FormatText} {
-		e := must(s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: format}))[0]
+		e := must(s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: format})).Endpoints[0]
 		require.Equal(t, []string{"u", "p"}, []string{e.Username, e.Password})
 		_, body := fetch(t, through(t, e.HTTP(), target), "http://shop.test/")
 		require.Equal(t, "shop.test", body)
@@ -273,7 +273,7 @@ func TestTheGatewayTakesAccounts(t *testing.T) {
 	require.NoError(t, c.Accounts.Disable(t.Context(), []string{"bob"}))
 	require.Equal(t, 407, login("pl-bob", "bob2024"))
 	require.NoError(t, c.Accounts.Enable(t.Context(), []string{"bob"}))
-	require.NoError(t, c.Accounts.ChangePassword(t.Context(), "bob", "new1"))
+	require.NoError(t, c.Accounts.ChangePassword(t.Context(), "bob", proxylite.NewPassword("new1")))
 	require.Equal(t, 200, login("pl-bob", "new1"))
 	s.Update(func(st *proxylitetest.State) { st.Accounts[1].Used = 2*proxylite.GB - 1 })
 	require.NoError(t, c.Accounts.ChangeLimit(t.Context(), "bob", 2*proxylite.GB))

@@ -52,7 +52,7 @@ var operations = []operation{
 	}},
 	{"Accounts.Add", "POST", "/whitelist-account/add", "", `{"accounts":"user01:pass,user02:word","remark":"crawler","product_type":9}`, true, func(ctx context.Context, c *proxylite.Client) error {
 		return c.Accounts.Add(ctx, proxylite.AccountAddParams{
-			Accounts: []proxylite.NewAccount{{Username: "user01", Password: "pass"}, {Username: "user02", Password: "word"}},
+			Accounts: []proxylite.NewAccount{{Username: "user01", Password: proxylite.NewPassword("pass")}, {Username: "user02", Password: proxylite.NewPassword("word")}},
 			Remark:   "crawler", ProductType: 9,
 		})
 	}},
@@ -66,7 +66,7 @@ var operations = []operation{
 		return c.Accounts.Enable(ctx, []string{"erin"})
 	}},
 	{"Accounts.ChangePassword", "POST", "/whitelist-account/change-password", "", `{"account":"bob","password":"new1"}`, true, func(ctx context.Context, c *proxylite.Client) error {
-		return c.Accounts.ChangePassword(ctx, "bob", "new1")
+		return c.Accounts.ChangePassword(ctx, "bob", proxylite.NewPassword("new1"))
 	}},
 	{"Accounts.ChangeRemark", "POST", "/whitelist-account/change-remark", "", `{"account":"pl-bob","remark":""}`, true, func(ctx context.Context, c *proxylite.Client) error {
 		return c.Accounts.ChangeRemark(ctx, "pl-bob", "")
@@ -173,13 +173,13 @@ func do(t *testing.T, method, url, message string, headers ...string) *http.Resp
 
 func TestEveryOperationOfTheSDKIsAnswered(t *testing.T) {
 	t.Parallel()
-	require.Len(t, operations, 23)
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
 			s := demo(t)
-			require.NoError(t, op.call(t.Context(), s.Client(proxylite.WithObserver(func(_ context.Context, info proxylite.CallInfo) {
+			require.NoError(t, op.call(t.Context(), s.Client(proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
 				require.Equal(t, op.name, info.Operation)
+				return ctx, nil
 			}))))
 			calls := s.Calls()
 			require.Len(t, calls, 1)
@@ -198,8 +198,6 @@ func TestEveryOperationOfTheSDKIsAnswered(t *testing.T) {
 			}
 			code := 200
 			switch service, _, _ := strings.Cut(op.name, "."); {
-			case op.name == "Orders.Close":
-				code = proxylite.NoCode
 			case service == "Orders" || service == "User" || service == "Payment" || service == "Marketing":
 				code = 0
 			}
@@ -221,10 +219,6 @@ func TestEveryAnswerHasTheDocumentedShape(t *testing.T) {
 			s := demo(t)
 			status, kind, body := op.ask(t, s, s.Key)
 			require.Equal(t, 200, status)
-			if op.name == "Orders.Close" {
-				require.Empty(t, body)
-				return
-			}
 			require.Equal(t, "application/json", kind)
 			fixture, err := os.ReadFile("../testdata/" + op.name + ".json")
 			require.NoError(t, err)

@@ -69,8 +69,9 @@ func WithProxyOptions(o ProxyOptions) Option { return func(s *Server) { s.proxy 
 // of several pages, static IPs, locations, payment methods. It is the same each
 // time, but for its dates, which are relative to now.
 //
-// With a test the server closes itself at the test's end; with nil the caller
-// closes it.
+// If t is not nil, the server is closed when the test ends, and the test fails if a
+// fault of [Server.FailNext] was not used by then. If t is nil, the caller closes the
+// server.
 func NewServer(t TB, opts ...Option) *Server {
 	s := &Server{
 		Key: "0123456789abcdef0123456789abcdef", t: t, now: time.Now,
@@ -89,7 +90,10 @@ func NewServer(t TB, opts ...Option) *Server {
 	s.URL = s.http.URL
 	if t != nil {
 		t.Helper()
-		t.Cleanup(s.Close)
+		t.Cleanup(func() {
+			s.Close()
+			s.unusedFaults()
+		})
 	}
 	return s
 }
@@ -147,6 +151,7 @@ func (s *Server) State() State {
 func (s *Server) Update(f func(*State)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.state.serves, s.state.indexed = true, false
 	f(&s.state)
 	s.state = s.state.clone() // f may have kept a part of it
 }
@@ -160,7 +165,7 @@ type Call struct {
 	Query     url.Values // without the app_key
 	Body      string     // as sent; with an app_key it is written anew without it
 	Status    int        // HTTP status that was answered; 0 if none was, or not yet
-	Code      int        // code of the answer's envelope; NoCode if it had none
+	Code      int        // code of the answer's envelope; 0 also if it had none
 	Time      time.Time  // when it came, by the server's clock
 }
 

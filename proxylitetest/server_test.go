@@ -58,7 +58,7 @@ func TestAStateSharesNothingWithTheServer(t *testing.T) {
 	t.Parallel()
 	fresh := func() proxylitetest.State {
 		st := proxylitetest.DemoState(now)
-		st.StaticIPs[0].Raw = []byte(`{"id":1}`)
+		st.StaticIPs[0].Raw = proxylite.NewRawEntry([]byte(`{"id":1}`))
 		return st
 	}
 	seed := fresh()
@@ -114,7 +114,7 @@ func TestConcurrentCallsLoseNothing(t *testing.T) {
 		running.Go(func() {
 			for j := range 8 {
 				name := fmt.Sprintf("user%dx%d", i, j)
-				assert.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: name, Password: "pass"}}}))
+				assert.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: name, Password: proxylite.NewPassword("pass")}}}))
 				s.Update(func(st *proxylitetest.State) { st.Use(name, now, 1); st.IPStock++ })
 				assert.NoError(t, failed(c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})))
 				s.State()
@@ -167,7 +167,7 @@ func TestCloseEndsAllThatWasStarted(t *testing.T) {
 	go func() { hanging <- failed(c.User.Info(t.Context())) }()
 	require.Eventually(t, func() bool { return len(s.Calls()) == 2 }, time.Minute, time.Millisecond)
 	s.Close()
-	require.ErrorIs(t, <-hanging, proxylite.ErrOutcomeUnknown)
+	require.ErrorContains(t, <-hanging, "safe to retry")
 	require.Empty(t, s.Proxies())
 	s.Close()
 	goleak.VerifyNone(t, ignore)
@@ -188,10 +188,14 @@ func TestARequestThatIsTooLargeIsCutOff(t *testing.T) {
 type misuse struct {
 	cleanups []func()
 	fatal    string
+	errors   []string
 }
 
-func (m *misuse) Helper()                           {}
-func (m *misuse) Cleanup(f func())                  { m.cleanups = append(m.cleanups, f) }
+func (m *misuse) Helper()          {}
+func (m *misuse) Cleanup(f func()) { m.cleanups = append(m.cleanups, f) }
+func (m *misuse) Errorf(format string, args ...any) {
+	m.errors = append(m.errors, fmt.Sprintf(format, args...))
+}
 func (m *misuse) Fatalf(format string, args ...any) { m.fatal = fmt.Sprintf(format, args...) }
 
 func TestAMistakeInATestEndsIt(t *testing.T) {
@@ -209,9 +213,68 @@ func TestAMistakeInATestEndsIt(t *testing.T) {
 	require.Contains(t, m.fatal, "proxylitetest: Client: proxylite: the base URL must be https")
 	require.Len(t, m.cleanups, 1)
 	m.cleanups[0]()
+	require.Equal(t, []string{"proxylitetest: 2 of the faults set up for Orders.Create were not used"}, m.errors)
 	require.Error(t, failed(s.Client(tryOnce).User.Info(t.Context())))
 
 	alone := proxylitetest.NewServer(nil)
 	defer alone.Close()
 	require.Panics(t, func() { alone.FailNext("", proxylitetest.Fault{Code: 3}) })
+	alone.FailNext("Orders.Create", proxylitetest.Fault{Code: 3}) // nobody to tell
+}
+
+// A fault that did not come to pass means that a test does not test it.
+func TestFaultsThatAreNotUsedFailTheTest(t *testing.T) {
+	t.Parallel()
+	m := &misuse{}
+	s := proxylitetest.NewServer(m, proxylitetest.WithoutProxies())
+	s.FailNext("User.Info", proxylitetest.Fault{Code: 9}, proxylitetest.Fault{Code: 9}, proxylitetest.Fault{Code: 9})
+	s.FailNext("Accounts.List", proxylitetest.Fault{Code: 9})
+	s.FailNext("Orders.List", proxylitetest.Fault{Code: 9})
+	require.Error(t, failed(s.Client(tryOnce).User.Info(t.Context())))
+	require.Error(t, failed(s.Client(tryOnce).Orders.List(t.Context(), proxylite.OrderListParams{})))
+	require.Empty(t, m.errors)
+	m.cleanups[0]()
+	require.Equal(t, []string{
+		"proxylitetest: 1 of the faults set up for Accounts.List were not used",
+		"proxylitetest: 2 of the faults set up for User.Info were not used",
+	}, m.errors)
+}
+
+// Accounts may be changed by hand at any time; they are found all the same.
+func TestAccountsAreFoundHoweverTheStateWasChanged(t *testing.T) {
+	t.Parallel()
+	s := demo(t, proxylitetest.WithState(proxylitetest.State{}))
+	c := s.Client(tryOnce)
+	enable := func(name string) error { return c.Accounts.Enable(t.Context(), []string{name}) }
+	require.Error(t, enable("bob"))
+	s.Update(func(st *proxylitetest.State) {
+		st.Use("bob", now, 1)
+		st.Accounts = append(st.Accounts, proxylite.Account{Username: "pl-bob"}, proxylite.Account{Username: "pl-eve"})
+		st.Use("bob", now, 2)
+		st.Use("pl-eve", now, 4)
+	})
+	require.NoError(t, enable("bob"))
+	s.Update(func(st *proxylitetest.State) {
+		st.Accounts[0].Username = "pl-ann"
+		st.Use("ann", now, 8)
+		st.Use("bob", now, 16)
+		st.Accounts[0], st.Accounts[1] = st.Accounts[1], st.Accounts[0]
+		st.Use("ann", now, 32)
+		st.Use("eve", now, 64)
+	})
+	require.Error(t, enable("bob"))
+	require.NoError(t, enable("ann"))
+	require.NoError(t, c.Accounts.Add(t.Context(), proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "new", Password: proxylite.NewPassword("pw")}}}))
+	require.NoError(t, enable("pl-new"))
+	require.NoError(t, c.Accounts.Delete(t.Context(), []string{"eve"}))
+	require.Error(t, enable("eve"))
+	require.NoError(t, enable("new"))
+	s.Update(func(st *proxylitetest.State) { st.Accounts = st.Accounts[:0] })
+	require.Error(t, enable("new"))
+
+	used := map[string]proxylite.Traffic{}
+	for _, u := range s.State().Usage {
+		used[u.Username] += u.Traffic
+	}
+	require.Equal(t, map[string]proxylite.Traffic{"pl-bob": 2, "pl-eve": 68, "pl-ann": 40}, used)
 }

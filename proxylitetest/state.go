@@ -37,6 +37,13 @@ type State struct {
 
 	renewals map[string][]string // the static IPs of an order, by its number
 
+	// Of the state in a server, never of a copy: where to look, so that thousands of
+	// accounts are no slower than a few.
+	byName  map[string]int // index in Accounts
+	byUser  map[string][]Usage
+	serves  bool // a server has it
+	indexed bool // nobody but the server changes it now, and keeps the indexes
+
 	demo bool // not given yet: the demo data is wanted
 }
 
@@ -69,12 +76,53 @@ const brand = "pl-"
 
 // account finds an account by its name, with or without the brand's prefix.
 func (st *State) account(name string) *proxylite.Account {
+	if name == "" {
+		return nil
+	}
+	if a := st.lookUp(name); a != nil || st.indexed {
+		return a
+	}
+	if st.serves {
+		st.indexAccounts()
+		return st.lookUp(name)
+	}
 	for i, a := range st.Accounts {
-		if name != "" && (a.Username == name || a.Username == brand+name) {
+		if a.Username == name || a.Username == brand+name {
 			return &st.Accounts[i]
 		}
 	}
 	return nil
+}
+
+// lookUp asks the index and checks what it says, as accounts may have been changed
+// since.
+func (st *State) lookUp(name string) *proxylite.Account {
+	for _, full := range []string{name, brand + name} {
+		if i, ok := st.byName[full]; ok && i < len(st.Accounts) && st.Accounts[i].Username == full {
+			return &st.Accounts[i]
+		}
+	}
+	return nil
+}
+
+func (st *State) indexAccounts() {
+	st.byName = make(map[string]int, len(st.Accounts))
+	for i, a := range slices.Backward(st.Accounts) {
+		st.byName[a.Username] = i
+	}
+}
+
+// index completes the indexes of a server's state.
+func (st *State) index() {
+	if st.indexed {
+		return
+	}
+	st.indexAccounts()
+	st.byUser = map[string][]Usage{}
+	for _, u := range st.Usage {
+		st.byUser[u.Username] = append(st.byUser[u.Username], u)
+	}
+	st.serves, st.indexed = true, true
 }
 
 // nextID returns an ID above those of rows.
@@ -89,6 +137,7 @@ func nextID[T any](rows []T, id func(T) int64) int64 {
 // clone shares nothing with what it is a copy of.
 func (st *State) clone() State {
 	c := *st
+	c.byName, c.byUser, c.serves, c.indexed = nil, nil, false, false
 	c.User.IsRealName = clonePtr(c.User.IsRealName)
 	c.Accounts = slices.Clone(c.Accounts)
 	for i, a := range c.Accounts {
@@ -100,9 +149,6 @@ func (st *State) clone() State {
 	c.Orders = slices.Clone(c.Orders)
 	c.Products = slices.Clone(c.Products)
 	c.StaticIPs = slices.Clone(c.StaticIPs)
-	for i, ip := range c.StaticIPs {
-		c.StaticIPs[i].Raw = slices.Clone(ip.Raw)
-	}
 	c.StaticStock = slices.Clone(c.StaticStock)
 	c.Locations = slices.Clone(c.Locations)
 	for i, country := range c.Locations {

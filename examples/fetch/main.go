@@ -66,7 +66,7 @@ func (f *fetcher) run(ctx context.Context) error {
 		f.target, f.tls = site.URL, &tls.Config{RootCAs: site.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	}
 
-	endpoints, err := api.IP.Extract(ctx, f.params)
+	extracted, err := api.IP.Extract(ctx, f.params)
 	switch {
 	case errors.Is(err, proxylite.ErrOutcomeUnknown):
 		return fmt.Errorf("the quota may be spent, so this is not tried again: %w", err)
@@ -74,14 +74,17 @@ func (f *fetcher) run(ctx context.Context) error {
 		return fmt.Errorf("add this machine to the allow list in the dashboard: %w", err)
 	case err != nil:
 		return err
-	case len(endpoints) == 0:
+	case len(extracted.Endpoints) == 0:
 		return errors.New("the stock is empty: try another country")
 	}
-	fmt.Println("extracted:", endpoints)
+	fmt.Println("extracted:", extracted.Endpoints)
+	for _, entry := range extracted.Rejected {
+		fmt.Println("not an endpoint:", entry)
+	}
 
 	// The same port serves both protocols.
 	for _, scheme := range []string{"http", "socks5"} {
-		if err := f.fetchThroughAny(ctx, scheme, endpoints); err != nil {
+		if err := f.fetchThroughAny(ctx, scheme, extracted.Endpoints); err != nil {
 			return err
 		}
 	}

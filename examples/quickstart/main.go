@@ -123,7 +123,7 @@ func (q *quickstart) listAccounts(ctx context.Context) error {
 
 func (q *quickstart) addAccount(ctx context.Context) error {
 	err := q.client.Accounts.Add(ctx, proxylite.AccountAddParams{
-		Accounts:    []proxylite.NewAccount{{Username: q.account, Password: rand.Text()[:12]}},
+		Accounts:    []proxylite.NewAccount{{Username: q.account, Password: proxylite.NewPassword(rand.Text()[:12])}},
 		Remark:      "made by the quickstart",
 		ProductType: proxylite.ProductResidentialTraffic,
 	})
@@ -175,20 +175,20 @@ func (q *quickstart) showLocations(ctx context.Context) error {
 }
 
 func (q *quickstart) extractAndFetch(ctx context.Context) error {
-	endpoints, err := q.client.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 2, CountryCode: "US", Life: 30 * time.Minute})
+	extracted, err := q.client.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 2, CountryCode: "US", Life: 30 * time.Minute})
 	if err != nil {
 		return err
 	}
-	if len(endpoints) == 0 {
+	if len(extracted.Endpoints) == 0 {
 		fmt.Println("the stock is empty: try another country")
 		return nil
 	}
-	fmt.Println("extracted:", endpoints)
+	fmt.Println("extracted:", extracted.Endpoints)
 
 	// One transport for each endpoint: a transport keeps connections, and so
 	// would go on using the proxy it began with.
 	proxied := &http.Client{
-		Transport: &http.Transport{Proxy: http.ProxyURL(endpoints[0].HTTP()), DisableKeepAlives: true},
+		Transport: &http.Transport{Proxy: http.ProxyURL(extracted.Endpoints[0].HTTP()), DisableKeepAlives: true},
 		Timeout:   20 * time.Second,
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.target, nil)
@@ -201,13 +201,13 @@ func (q *quickstart) extractAndFetch(ctx context.Context) error {
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s through %s: %s", q.target, endpoints[0], answer.Status)
+		return fmt.Errorf("%s through %s: %s", q.target, extracted.Endpoints[0], answer.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s through %s: %q\n", q.target, endpoints[0], body)
+	fmt.Printf("%s through %s: %q\n", q.target, extracted.Endpoints[0], body)
 	return nil
 }
 

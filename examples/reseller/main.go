@@ -97,7 +97,7 @@ func (s *shop) addMissing(ctx context.Context) ([]string, error) {
 	}
 	exists := make(map[string]bool, len(accounts))
 	for _, a := range accounts {
-		exists[ownName(a)] = true
+		exists[a.Name()] = true
 	}
 	var missing []string
 	for i := range s.customers {
@@ -109,7 +109,7 @@ func (s *shop) addMissing(ctx context.Context) ([]string, error) {
 		p := proxylite.AccountAddParams{Remark: "shop", ProductType: proxylite.ProductResidentialTraffic}
 		for _, name := range names {
 			// A shop keeps the password for its customer; List returns it too.
-			p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: rand.Text()[:12]})
+			p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: proxylite.NewPassword(rand.Text()[:12])})
 		}
 		err := s.api.Accounts.Add(ctx, p)
 		if errors.Is(err, proxylite.ErrOutcomeUnknown) {
@@ -120,14 +120,6 @@ func (s *shop) addMissing(ctx context.Context) ([]string, error) {
 		}
 	}
 	return missing, nil
-}
-
-// ownName is the name that was added: the list puts the brand's prefix before it.
-func ownName(a proxylite.Account) string {
-	if _, name, ok := strings.Cut(a.Username, "-"); ok {
-		return name
-	}
-	return a.Username
 }
 
 // setLimits takes a call for each account, so eight go at a time. A limit can be
@@ -185,7 +177,7 @@ func (s *shop) watch(ctx context.Context) error {
 // pretendTraffic lets the customers of the server in the process use something.
 func (s *shop) pretendTraffic(state *proxylitetest.State) {
 	for i, a := range slices.Clone(state.Accounts) {
-		if a.Status == proxylite.AccountEnabled && strings.HasPrefix(ownName(a), "cust") {
+		if a.Status == proxylite.AccountEnabled && strings.HasPrefix(a.Name(), "cust") {
 			state.Use(a.Username, time.Now(), s.limit*proxylite.Traffic(i%25)/50)
 		}
 	}

@@ -105,7 +105,7 @@ func describe(name string, err error) failedLine {
 	l := failedLine{Operation: name, Error: err.Error(), Outcome: proxylite.OutcomeUnknown.String()}
 	if e, ok := errors.AsType[*proxylite.Error](err); ok {
 		l.Status, l.Outcome = e.Status, e.Outcome.String()
-		if e.Code != proxylite.NoCode {
+		if e.Code != 0 {
 			l.Code = &e.Code
 		}
 	}
@@ -131,12 +131,12 @@ func operations(c *proxylite.Client, in *input) []operation {
 		{"Accounts.Add", true, func(ctx context.Context) (any, error) {
 			p := proxylite.AccountAddParams{Remark: in.remark, ProductType: in.productType}
 			for _, name := range in.accounts {
-				p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: in.password})
+				p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: proxylite.NewPassword(in.password)})
 			}
 			return nil, c.Accounts.Add(ctx, p)
 		}},
 		{"Accounts.ChangePassword", true, func(ctx context.Context) (any, error) {
-			return nil, c.Accounts.ChangePassword(ctx, in.accounts[0], in.password)
+			return nil, c.Accounts.ChangePassword(ctx, in.accounts[0], proxylite.NewPassword(in.password))
 		}},
 		{"Accounts.ChangeRemark", true, func(ctx context.Context) (any, error) {
 			return nil, c.Accounts.ChangeRemark(ctx, in.accounts[0], in.remark)

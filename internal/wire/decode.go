@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -284,8 +285,7 @@ func structPlan(t reflect.Type) plan {
 		if err := object(st.sub(val), v); err != nil {
 			return st.wrong("the entry is no object")
 		}
-		v.Field(raw).SetBytes(val)
-		return nil
+		return v.Field(raw).Addr().Interface().(json.Unmarshaler).UnmarshalJSON(val)
 	}
 }
 
@@ -516,13 +516,14 @@ func ParseTime(s string, zone *time.Location) (time.Time, bool) {
 		// The common form. For RFC 3339 alone package time has a reader that walks
 		// no layout: half the cost, the same checks.
 		if t, err := time.Parse(time.RFC3339, s[:10]+"T"+s[11:]+"Z"); err == nil {
-			year, month, day := t.Date()
-			hour, minute, second := t.Clock()
-			return time.Date(year, month, day, hour, minute, second, 0, zone), true
+			return inZone(t, zone), true
 		}
 	}
 	for _, layout := range layouts {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+		if t, err := time.Parse(layout, s); err == nil {
+			if !strings.Contains(layout, "Z07") {
+				t = inZone(t, zone)
+			}
 			if local := t.In(zone); local.Year() >= 0 && local.Year() <= 9999 {
 				t = local // else JSON could not hold it
 			}
@@ -540,6 +541,20 @@ func ParseTime(s string, zone *time.Location) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// inZone returns the time at which clocks in zone show what t shows in UTC. Where
+// they skip it, as daylight saving time begins, it is the time by the offset before:
+// a day that has no midnight begins an hour later, and not on the day before.
+func inZone(t time.Time, zone *time.Location) time.Time {
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	local := time.Date(year, month, day, hour, minute, second, t.Nanosecond(), zone)
+	if h, m, s := local.Clock(); local.Day() != day || h != hour || m != minute || s != second {
+		_, before := local.Add(-24 * time.Hour).Zone()
+		local = t.Add(-time.Duration(before) * time.Second).In(zone)
+	}
+	return local
 }
 
 func decodeTime(st *state, v reflect.Value) error {
@@ -574,7 +589,16 @@ func decodeStd(st *state, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(val, v.Addr().Interface()); err != nil {
+	// The value is valid JSON already: json.Unmarshal would check it again.
+	if u, ok := v.Addr().Interface().(json.Unmarshaler); ok {
+		err = u.UnmarshalJSON(val)
+	} else {
+		err = json.Unmarshal(val, v.Addr().Interface())
+	}
+	if s, ok := errors.AsType[*SyntaxError](err); ok {
+		return st.wrong(s.Why)
+	}
+	if err != nil {
 		return st.wrong("does not fit " + v.Type().String())
 	}
 	return nil

@@ -1,0 +1,199 @@
+package proxylite
+
+import (
+	"encoding/binary"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"log/slog"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+)
+
+// Password is a password that nothing shows by accident: fmt, slog, JSON, XML,
+// YAML and gob write a placeholder, and a debugger or a printer that uses reflection
+// sees scrambled bytes. Make one with [NewPassword] and read it with
+// [Password.Reveal]. The zero value means no password. Equal passwords compare
+// equal with ==, within one process.
+//
+// [MarshalRevealed] writes JSON with the passwords in it, and json.Unmarshal reads
+// that back. It refuses the placeholder, which therefore can't become a password.
+type Password struct{ sealed }
+
+// NewPassword returns s as a [Password].
+func NewPassword(s string) Password { return Password{seal(s)} }
+
+// Reveal returns the password as text.
+func (p Password) Reveal() string { return p.open() }
+
+// RawEntry is an entry of a list as the API sent it, in JSON. It may hold a
+// password under any name, so it is redacted wherever a [Password] is. The zero
+// value means that there is none.
+type RawEntry struct{ sealed }
+
+// NewRawEntry returns JSON text as a [RawEntry].
+func NewRawEntry(entry []byte) RawEntry { return RawEntry{seal(string(entry))} }
+
+// Reveal returns the entry as the API sent it; nil if there is none.
+func (r RawEntry) Reveal() stdjson.RawMessage {
+	if r == (RawEntry{}) {
+		return nil
+	}
+	return stdjson.RawMessage(r.open())
+}
+
+// MarshalRevealed returns v as JSON, as json.Marshal of encoding/json does, but
+// with each [Password] and [RawEntry] in the clear: for a cache or a store that
+// may hold passwords. Read it back with json.Unmarshal.
+func MarshalRevealed(v any) ([]byte, error) {
+	b, err := json.Marshal(v, jsonv1.DefaultOptionsV1(), json.WithMarshalers(json.JoinMarshalers(
+		json.MarshalToFunc(func(e *jsontext.Encoder, p Password) error { return e.WriteToken(jsontext.String(p.Reveal())) }),
+		json.MarshalToFunc(func(e *jsontext.Encoder, r RawEntry) error {
+			if r == (RawEntry{}) {
+				return e.WriteToken(jsontext.Null)
+			}
+			return e.WriteValue(jsontext.Value(r.Reveal()))
+		}),
+	)))
+	if err != nil {
+		return nil, fmt.Errorf("proxylite: MarshalRevealed: %w", err)
+	}
+	return b, nil
+}
+
+const redactedText = "[REDACTED]"
+
+var errRedacted = errors.New("proxylite: " + redactedText + " stands where a secret belongs: write the JSON with MarshalRevealed")
+
+// sealed is a text that only open reads. The bytes are scrambled with a key
+// stream that is derived from the text and a seed of the process, so that equal
+// texts stay equal and one known text does not give away another. It protects
+// against printers, not against someone who reads the memory.
+type sealed struct{ scrambled string }
+
+var sealSeed = maphash.MakeSeed()
+
+func seal(text string) sealed {
+	if text == "" {
+		return sealed{}
+	}
+	var short [64]byte
+	b := binary.BigEndian.AppendUint64(short[:0], maphash.String(sealSeed, text))
+	b = append(b, text...)
+	scramble(b)
+	return sealed{string(b)}
+}
+
+func (s sealed) open() string {
+	if s.scrambled == "" {
+		return ""
+	}
+	b := []byte(s.scrambled)
+	scramble(b)
+	return string(b[8:])
+}
+
+// scramble applies the key stream, which the first 8 bytes select, to the others.
+// A second time undoes it.
+func scramble(b []byte) {
+	var block [16]byte
+	copy(block[:], b[:8])
+	for i, text := 0, b[8:]; i < len(text); i++ {
+		if i%8 == 0 {
+			binary.BigEndian.PutUint64(block[8:], uint64(i))
+			binary.BigEndian.PutUint64(block[8:], maphash.Bytes(sealSeed, block[:]))
+		}
+		text[i] ^= block[8+i%8]
+	}
+}
+
+// String returns a placeholder, or an empty text for the zero value.
+func (s sealed) String() string {
+	if s.scrambled == "" {
+		return ""
+	}
+	return redactedText
+}
+
+// GoString is String, for tools that ask for it.
+func (s sealed) GoString() string { return s.String() }
+
+// Format writes String for every verb.
+func (s sealed) Format(f fmt.State, verb rune) {
+	if verb == 'q' || verb == 'v' && f.Flag('#') {
+		_, _ = fmt.Fprintf(f, "%q", s.String())
+		return
+	}
+	_, _ = io.WriteString(f, s.String())
+}
+
+// LogValue is String, for slog.
+func (s sealed) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText returns String; encoding/json, encoding/xml and YAML packages call it.
+func (s sealed) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// GobEncode is MarshalText, for encoding/gob.
+func (s sealed) GobEncode() ([]byte, error) { return s.MarshalText() }
+
+// GobDecode is UnmarshalText, for encoding/gob.
+func (s *sealed) GobDecode(text []byte) error { return s.UnmarshalText(text) }
+
+// UnmarshalText takes the text itself. It refuses the placeholder.
+func (s *sealed) UnmarshalText(text []byte) error {
+	if string(text) == redactedText {
+		return errRedacted
+	}
+	*s = seal(string(text))
+	return nil
+}
+
+// UnmarshalJSON reads JSON text. A number, true or false counts as its own text,
+// as the API may send a password of digits without quotes. null changes nothing.
+func (p *Password) UnmarshalJSON(b []byte) error {
+	switch {
+	case string(b) == "null":
+		return nil
+	case isPlain(b):
+		return p.UnmarshalText(b[1 : len(b)-1])
+	case b[0] == '"':
+		var text string
+		if err := stdjson.Unmarshal(b, &text); err != nil {
+			return err
+		}
+		return p.UnmarshalText([]byte(text))
+	case b[0] == '{' || b[0] == '[':
+		return errors.New("proxylite: a list or an object where a password belongs")
+	}
+	return p.UnmarshalText(b)
+}
+
+// UnmarshalJSON keeps any value as it is written, but refuses the placeholder. null
+// and an empty text change nothing.
+func (r *RawEntry) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case "null", `""`:
+		return nil
+	case `"` + redactedText + `"`:
+		return errRedacted
+	}
+	*r = NewRawEntry(b)
+	return nil
+}
+
+// isPlain reports whether b is a JSON string that needs no decoding.
+func isPlain(b []byte) bool {
+	if len(b) < 2 || b[0] != '"' || b[len(b)-1] != '"' {
+		return false
+	}
+	for _, c := range b[1 : len(b)-1] {
+		if c < ' ' || c > '~' || c == '\\' || c == '"' {
+			return false
+		}
+	}
+	return true
+}
