@@ -15,7 +15,7 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-// load is how much of it, whichever bound comes first.
+// load bounds a load: it ends at whichever bound comes first.
 type load struct {
 	goroutines, calls int // calls of all goroutines together
 	duration          time.Duration
@@ -30,25 +30,26 @@ type result struct {
 
 // run makes the calls: of eight, six are reads, one creates an order, one extracts.
 func (l load) run(ctx context.Context, c client) []result {
-	end := time.Now().Add(l.duration)
+	start := time.Now()
+	prefix := strconv.FormatInt(start.UnixNano(), 36) // a late request must not count for the next load
 	results := make([][]result, l.goroutines)
 	var wg sync.WaitGroup
 	for g := range results {
 		wg.Go(func() {
 			for i := range l.calls / l.goroutines {
-				if ctx.Err() != nil || time.Now().After(end) {
+				if ctx.Err() != nil || time.Since(start) > l.duration {
 					return
 				}
-				r := result{what: read, id: fmt.Sprintf("g%di%d", g, i)}
+				r := result{what: read, id: fmt.Sprintf("%sg%di%d", prefix, g, i)}
 				switch i % 8 {
 				case 0:
 					r.what = create
 				case 4:
 					r.what = extract
 				}
-				start := time.Now()
+				begin := time.Now()
 				r.err = c.call(ctx, r.what, r.id)
-				r.took = time.Since(start)
+				r.took = time.Since(begin)
 				results[g] = append(results[g], r)
 			}
 		})
@@ -61,11 +62,11 @@ func (l load) run(ctx context.Context, c client) []result {
 // spend, of one client.
 type row struct {
 	calls, failed  int
-	unknown        int // of those that failed
-	unknownUnseen  int // of those, the origin received none
-	twice          int // the origin received it more than once
-	notSentButSeen int // the error says that it was not sent
-	okUnseen       int // somebody else made the response
+	unknown        int // failed with an unknown outcome
+	unknownUnseen  int // the same, and the origin never received it
+	twice          int // received more than once
+	notSentButSeen int // failed as not sent, but was received
+	okUnseen       int // succeeded, but was never received
 	p50, p99       time.Duration
 	errors         map[string]int
 	example        request // received twice
@@ -123,7 +124,7 @@ func (t *row) add(r result, seen []request) {
 	}
 }
 
-// outcome is what an error says of it. net/http says nothing.
+// outcome is what an error says about it; one of net/http says nothing.
 func outcome(err error) proxylite.Outcome {
 	if e, ok := errors.AsType[*proxylite.Error](err); ok {
 		return e.Outcome
@@ -148,8 +149,8 @@ func (t row) line(edge, client, what string) string {
 		t.p50.Round(100*time.Microsecond), t.p99.Round(100*time.Microsecond))
 }
 
-// problems lists what must not be. At these edges nothing is ever lost, so each
-// call must succeed and be received once.
+// problems lists what is wrong. These edges lose nothing, so each call must succeed
+// and be received exactly once.
 func (t row) problems() (all []string) {
 	must := func(n int, what string) {
 		if n > 0 {
@@ -157,8 +158,8 @@ func (t row) problems() (all []string) {
 		}
 	}
 	must(t.twice, "were received more than once")
-	must(t.notSentButSeen, "are said to be not sent, but were received")
-	must(t.unknownUnseen, "are said to be unknown, but were never received")
+	must(t.notSentButSeen, "failed as not sent, but were received")
+	must(t.unknownUnseen, "failed as unknown, but were never received")
 	must(t.okUnseen, "succeeded, but were never received")
 	must(t.failed, "failed")
 	for _, text := range slices.SortedFunc(maps.Keys(t.errors), func(a, b string) int { return t.errors[b] - t.errors[a] }) {

@@ -32,7 +32,7 @@ func TestFaultsAreFound(t *testing.T) {
 			forward(w)
 		}, "8 were received more than once"},
 		{"refuses", func(w http.ResponseWriter, _ func(http.ResponseWriter)) { http.Error(w, "no", http.StatusForbidden) }, "8 failed"},
-		{"loses the request", func(w http.ResponseWriter, _ func(http.ResponseWriter)) { abort(w) }, "8 are said to be unknown, but were never received"},
+		{"loses the request", func(w http.ResponseWriter, _ func(http.ResponseWriter)) { abort(w) }, "8 failed as unknown, but were never received"},
 		{"loses the response", func(w http.ResponseWriter, forward func(http.ResponseWriter)) {
 			forward(httptest.NewRecorder())
 			abort(w)
@@ -96,7 +96,7 @@ func TestFalseNotSentIsFound(t *testing.T) {
 	reads, _ := judge(
 		[]result{{what: read, id: "1", err: &proxylite.Error{Outcome: proxylite.OutcomeNotSent}}},
 		[]request{{id: "1"}})
-	if got := strings.Join(reads.problems(), "\n"); !strings.Contains(got, "1 are said to be not sent, but were received") {
+	if got := strings.Join(reads.problems(), "\n"); !strings.Contains(got, "1 failed as not sent, but were received") {
 		t.Error(got)
 	}
 }

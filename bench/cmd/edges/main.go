@@ -1,8 +1,8 @@
-// Command edges puts the SDK before real servers: nginx, Apache with ModSecurity and
-// the OWASP core rules, and HAProxy, over TLS and HTTP/2, all on loopback. Each of
-// the 23 operations must pass them. Under a load of 64 goroutines each call must
-// succeed, and the origin behind them must receive it once. A client written with
-// net/http alone goes the same way, to compare with.
+// Command edges runs the SDK against real servers: nginx, Apache with ModSecurity and
+// the OWASP core rules, and HAProxy, over TLS and HTTP/2, all on loopback. Every
+// operation must pass each of them. Under a load from 64 goroutines each call must
+// succeed, and the origin behind the servers must receive it exactly once. The same
+// load from a client written with net/http alone is there for comparison.
 package main
 
 import (
@@ -21,15 +21,15 @@ import (
 )
 
 var (
-	tour     = flag.String("tour", "", "the built `program` examples/tour; without it only the loads run")
-	only     = flag.String("edge", "", "only the edges whose name holds this")
-	calls    = flag.Int("calls", 10000, "calls of each load")
-	duration = flag.Duration("duration", 3*time.Second, "bound of each load")
-	delay    = flag.Duration("delay", 5*time.Millisecond, "that the origin takes for a response")
-	keep     = flag.Bool("keep", false, "keep the directory with configurations and logs")
+	tour     = flag.String("tour", "", "`path` of the built program examples/tour; without it only the loads run")
+	only     = flag.String("edge", "", "only the edges whose name contains `text`")
+	calls    = flag.Int("calls", 10000, "maximum of calls in each load")
+	duration = flag.Duration("duration", 3*time.Second, "maximum of time for each load")
+	delay    = flag.Duration("delay", 5*time.Millisecond, "how long the origin waits before each response")
+	keep     = flag.Bool("keep", false, "keep the directory of configurations and logs")
 )
 
-// goroutines make a load.
+// goroutines is how many make calls at the same time.
 const goroutines = 64
 
 func main() {
@@ -69,7 +69,8 @@ func edges(s *servers) []edge {
 	}
 }
 
-// run prints the table as it comes, and then what must not be.
+// run prints the table, row by row, and then the problems. It reports whether there
+// are none.
 func run(ctx context.Context) (ok bool, err error) {
 	dir, err := os.MkdirTemp("", "edges")
 	if err != nil {
@@ -94,11 +95,11 @@ func run(ctx context.Context) (ok bool, err error) {
 		return false, err
 	}
 
-	fmt.Printf("%s, %d CPUs, %d goroutines; the origin takes %s\n\n", runtime.Version(), runtime.NumCPU(), goroutines, *delay)
+	fmt.Printf("%s, %d CPUs, %d goroutines, response after %s\n\n", runtime.Version(), runtime.NumCPU(), goroutines, *delay)
 	fmt.Println(heading)
 	var problems []string
 	for _, e := range edges(s) {
-		if !strings.Contains(e.name, *only) {
+		if !strings.Contains(e.name, *only) || ctx.Err() != nil {
 			continue
 		}
 		found, err := check(ctx, s, o, e)
@@ -108,7 +109,7 @@ func run(ctx context.Context) (ok bool, err error) {
 		problems = append(problems, found...)
 	}
 	if len(problems) == 0 {
-		fmt.Println("\nOf proxylite each call succeeded, and was received once.")
+		fmt.Println("\nproxylite: every call succeeded and was received exactly once.")
 		return true, nil
 	}
 	fmt.Println("\nProblems:")
@@ -118,7 +119,7 @@ func run(ctx context.Context) (ok bool, err error) {
 	return false, nil
 }
 
-// check makes the tour and the loads at one edge.
+// check runs the tour and the loads against one edge.
 func check(ctx context.Context, s *servers, o *origin, e edge) (problems []string, err error) {
 	baseURL := "https://" + strings.Replace(e.addr, "127.0.0.1", "localhost", 1)
 	if err := ready(ctx, s, e, baseURL); err != nil {
@@ -139,7 +140,7 @@ func check(ctx context.Context, s *servers, o *origin, e edge) (problems []strin
 		go func() { reloaded <- s.reload(ctx, e.reloads, *duration) }()
 		l := load{goroutines, *calls, *duration}
 		if e.reloads != "" {
-			l.calls *= 100 // the time shall end it, so that it goes on during all reloads
+			l.calls *= 100 // so that it lasts until the time is over, through all reloads
 		}
 		results := l.run(ctx, c)
 		c.close()
@@ -162,7 +163,8 @@ func check(ctx context.Context, s *servers, o *origin, e edge) (problems []strin
 	return problems, nil
 }
 
-// ready waits until the edge answers, and in the protocol that it is here for.
+// ready waits until the edge responds, and checks that it speaks the protocol that
+// it is there for.
 func ready(ctx context.Context, s *servers, e edge, baseURL string) error {
 	t := transport(s.roots)
 	defer t.CloseIdleConnections()
@@ -176,7 +178,7 @@ func ready(ctx context.Context, s *servers, e edge, baseURL string) error {
 		if err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode != http.StatusOK {
-				return fmt.Errorf("a plain GET is answered with %s", resp.Status)
+				return fmt.Errorf("the response to a plain GET is %s", resp.Status)
 			}
 			if resp.ProtoMajor == 1 != e.http1 {
 				return fmt.Errorf("it speaks %s", resp.Proto)

@@ -15,7 +15,7 @@ import (
 )
 
 // origin is the server behind the edges. It keeps each request as it came, and
-// answers like ProxyLite, after a delay.
+// responds like ProxyLite, after a delay.
 type origin struct {
 	addr   string
 	server *http.Server

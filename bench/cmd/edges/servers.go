@@ -27,11 +27,11 @@ import (
 //go:embed nginx.conf apache.conf haproxy.cfg
 var configurations embed.FS
 
-// servers are the programs at the edge, and what their configurations are filled
-// in with.
+// servers are the programs at the edge. The exported fields fill in their
+// configurations.
 type servers struct {
 	Dir    string
-	Root   bool // they change to www-data
+	Root   bool // started by root: the servers change to www-data
 	Origin string
 
 	// Addresses on loopback.
@@ -42,16 +42,11 @@ type servers struct {
 	running map[string]*process
 }
 
-// process is a server; what it says goes to a file.
+// process is a running server. Its output goes to the file log.
 type process struct {
 	*exec.Cmd
 	log   string
 	ended chan struct{}
-}
-
-// ApacheModules are those that apache.conf needs.
-func (*servers) ApacheModules() []string {
-	return []string{"mpm_event", "authz_core", "socache_shmcb", "ssl", "http2", "proxy", "proxy_http", "unique_id", "security2"}
 }
 
 // start writes certificate and configurations to s.Dir, and starts all servers.
@@ -74,9 +69,9 @@ func (s *servers) start() error {
 
 func (s *servers) path(name string) string { return filepath.Join(s.Dir, name) }
 
-// choosePorts finds free ones, below those that the system gives to connections, or
-// one might be taken before its server starts. All are held until the last is
-// found, so that none comes twice.
+// choosePorts finds free ports. They are below those that the system gives to
+// outgoing connections, which might take one before its server starts. All are held
+// until the last is found, so that none is chosen twice.
 func (s *servers) choosePorts() error {
 	for _, addr := range []*string{
 		&s.NginxDefaults, &s.NginxShort, &s.NginxFewStreams, &s.NginxHTTP1, &s.NginxUnbuffered, &s.NginxPlain,
@@ -99,7 +94,8 @@ func (s *servers) choosePorts() error {
 	return nil
 }
 
-// certify writes a certificate for localhost, its key and, for the clients, ca.pem.
+// certify makes a certificate for localhost: server.pem is for the servers, with the
+// key, ca.pem and s.roots are for the clients.
 func (s *servers) certify() error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -129,8 +125,8 @@ func (s *servers) certify() error {
 	return os.WriteFile(s.path("server.pem"), both, 0o600)
 }
 
-// configure fills the templates in. Debian's recommended configuration of
-// ModSecurity comes too, without its log below /var.
+// configure writes the configurations, among them the one that Debian recommends for
+// ModSecurity, without its log in /var.
 func (s *servers) configure() error {
 	all, err := template.ParseFS(configurations, "*")
 	if err != nil {
@@ -182,13 +178,13 @@ func (s *servers) run(name string, args ...string) error {
 	return nil
 }
 
-// failed says which server has ended by itself, and what it said.
+// failed reports a server that has ended by itself, with its output.
 func (s *servers) failed() error {
 	for _, p := range s.running {
 		select {
 		case <-p.ended:
-			said, _ := os.ReadFile(p.log)
-			return fmt.Errorf("%s has ended (%v):\n%s", p.Args[0], p.ProcessState, said)
+			output, _ := os.ReadFile(p.log)
+			return fmt.Errorf("%s has ended (%v):\n%s", p.Args[0], p.ProcessState, output)
 		default:
 		}
 	}

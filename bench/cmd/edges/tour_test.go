@@ -11,7 +11,7 @@ import (
 func TestTourIsJudged(t *testing.T) {
 	t.Parallel()
 	var all []request
-	for i := range operations {
+	for i := range 23 {
 		path := "/" + strconv.Itoa(i)
 		all = append(all, request{method: "GET", path: path, raw: []byte("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n")})
 	}
@@ -19,6 +19,9 @@ func TestTourIsJudged(t *testing.T) {
 		changed := slices.Clone(all)
 		changed[3].raw = []byte("GET /3 HTTP/1.1\r\n" + field + "\r\n\r\n0\r\n\r\n")
 		return changed
+	}
+	if tourProblems(0, nil) == nil {
+		t.Error("a tour that called nothing is fine")
 	}
 	for _, tt := range []struct {
 		received []request
@@ -30,7 +33,7 @@ func TestTourIsJudged(t *testing.T) {
 		{withHeader("transfer-encoding: chunked"), "1 GETs came with a body"},
 		{withHeader("Content-Length: 0"), "1 GETs came with a body"},
 	} {
-		got := strings.Join(tourReceived(tt.received), "\n")
+		got := strings.Join(tourProblems(23, tt.received), "\n")
 		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
