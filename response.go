@@ -59,7 +59,7 @@ func (c *call) decode(resp *http.Response, b *body) *Error {
 	}
 	success := r.status >= 200 && r.status < 300
 	switch {
-	case r.encoding != "", r.status < 200, r.status > 599:
+	case r.encoding != "", !fromAPI(r.status):
 	case r.first == 0 && b.err == io.EOF:
 		if c.in.emptyOK && success {
 			return nil
@@ -142,6 +142,11 @@ type reply struct {
 	env       wire.Envelope // as far as it was read
 	err       error         // why it could not be read to its end
 	needsData bool
+}
+
+// fromAPI reports whether a response of that status may be one of the API.
+func fromAPI(status int) bool {
+	return status >= 200 && status < 300 || status >= 400 && status < 600
 }
 
 // verdict is what a response means. The zero value is a success.
