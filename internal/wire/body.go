@@ -76,7 +76,7 @@ const maxKept = 64 << 10
 // Release gives the Body back. It and the bytes of [Body.Head] must not be used
 // afterwards.
 func (b *Body) Release() {
-	b.d.Reset(strings.NewReader("")) // keep nothing of this response alive
+	b.d.Reset(eof{}) // keep nothing of this response alive
 	b.ctx, b.r, b.all, b.err = nil, nil, nil, nil
 	text := b.st.text[:cap(b.st.text)]
 	clear(text)
@@ -152,15 +152,15 @@ func (b *Body) Drain(n int64) { _, _ = io.CopyN(io.Discard, b, n) }
 // start skips a byte order mark.
 func (b *Body) start() {
 	const mark = "\ufeff"
-	for !b.started {
-		switch head := string(b.head[:b.filled]); {
-		case b.err == nil && len(head) < len(mark) && strings.HasPrefix(mark, head):
-			b.fill()
-			continue
-		case strings.HasPrefix(head, mark):
-			b.served = len(mark)
-		}
-		b.started = true
+	if b.started {
+		return
+	}
+	b.started = true
+	for b.err == nil && (b.filled == 0 || b.head[0] == mark[0] && b.filled < len(mark)) {
+		b.fill()
+	}
+	if b.filled > 0 && b.head[0] == mark[0] && strings.HasPrefix(string(b.head[:b.filled]), mark) {
+		b.served = len(mark)
 	}
 }
 
@@ -228,6 +228,10 @@ func (b *Body) charge(n uintptr) error {
 		b.allowed, baseMemory, memoryFactor))
 	return b.err
 }
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
 // section reads a part of a response that was read before.
 type section struct {

@@ -15,6 +15,7 @@ func pointerPlan(t reflect.Type) decodeFunc {
 	own := elem != timeType && (special(elem) || elem.Kind() == reflect.Interface)
 	falseIsNone := !own && elem.Kind() != reflect.Bool
 	emptyIsNone := !own && elem.Kind() != reflect.String
+	decode := lazy(elem)
 	return func(st *state, v reflect.Value) error {
 		k := st.d.PeekKind()
 		if k == 'n' || k == 'f' && falseIsNone {
@@ -34,13 +35,23 @@ func pointerPlan(t reflect.Type) decodeFunc {
 			return err
 		}
 		v.Set(reflect.New(elem))
-		err := planFor(elem).decode(from, v.Elem())
+		err := decode(from, v.Elem())
 		st.odd = from.odd
 		if elem == timeType && v.Elem().IsZero() {
 			v.SetZero()
 		}
 		return err
 	}
+}
+
+// lazy returns the decoder of an element, which for a type that may refer to itself
+// is looked up when it is needed.
+func lazy(t reflect.Type) decodeFunc {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
+		return func(st *state, v reflect.Value) error { return planFor(t).decode(st, v) }
+	}
+	return decoderFor(t, options{})
 }
 
 // skipsNull reports whether a null in a list is no entry.

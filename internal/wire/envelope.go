@@ -110,12 +110,14 @@ type envelopeReader struct {
 
 	msg, message string
 	seen         set
-	early        jsontext.Value // data that came before code
-	beside       jsontext.Value // a list that stands beside data
-	noList       error          // data has no list, but something else
-	other        bool           // something stands where data might
-	otherList    bool           // and it is a list
-	told         bool           // data had a list, or something else that we know
+	early        bool  // something was decoded before the code was known
+	found        bool  // data had something of out
+	told         bool  // data had a list, or something of out
+	wrong        error // with data that came before the code
+	noList       error // data has no list, but something else
+	wrongList    error // with a list that stands beside data
+	other        bool  // something stands where data might
+	otherList    bool  // and it is a list
 }
 
 // The members that may stand once.
@@ -136,7 +138,7 @@ func (r *envelopeReader) once(member int, name string) error {
 func (r *envelopeReader) wantsList() bool { return r.plan != nil && r.plan.list != nil }
 
 func (r *envelopeReader) read() error {
-	st, d := r.st, r.st.d
+	d := r.st.d
 	if d.PeekKind() != '{' {
 		if _, err := d.ReadValue(); err != nil {
 			return err
@@ -151,8 +153,11 @@ func (r *envelopeReader) read() error {
 		if err != nil {
 			return err
 		}
-		st.text, _ = jsontext.AppendUnquote(st.text[:0], quoted)
-		err = r.member(st.text)
+		name, ok := inside(quoted)
+		if !ok {
+			name, _ = jsontext.AppendUnquote(nil, quoted)
+		}
+		err = r.member(name)
 		r.env.Message = r.msg
 		if r.msg == "" {
 			r.env.Message = r.message
@@ -176,7 +181,7 @@ func (r *envelopeReader) read() error {
 }
 
 func (r *envelopeReader) member(name []byte) (err error) {
-	st, d := r.st, r.st.d
+	d := r.st.d
 	switch string(name) {
 	case "code":
 		if err = r.once(codeMember, "code"); err == nil {
@@ -184,10 +189,10 @@ func (r *envelopeReader) member(name []byte) (err error) {
 		}
 		return err
 	case "msg":
-		r.msg, err = readText(st)
+		r.msg, err = readText(d)
 		return err
 	case "message":
-		r.message, err = readText(st)
+		r.message, err = readText(d)
 		return err
 	case "errors":
 		if err = r.once(errorsMember, "errors"); err != nil {
@@ -215,73 +220,85 @@ func (r *envelopeReader) member(name []byte) (err error) {
 	return err
 }
 
-// data decodes the data, or keeps it until the code is known.
+// data decodes the data. What is wrong with it waits for the code, since that of a
+// refusal may be anything.
 func (r *envelopeReader) data() error {
 	d := r.st.d
 	k := d.PeekKind()
 	r.env.HasData, r.told = k != 'n', k == '['
-	switch {
-	case r.plan == nil || r.env.HasCode && !r.env.OK():
+	if r.plan == nil || r.env.HasCode && !r.env.OK() {
 		return d.SkipValue()
-	case r.env.HasCode:
-		return r.decode(r.st)
 	}
-	v, err := d.ReadValue()
-	r.early = v.Clone()
-	return err
+	var beside reflect.Value
+	if r.seen.has(listMember) {
+		beside = reflect.New(r.list().Type()).Elem()
+		beside.Set(r.list())
+	}
+	r.early = r.early || !r.env.HasCode
+	r.st.found = false
+	wrong, err := r.st.attempt(r.plan.decode, r.out)
+	switch {
+	case err != nil:
+		return err
+	case isNoList(wrong):
+		r.noList = wrong // a list may still stand beside it
+	case wrong != nil && r.env.HasCode:
+		return wrong
+	default:
+		r.wrong = wrong
+	}
+	// PHP writes an object that is not there as [], "" or false.
+	r.found = r.st.found || !isObject(r.out.Type())
+	r.told = r.told || r.st.found
+	if beside.IsValid() && r.emptyList() {
+		r.list().Set(beside)
+	}
+	return nil
 }
 
-func (r *envelopeReader) listBeside() error {
-	if err := r.once(listMember, "list"); err != nil {
+// listBeside decodes a list that stands beside data, if data has none.
+func (r *envelopeReader) listBeside() (err error) {
+	if err = r.once(listMember, "list"); err != nil {
 		return err
 	}
-	v, err := r.st.d.ReadValue()
-	if err == nil && !isBlank(v) {
-		r.beside = v.Clone()
+	if !r.emptyList() || r.env.HasCode && !r.env.OK() {
+		return r.st.d.SkipValue()
 	}
+	r.early = r.early || !r.env.HasCode
+	r.wrongList, err = r.st.attempt(r.plan.items, r.list())
 	return err
 }
 
-func (r *envelopeReader) decode(st *state) error {
-	depth := st.d.StackDepth()
-	err := r.plan.decode(st, r.out)
-	if isNoList(err) && st.d.StackDepth() == depth { // of data itself: a list may still stand beside it
-		r.noList, err = err, nil
-	}
-	if err == nil {
-		r.told = r.told || st.found
-		// PHP writes an object that is not there as [], "" or false.
-		r.env.HasData = r.env.HasData && (st.found || !isObject(r.out.Type()))
-	}
-	return err
+func (r *envelopeReader) list() reflect.Value { return r.plan.list(r.out) }
+
+func (r *envelopeReader) emptyList() bool {
+	list := r.list()
+	return list.IsZero() || list.Kind() == reflect.Slice && list.Len() == 0
 }
 
 // finish does what can be done only when the whole envelope was read.
 func (r *envelopeReader) finish() error {
-	if r.plan == nil || !r.env.OK() {
+	switch {
+	case r.plan == nil:
+		return nil
+	case !r.env.OK():
+		if r.early {
+			r.out.SetZero()
+		}
 		return nil
 	}
-	if r.early != nil {
-		st := r.st.sub(r.early)
-		if err := r.decode(st); err != nil {
-			return syntax(st.d, err)
-		}
-	}
-	list := reflect.Value{}
-	if r.wantsList() {
-		list = r.plan.list(r.out)
-	}
-	empty := list.IsValid() && (list.IsZero() || list.Kind() == reflect.Slice && list.Len() == 0)
+	r.env.HasData = r.env.HasData && r.found
 	switch {
-	case empty && r.beside != nil:
-		st := r.st.sub(r.beside)
-		if err := r.plan.items(st, list); err != nil {
-			return syntax(st.d, err)
-		}
-		r.env.HasData = true
+	case r.wrong != nil:
+		return r.wrong
+	case r.wrongList != nil:
+		return r.wrongList
 	case r.noList != nil && !r.seen.has(listMember):
 		return r.noList
-	case r.other && !r.seen.has(dataMember), r.otherList && empty && !r.told && !r.seen.has(listMember):
+	case r.wantsList() && !r.emptyList():
+		r.env.HasData = true
+		return nil
+	case r.other && !r.seen.has(dataMember), r.otherList && r.wantsList() && !r.told && !r.seen.has(listMember):
 		return &SyntaxError{Why: "no data, but something else"}
 	}
 	return nil
@@ -308,14 +325,10 @@ func readCode(d *jsontext.Decoder, env *Envelope) error {
 }
 
 // readText takes whatever stands for a message; an odd one is no reason to lose the code.
-func readText(st *state) (string, error) {
-	v, err := st.d.ReadValue()
+func readText(d *jsontext.Decoder) (string, error) {
+	v, err := d.ReadValue()
 	if err != nil || v.Kind() == 'n' {
 		return "", err
 	}
-	if v.Kind() != '"' {
-		return string(v), nil
-	}
-	st.text, err = jsontext.AppendUnquote(st.text[:0], v)
-	return string(st.text), ignoreUTF8(st.text, err)
+	return shown(v), nil
 }

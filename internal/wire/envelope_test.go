@@ -174,3 +174,102 @@ func TestDecodingIsConcurrent(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A list that is there is read, wherever it stands, and a success with neither a
+// list nor emptiness is an error: [] would be a lie.
+func TestNoListIsLost(t *testing.T) {
+	t.Parallel()
+	type page struct {
+		List  []thing `json:"list"`
+		Page  int     `json:"page" wire:"soft"`
+		Total int     `json:"total" wire:"total"`
+		In    struct {
+			Total int `json:"total" wire:"total"`
+			Page  int `json:"page" wire:"soft"`
+		} `json:"in" wire:"soft"`
+	}
+	const noList, noData = "/data: no list, but something else", "no data, but something else"
+	for text, tt := range map[string]struct {
+		n    int
+		page int
+		why  string
+	}{
+		`{"code":0,"data":{},"list":[{"n":1}]}`:                                  {n: 1},
+		`{"code":0,"data":null,"list":[{"n":1}]}`:                                {n: 1},
+		`{"code":0,"data":[],"list":[{"n":1}]}`:                                  {n: 1},
+		`{"code":0,"data":"","list":{"3":{"n":1}}}`:                              {n: 1},
+		`{"code":0,"list":[{"n":1},null,{"n":2}]}`:                               {n: 2},
+		`{"list":[{"n":1}],"code":0,"data":{}}`:                                  {n: 1},
+		`{"list":[{"n":1}],"data":{"list":[]},"code":0}`:                         {n: 1},
+		`{"data":{"page":3},"list":[{"n":1}],"code":0}`:                          {n: 1, page: 3},
+		`{"list":[{"n":1}],"data":{"page":3},"code":0}`:                          {n: 1, page: 3},
+		`{"code":0,"data":{"page":3,"list":[{"n":1}]},"list":[{"n":1},{"n":2}]}`: {n: 1, page: 3}, // the documented place counts
+		`{"list":[{"n":1},{"n":2}],"data":{"page":3,"list":[{"n":1}]},"code":0}`: {n: 1, page: 3},
+		`{"code":0,"data":{"page":3},"list":[]}`:                                 {page: 3},
+		`{"code":0,"data":{"page":3},"list":null}`:                               {page: 3},
+		`{"list":[],"code":0,"data":{"page":3}}`:                                 {page: 3},
+		`{"code":0,"data":{"page":3,"list":null}}`:                               {page: 3},
+		`{"code":0,"data":{"page":3,"list":[]},"debug":[1]}`:                     {page: 3},
+		`{"code":0,"data":[],"debug":[1]}`:                                       {},
+		`{"code":0,"data":{},"debug":{"a":1},"time":1}`:                          {},
+		`{"code":0,"data":{"page":1,"total":0}}`:                                 {page: 1},
+		`{"code":0,"data":{"in":{"page":1,"total":"0"},"rows":[]}}`:              {},
+		`{"code":0,"data":{"x":0,"y":"","z":false,"u":{},"v":[ ],"w":null}}`:     {},
+		`{"code":0}`:                                          {},
+		`{"code":0,"data":{"page":1}}`:                        {why: noList},
+		`{"data":{"page":1},"code":0}`:                        {why: noList},
+		`{"code":0,"data":{"page":1,"total":7}}`:              {why: noList},
+		`{"code":0,"data":{"page":1,"total":null}}`:           {why: noList},
+		`{"code":0,"data":{"total":0,"in":{"total":7}}}`:      {why: noList},
+		`{"code":0,"data":{"total":0,"rows":[{"n":1}]}}`:      {why: noList},
+		`{"code":0,"data":{"x":7}}`:                           {why: noList},
+		`{"code":0,"data":{"x":true}}`:                        {why: noList},
+		`{"code":0,"data":{"x":"y"}}`:                         {why: noList},
+		`{"code":0,"data":{"rows":[{"n":1}]}}`:                {why: noList},
+		`{"code":0,"data":{"0":{"n":1}}}`:                     {why: noList},
+		`{"code":0,"data":{},"rows":[{"n":1}]}`:               {why: noData},
+		`{"code":0,"data":null,"rows":[{"n":1}]}`:             {why: noData},
+		`{"code":0,"rows":[{"n":1}]}`:                         {why: noData},
+		`{"code":0,"data":{},"list":7}`:                       {why: "/list: a number where a list belongs"},
+		`{"code":0,"data":{},"list":[{"n":"x"}]}`:             {why: "/list/0/n: not a whole number"},
+		`{"list":[{"n":"x"}],"data":{},"code":0}`:             {why: "/list/0/n: not a whole number"},
+		`{"code":0,"data":{},"list":[],"list":[{"n":1}]}`:     {why: "list stands twice"},
+		`{"code":0,"data":{"list":[{"list":1}],"list":[{}]}}`: {why: "stands twice"},
+	} {
+		var out page
+		env, err := newBody(t, strings.NewReader(text)).Decode(zone, &out)
+		if tt.why != "" {
+			require.ErrorContains(t, err, tt.why, text)
+			continue
+		}
+		require.NoError(t, err, text)
+		require.Len(t, out.List, tt.n, text)
+		require.Equal(t, tt.page, out.Page, text)
+		require.Equal(t, tt.n > 0, tt.n > 0 && env.HasData, text)
+	}
+
+	var bare []thing
+	_, err := newBody(t, strings.NewReader(`{"code":0,"data":[],"list":[{"n":1}]}`)).Decode(zone, &bare)
+	require.NoError(t, err)
+	require.Equal(t, []thing{{1}}, bare)
+
+	// Below the top, a list is looked for where it stands and nowhere else.
+	var in struct {
+		In page `json:"in"`
+	}
+	_, err = newBody(t, strings.NewReader(`{"code":0,"data":{"in":{"page":1}},"list":[]}`)).Decode(zone, &in)
+	require.ErrorContains(t, err, "/data/in: no list")
+}
+
+// Data is decoded as it comes, also before the code is known; a refusal leaves
+// nothing of it.
+func TestDataOfARefusalLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`{"data":{"n":7},"code":3}`, `{"data":{"n":"x"},"code":3}`, `{"data":[1,[2]],"code":3}`, `{"data":{"a":[{"b":1}],"n":{"c":[1]}},"code":3}`, `{"data":{"n":7}}`} {
+		var out thing
+		env, err := newBody(t, strings.NewReader(text)).Decode(zone, &out)
+		require.NoError(t, err, text)
+		require.False(t, env.OK())
+		require.Zero(t, out, text)
+	}
+}

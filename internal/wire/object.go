@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
 	"slices"
@@ -55,7 +56,7 @@ func objectFor(t reflect.Type) *object {
 			case "soft":
 				f.soft = true
 			case "total":
-				f.total = true
+				f.soft, f.total = true, true
 			case "raw":
 				o.raw = f
 			case "unread":
@@ -102,9 +103,10 @@ func (f *field) of(v reflect.Value) reflect.Value {
 // errNoList is the Why of an object that should hold a list and holds other things.
 const errNoList = "no list, but something else"
 
+// isNoList reports whether that is so of data itself.
 func isNoList(err error) bool {
 	s, ok := errors.AsType[*SyntaxError](err)
-	return ok && s.Why == errNoList
+	return ok && s.Why == errNoList && s.Where == "/data"
 }
 
 func (o *object) decode(st *state, v reflect.Value) error {
@@ -150,9 +152,17 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 	var seen set
 	known, unknown := false, false // something besides the list
 	for next := 0; d.PeekKind() != '}'; next++ {
-		f, err := o.member(d, next)
+		name, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		var f *field
+		if next < len(o.ordered) && o.ordered[next].name == string(name[1:len(name)-1]) {
+			f = o.ordered[next] // responses mostly have our order: no hash is needed
+		} else {
+			f = o.find(name)
+		}
 		switch {
-		case err != nil:
 		case f == nil:
 			var says bool
 			says, err = skip(d, o.list == nil)
@@ -160,11 +170,9 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 		case !seen.add(f.at):
 			err = st.wrong("stands twice in the response")
 		default:
-			st.found = true
-			fv := f.of(v)
-			err = o.decodeField(st, f, fv, v)
+			err = o.decodeField(st, f, v)
 			if o.list != nil && f != o.list {
-				known = known || !fv.IsZero()
+				known = known || !f.of(v).IsZero()
 			}
 		}
 		if err != nil {
@@ -180,90 +188,95 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 	return nil
 }
 
-// member reads the name of the next member and returns its field, or nil.
-func (o *object) member(d *jsontext.Decoder, next int) (*field, error) {
-	quoted, err := d.ReadValue()
-	if err != nil {
-		return nil, err
-	}
+// find returns the field of a member's name, or nil.
+func (o *object) find(quoted jsontext.Value) *field {
 	name := quoted[1 : len(quoted)-1]
-	if next < len(o.ordered) && o.ordered[next].name == string(name) {
-		return o.ordered[next], nil // responses mostly have our order: no hash is needed
-	}
 	if f := o.fields[string(name)]; f != nil {
-		return f, nil
+		return f
 	}
-	if strings.IndexByte(string(name), '\\') >= 0 {
+	if bytes.IndexByte(name, '\\') >= 0 {
 		name, _ = jsontext.AppendUnquote(nil, quoted)
 		if f := o.fields[string(name)]; f != nil {
-			return f, nil
+			return f
 		}
 	}
 	if o.folded != nil {
-		return o.folded[fold(string(name))], nil
+		return o.folded[fold(string(name))]
 	}
-	return nil, nil
+	return nil
 }
 
-func (o *object) decodeField(st *state, f *field, fv, v reflect.Value) error {
-	var err error
-	present := st.d.PeekKind() != 'n'
+func (o *object) decodeField(st *state, f *field, v reflect.Value) (err error) {
+	var fv reflect.Value
+	if f.path == nil {
+		fv = v.Field(f.index)
+	} else {
+		fv = f.of(v)
+	}
+	st.found = true
 	if f.soft {
 		err = o.decodeSoft(st, f, fv)
 	} else {
 		err = f.decode(st, fv)
 	}
-	if f.total && present {
-		t := zeroTotal
-		if !fv.IsZero() {
-			t = someTotal
-		}
-		st.total = max(st.total, t)
-	}
 	if st.odd != "" {
-		if err == nil && o.unread != nil {
-			m := o.unread.of(v)
-			if m.IsNil() {
-				m.Set(reflect.ValueOf(map[string]string{}))
-			}
-			m.SetMapIndex(reflect.ValueOf(f.name), reflect.ValueOf(st.odd))
-		}
-		st.odd = ""
+		o.note(st, f, v)
 	}
 	return err
 }
 
+// note puts the odd value of a field where the object keeps such, if it does.
+func (o *object) note(st *state, f *field, v reflect.Value) {
+	if o.unread != nil {
+		m := o.unread.of(v)
+		if m.IsNil() {
+			m.Set(reflect.ValueOf(map[string]string{}))
+		}
+		m.SetMapIndex(reflect.ValueOf(f.name), reflect.ValueOf(st.odd))
+	}
+	st.odd = ""
+}
+
+// decodeSoft leaves fv empty where the value does not fit.
 func (o *object) decodeSoft(st *state, f *field, fv reflect.Value) error {
-	var odd string
-	var err error
-	if k := st.d.PeekKind(); o.unread == nil && k != '{' && k != '[' {
-		err = f.decode(st, fv) // has read the value, also when it is wrong
-		if _, ok := errors.AsType[*SyntaxError](err); err != nil && !ok {
+	k := st.d.PeekKind()
+	if o.unread == nil {
+		wrong, err := st.attempt(f.decode, fv)
+		if err != nil {
 			return err
 		}
+		if wrong != nil {
+			f.clear(fv)
+		}
 	} else {
-		val, readErr := st.d.ReadValue()
-		if readErr != nil {
-			return readErr
+		val, err := st.d.ReadValue()
+		if err != nil {
+			return err
 		}
-		odd = shown(val)
 		sub := st.sub(val)
-		if err = f.decode(sub, fv); err == nil {
-			odd = sub.odd
-		}
-		st.found = st.found || sub.found
+		err = f.decode(sub, fv)
 		st.total = max(st.total, sub.total)
-	}
-	if err != nil {
-		fv.SetZero()
-		if f.hasAbsent {
-			fv.SetInt(f.absent)
+		st.odd = sub.odd
+		if err != nil {
+			f.clear(fv)
+			st.odd = shown(val)
 		}
 	}
-	if odd != "" {
-		st.odd = odd
+	switch {
+	case !f.total || k == 'n':
+	case fv.IsZero():
+		st.total = max(st.total, zeroTotal)
+	default:
+		st.total = someTotal
 	}
 	return nil
+}
+
+func (f *field) clear(fv reflect.Value) {
+	fv.SetZero()
+	if f.hasAbsent {
+		fv.SetInt(f.absent)
+	}
 }
 
 // shown returns what was sent, a text without its quotes.
@@ -271,7 +284,10 @@ func shown(val jsontext.Value) string {
 	if val.Kind() != '"' {
 		return string(val)
 	}
-	text, _ := jsontext.AppendUnquote(nil, val)
+	text, ok := inside(val)
+	if !ok {
+		text, _ = jsontext.AppendUnquote(nil, val)
+	}
 	return string(text)
 }
 
@@ -319,8 +335,11 @@ type set struct {
 }
 
 func (s *set) has(n int) bool {
+	if n < 64 {
+		return s.few&(1<<n) != 0
+	}
 	_, ok := s.more[n]
-	return ok || n < 64 && s.few&(1<<n) != 0
+	return ok
 }
 
 // add reports whether n is new.

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -21,8 +22,8 @@ import (
 //	            that nobody documented
 //	flat        a list whose entries may be lists of entries again, which are
 //	            joined; a null is no entry
-//	total       how many entries a list has on all pages: where it is 0, the list may
-//	            be missing
+//	total       soft, and how many entries a list has on all pages: where it is 0,
+//	            the list may be missing
 //	raw         a json.RawMessage that gets the whole object as it was sent
 //	unread      a map[string]string that gets, by their names in the response, the
 //	            values of this object that were left empty because they could not
@@ -65,6 +66,22 @@ const (
 // may be read from st meanwhile.
 func (st *state) sub(val []byte) *state {
 	return &state{b: st.b, d: jsontext.NewDecoder(&section{st.b, val}, lexing, lenient), zone: st.zone}
+}
+
+// attempt decodes a value and reports apart what is wrong with it, after passing
+// over the rest of it.
+func (st *state) attempt(decode decodeFunc, v reflect.Value) (wrong, err error) {
+	depth := st.d.StackDepth()
+	err = decode(st, v)
+	if _, ok := errors.AsType[*SyntaxError](err); !ok {
+		return nil, err
+	}
+	for st.d.StackDepth() > depth {
+		if _, err := st.d.ReadToken(); err != nil {
+			return nil, err
+		}
+	}
+	return err, nil
 }
 
 // plan is how a type is decoded.
@@ -192,7 +209,7 @@ func decoderFor(t reflect.Type, o options) decodeFunc {
 	}
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return func(st *state, v reflect.Value) error { return decodeInt(st, v, o) }
+		return func(st *state, v reflect.Value) error { return decodeInt(st, v, o.absent, o.round) }
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		return decodeUint
 	case reflect.Float32, reflect.Float64:

@@ -9,9 +9,16 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
+
+// inside returns what is in the quotes of a text, if it stands there as it is.
+func inside(val jsontext.Value) ([]byte, bool) {
+	text := val[1 : len(val)-1]
+	return text, bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text)
+}
 
 // scalar reads a value and takes a text out of its quotes, without white space
 // around it. It is good until the next value is read.
@@ -23,37 +30,42 @@ func (st *state) scalar() (text []byte, kind jsontext.Kind, err error) {
 	if val.Kind() != '"' {
 		return val, val.Kind(), nil
 	}
-	st.text, err = jsontext.AppendUnquote(st.text[:0], val)
-	return bytes.TrimSpace(st.text), '"', ignoreUTF8(st.text, err)
+	text, ok := inside(val)
+	if !ok {
+		st.text, err = jsontext.AppendUnquote(st.text[:0], val)
+		text, err = st.text, ignoreUTF8(st.text, err)
+	}
+	return bytes.TrimSpace(text), '"', err
 }
 
 // number reads a number, bare or in quotes. It is empty for null and for an empty
 // text; true and false count as 1 and 0.
 func (st *state) number() ([]byte, error) {
 	text, kind, err := st.scalar()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case kind == '0', kind == '"':
+	}
+	switch kind {
+	case '0', '"':
 		return text, nil
-	case kind == 'n':
+	case 'n':
 		return nil, nil
-	case kind == 't':
+	case 't':
 		return []byte("1"), nil
-	case kind == 'f':
+	case 'f':
 		return []byte("0"), nil
 	}
 	return nil, st.wrong(kindName(kind) + " where a number belongs")
 }
 
-func decodeInt(st *state, v reflect.Value, o options) error {
+func decodeInt(st *state, v reflect.Value, absent int64, round bool) error {
 	text, err := st.number()
 	if err != nil {
 		return err
 	}
-	n, ok := o.absent, true
+	n, ok := absent, true
 	if len(text) > 0 {
-		n, ok = parseInt(string(text), o.round)
+		n, ok = parseInt(string(text), round)
 	}
 	if !ok || v.OverflowInt(n) {
 		return st.wrong("not a whole number that fits " + strconv.Itoa(v.Type().Bits()) + " bits")
@@ -112,18 +124,13 @@ func decodeBool(st *state, v reflect.Value) error {
 }
 
 func decodeString(st *state, v reflect.Value) error {
-	if st.d.PeekKind() == '"' {
-		tok, err := st.d.ReadToken()
-		if err == nil {
-			v.SetString(tok.String())
-		}
-		return err
-	}
 	val, err := st.d.ReadValue()
 	if err != nil {
 		return err
 	}
 	switch val.Kind() {
+	case '"':
+		v.SetString(shown(val))
 	case 'n':
 	case '0', 't', 'f': // an order number that comes bare keeps its digits
 		v.SetString(string(val))

@@ -12,29 +12,22 @@ import (
 // decodeTime reads a time. What says "none", and what is no time, is the zero time;
 // the object around it notes the latter.
 func decodeTime(st *state, v reflect.Value) error {
+	text, kind, err := st.scalar()
+	if err != nil {
+		return err
+	}
 	var t time.Time
-	ok := false
-	if k := st.d.PeekKind(); k == '{' || k == '[' || k == 't' {
-		val, err := st.d.ReadValue()
-		if err != nil {
-			return err
+	var ok bool
+	switch kind {
+	case '"', '0':
+		t, ok = parseTime(string(text), st.zone)
+	default:
+		if ok = isBlank(text); !ok {
+			t, ok = st.phpTime(text)
 		}
-		if ok = isBlank(val); !ok {
-			t, ok = st.phpTime(val)
-		}
-		if !ok {
-			st.odd = string(val)
-		}
-	} else {
-		text, kind, err := st.scalar()
-		if err != nil {
-			return err
-		}
-		if ok = kind == 'n' || kind == 'f'; !ok {
-			if t, ok = parseTime(string(text), st.zone); !ok {
-				st.odd = string(text)
-			}
-		}
+	}
+	if !ok {
+		st.odd = string(text)
 	}
 	*v.Addr().Interface().(*time.Time) = t
 	return nil
@@ -122,7 +115,7 @@ func parseTime(s string, zone *time.Location) (time.Time, bool) {
 		}
 		return inZone(t, true, zone)
 	}
-	t, ok := parseOdd(s, zone)
+	t, ok := parseOdd(strings.Clone(s), zone) // so that only here a copy goes to the heap
 	return inZone(t, ok, zone)
 }
 
