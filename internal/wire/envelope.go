@@ -116,8 +116,8 @@ type envelopeReader struct {
 	wrong        error // with data that came before the code
 	noList       error // data has no list, but something else
 	wrongList    error // with a list that stands beside data
-	other        bool  // something stands where data might
-	otherList    bool  // and it is a list
+	otherList    bool  // a list that we don't know stands where data might
+	otherObject  bool  // or an object
 }
 
 // The members that may stand once.
@@ -195,14 +195,7 @@ func (r *envelopeReader) member(name []byte) (err error) {
 		r.message, err = readText(d)
 		return err
 	case "errors":
-		if err = r.once(errorsMember, "errors"); err != nil {
-			return err
-		}
-		v, err := d.ReadValue()
-		if err == nil && v.Kind() != 'n' {
-			r.env.Errors = json.RawMessage(v.Clone())
-		}
-		return err
+		return r.errors()
 	case "data":
 		if err = r.once(dataMember, "data"); err == nil {
 			err = r.data()
@@ -215,8 +208,21 @@ func (r *envelopeReader) member(name []byte) (err error) {
 	}
 	k := d.PeekKind()
 	says, err := skip(d, r.plan == nil)
-	r.other = r.other || says && (k == '[' || k == '{')
-	r.otherList = r.otherList || says && k == '['
+	if says {
+		r.otherList = r.otherList || k == '['
+		r.otherObject = r.otherObject || k == '{'
+	}
+	return err
+}
+
+func (r *envelopeReader) errors() error {
+	if err := r.once(errorsMember, "errors"); err != nil {
+		return err
+	}
+	v, err := r.st.d.ReadValue()
+	if err == nil && v.Kind() != 'n' {
+		r.env.Errors = json.RawMessage(v.Clone())
+	}
 	return err
 }
 
@@ -297,11 +303,19 @@ func (r *envelopeReader) finish() error {
 		return r.noList
 	case r.wantsList() && !r.emptyList():
 		r.env.HasData = true
-		return nil
-	case r.other && !r.seen.has(dataMember), r.otherList && r.wantsList() && !r.told && !r.seen.has(listMember):
+	case r.isElsewhere():
 		return &SyntaxError{Why: "no data, but something else"}
 	}
 	return nil
+}
+
+// isElsewhere reports whether what is missing may stand under a name that we don't
+// know.
+func (r *envelopeReader) isElsewhere() bool {
+	if !r.seen.has(dataMember) {
+		return r.otherList || r.otherObject
+	}
+	return r.otherList && r.wantsList() && !r.told && !r.seen.has(listMember)
 }
 
 func readCode(d *jsontext.Decoder, env *Envelope) error {

@@ -42,27 +42,7 @@ func objectFor(t reflect.Type) *object {
 		if len(m.index) > 1 {
 			f.path = m.index
 		}
-		opts := options{quoted: m.quoted}
-		for opt := range strings.SplitSeq(m.Tag.Get("wire"), ",") {
-			switch name, value, _ := strings.Cut(opt, "="); name {
-			case "absent":
-				opts.absent, _ = strconv.ParseInt(value, 10, 64)
-				f.absent, f.hasAbsent = opts.absent, true
-				o.absents = append(o.absents, f)
-			case "round":
-				opts.round = true
-			case "flat":
-				opts.flat = true
-			case "soft":
-				f.soft = true
-			case "total":
-				f.soft, f.total = true, true
-			case "raw":
-				o.raw = f
-			case "unread":
-				o.unread = f
-			}
-		}
+		opts := f.options(&m, o)
 		if f == o.raw || f == o.unread { // not from a member of that name
 			continue
 		}
@@ -81,6 +61,32 @@ func objectFor(t reflect.Type) *object {
 		}
 	}
 	return o
+}
+
+// options reads the `wire` tag.
+func (f *field) options(m *member, o *object) options {
+	opts := options{quoted: m.quoted}
+	for opt := range strings.SplitSeq(m.Tag.Get("wire"), ",") {
+		switch name, value, _ := strings.Cut(opt, "="); name {
+		case "absent":
+			opts.absent, _ = strconv.ParseInt(value, 10, 64)
+			f.absent, f.hasAbsent = opts.absent, true
+			o.absents = append(o.absents, f)
+		case "round":
+			opts.round = true
+		case "flat":
+			opts.flat = true
+		case "soft":
+			f.soft = true
+		case "total":
+			f.soft, f.total = true, true
+		case "raw":
+			o.raw = f
+		case "unread":
+			o.unread = f
+		}
+	}
+	return opts
 }
 
 // of returns the field in v. A nil pointer on the way to it is set.
@@ -149,8 +155,7 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
-	var seen set
-	known, unknown := false, false // something besides the list
+	var c contents
 	for next := 0; d.PeekKind() != '}'; next++ {
 		name, err := d.ReadValue()
 		if err != nil {
@@ -166,13 +171,13 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 		case f == nil:
 			var says bool
 			says, err = skip(d, o.list == nil)
-			unknown = unknown || says
-		case !seen.add(f.at):
+			c.unknown = c.unknown || says
+		case !c.seen.add(f.at):
 			err = st.wrong("stands twice in the response")
 		default:
 			err = o.decodeField(st, f, v)
-			if o.list != nil && f != o.list {
-				known = known || !f.of(v).IsZero()
+			if o.list != nil && f != o.list && !c.known {
+				c.known = !f.of(v).IsZero()
 			}
 		}
 		if err != nil {
@@ -182,7 +187,18 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
-	if (unknown || known && st.total != zeroTotal) && !seen.has(o.list.at) {
+	return o.complete(st, &c)
+}
+
+// contents is what an object had.
+type contents struct {
+	seen           set
+	known, unknown bool // something besides the list
+}
+
+// complete reports that a list is missing and not said to be empty.
+func (o *object) complete(st *state, c *contents) error {
+	if (c.unknown || c.known && st.total != zeroTotal) && !c.seen.has(o.list.at) {
 		return st.wrong(errNoList)
 	}
 	return nil

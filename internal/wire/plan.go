@@ -207,6 +207,10 @@ func decoderFor(t reflect.Type, o options) decodeFunc {
 	case isBytes(t):
 		return decodeBytes
 	}
+	return decoderForKind(t, o)
+}
+
+func decoderForKind(t reflect.Type, o options) decodeFunc {
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return func(st *state, v reflect.Value) error { return decodeInt(st, v, o.absent, o.round) }

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -82,5 +83,48 @@ func TestValidNumber(t *testing.T) {
 		"0": true, "-1.5e+3": true, "": false, " 1": false, "1 ": false, "+1": false, "01": false, ".5": false, "1.": false, "1 2": false, "NaN": false, "true": false, `"1"`: false,
 	} {
 		require.Equal(t, want, wire.ValidNumber(s), s)
+	}
+}
+
+// strict takes a bare number only, and text takes a JSON text only.
+type strict int
+
+func (n *strict) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, (*int)(n)) }
+
+type textOnly struct{ s string }
+
+func (x *textOnly) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &x.s) }
+
+func TestUnmarshalersGetNumbersWithQuotesAndWithout(t *testing.T) {
+	t.Parallel()
+	check(t, cases[strict]{
+		`7`: {want: 7}, `"7"`: {want: 7}, `" 7 "`: {want: 7}, `""`: {}, `null`: {},
+		`"x"`: {why: "does not fit wire_test.strict"}, `"\u0037"`: {want: 7}, `[]`: {why: "does not fit wire_test.strict"}, `7.5`: {why: "does not fit"},
+	})
+	check(t, cases[textOnly]{
+		`"a"`: {want: textOnly{"a"}}, `7.50`: {want: textOnly{"7.50"}}, `""`: {}, `true`: {why: "does not fit wire_test.textOnly"},
+	})
+	check(t, cases[map[string][]*strict]{`{"a":["7",null,1]}`: {want: map[string][]*strict{"a": {new(strict(7)), nil, new(strict(1))}}}})
+}
+
+// exact is a decimal that decodes itself.
+type exact string
+
+func (e *exact) UnmarshalJSON(b []byte) error {
+	text, err := wire.Number(b)
+	*e = exact(text)
+	return err
+}
+
+// A type that calls Number is read as one with ExactNumber.
+func TestNumber(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`18.20`, `"18.20"`, `" 7 "`, `-1e99`, `1E-05`, `null`, `""`, `" "`, `"\u0037"`, `1e100`, `"1e-1000000"`, `"1/3"`, `"0x1"`, `true`, `false`, `[1]`, `{}`, `"Infinity"`, `"-"`, strings.Repeat("1", 64), strings.Repeat("1", 65),
+	} {
+		old, errOld := decode[decimal](t, text)
+		got, err := decode[exact](t, text)
+		require.Equal(t, errOld, err, text)
+		require.Equal(t, string(old), string(got), text)
 	}
 }

@@ -174,18 +174,24 @@ func parseOdd(s string, zone *time.Location) (time.Time, bool) {
 	case m[8] != "":
 		zone = time.UTC
 	case m[9] != "":
-		offset := (n[9]*60 + n[10]) * 60
 		if m[9][0] == '-' {
-			offset = (n[9]*60 - n[10]) * 60
+			n[10] = -n[10]
 		}
-		zone = time.FixedZone("", offset)
+		zone = time.FixedZone("", (n[9]*60+n[10])*60)
 	}
-	month, day, hour, minute, second, nano := time.Month(n[2]), n[3], n[4], n[5], n[6], n[7]
-	midnight := time.Date(n[1], month, day, 0, 0, 0, 0, time.UTC)
-	end := hour == 24 && minute+second+nano == 0 // of the day
-	ok := midnight.Month() == month && midnight.Day() == day && (hour < 24 || end) && minute < 60 && second <= 60 &&
-		max(n[9], -n[9]) < 24 && n[10] < 60
-	return time.Date(n[1], month, day, hour, minute, second, nano, zone), ok
+	if max(n[9], -n[9]) > 23 || max(n[10], -n[10]) > 59 {
+		return time.Time{}, false
+	}
+	return date(n[1], time.Month(n[2]), n[3], n[4], n[5], n[6], n[7], zone)
+}
+
+// date is [time.Date] for what a calendar and a clock show, the end of a day as 24:00
+// and a leap second included.
+func date(year int, month time.Month, day, hour, minute, second, nano int, zone *time.Location) (time.Time, bool) {
+	midnight := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	ok := midnight.Month() == month && midnight.Day() == day && minute < 60 && second <= 60 &&
+		(hour < 24 || hour == 24 && minute+second+nano == 0)
+	return time.Date(year, month, day, hour, minute, second, nano, zone), ok
 }
 
 // parseUnix reads Unix seconds, milliseconds and microseconds: ten digits of seconds
