@@ -3,8 +3,11 @@ package wire_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"testing"
 	"time"
+
+	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
 type benchAccount struct {
@@ -92,4 +95,14 @@ func BenchmarkDecode(b *testing.B) {
 	run("accounts-100", benchAccounts(100), func() any { return new(benchList[benchAccount]) })
 	run("accounts-20000", benchAccounts(20000), func() any { return new(benchList[benchAccount]) })
 	run("orders-100", benchOrders(100), func() any { return new(benchPage[benchOrder]) })
+}
+
+func benchDecode(b *testing.B, r io.Reader, out any) error {
+	body := wire.NewBody(b.Context(), r, 64<<20)
+	defer body.Release()
+	if _, err := body.Peek(); err != nil {
+		return err
+	}
+	_, err := body.Decode(zone, out)
+	return err
 }

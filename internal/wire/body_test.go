@@ -129,7 +129,7 @@ func TestReadingAndDecodingEndWithTheContext(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		served, more := 0, &repeated{entry: entries, left: math.MaxInt, each: func() {}}
+		served, more := 0, &repeated{entry: entries, left: 200_000, each: func() {}}
 		b := wire.NewBody(ctx, io.MultiReader(strings.NewReader(head), reader(func(p []byte) (int, error) {
 			if served += len(p); served > 100_000 {
 				cancel()
@@ -174,7 +174,7 @@ type kinds struct {
 // bound, wherever they stand, and the peak stays near it.
 func TestDecodedMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 32 MB for each form")
+		t.Skip("reads 16 MB for each form")
 	}
 	for name, form := range map[string]struct{ head, entry, tail string }{
 		"list":        {`{"code":0,"data":{"kids":[`, `{}`, `]}}`},
@@ -197,11 +197,11 @@ func TestDecodedMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// peakOf decodes 32 MB of entries and returns by how much the heap grew.
+// peakOf decodes 16 MB of entries and returns by how much the heap grew.
 func peakOf(t *testing.T, head, entry, tail string, bare bool) (peak int64, err error) {
 	debug.FreeOSMemory()
 	before := heap()
-	entries := &repeated{entry: entry + ",", left: 32 << 20 / (len(entry) + 1), each: func() { peak = max(peak, heap()-before) }}
+	entries := &repeated{entry: entry + ",", left: 16 << 20 / (len(entry) + 1), each: func() { peak = max(peak, heap()-before) }}
 	b := newBody(t, io.MultiReader(strings.NewReader(head), entries, strings.NewReader(entry+tail)))
 	var out any = new(kinds)
 	if bare {

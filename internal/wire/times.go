@@ -121,12 +121,12 @@ func parseTime(s string, zone *time.Location) (time.Time, bool) {
 
 // inZone shows a time in zone, or in UTC where its year would not fit JSON. Years
 // that fit neither are no time, and so is the beginning of 1970 in any zone, which
-// stands for "never".
+// stands for "never": the zone of the server may be another than we think.
 func inZone(t time.Time, ok bool, zone *time.Location) (time.Time, bool) {
 	if !ok || t.IsZero() {
 		return time.Time{}, ok
 	}
-	if u := t.Unix(); -never <= u && u <= never {
+	if u := t.Unix(); -never <= u && u <= never && u%(30*60) == 0 {
 		return time.Time{}, false
 	}
 	for _, t := range []time.Time{t.In(zone), t.UTC()} {
