@@ -258,7 +258,7 @@ func TestNoListIsLost(t *testing.T) {
 		In page `json:"in"`
 	}
 	_, err = newBody(t, strings.NewReader(`{"code":0,"data":{"in":{"page":1}},"list":[]}`)).Decode(zone, &in)
-	require.ErrorContains(t, err, "/data/in: no list")
+	require.ErrorContains(t, err, "/data/in: has no list")
 }
 
 // Data is decoded as it comes, also before the code is known; a refusal leaves
