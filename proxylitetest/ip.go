@@ -72,19 +72,19 @@ func (s *Server) endpoint(life time.Duration) string {
 	return e.Addr() + ":" + e.Username + ":" + e.Password
 }
 
-// Proxies returns the proxies behind the extracted endpoints, but for those that
-// are closed or whose life is over, in the order in which they were extracted.
+// Proxies returns the proxies behind the extracted endpoints, in the order of their
+// extraction, without those that are closed or expired.
 func (s *Server) Proxies() []*Proxy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(s.proxies), func(p *Proxy) bool { return p.ctx.Err() != nil || p.expired() })
 }
 
-// Gateway returns the proxy for the traffic of accounts, which is made on the first
-// call, before the server is closed. It lets in pl-bob, with the password of that account, if it is enabled and
-// below its limit (else 407, which is our choice); parameters behind the name, such
-// as pl-bob_area-US_session-7, are not looked at. It books no traffic: do that with
-// [State.Use].
+// Gateway returns the proxy for the traffic of accounts. The first call starts it;
+// make it before the server is closed. It admits pl-bob with the password of that
+// account if the account is enabled and below its limit, and otherwise answers 407,
+// which is our choice. It ignores parameters after the name, as in
+// pl-bob_area-US_session-7. It counts no traffic: call [State.Use] for that.
 func (s *Server) Gateway() *Proxy {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -161,10 +161,10 @@ func tradeNo(at time.Time, id int64) string {
 	return at.In(zone).Format("20060102150405") + fmt.Sprintf("%014d", id)
 }
 
-// Pay does what a payment from outside does to an order that awaits one: it is
-// paid, and its amount is on the balance (a recharge), its static IPs last 30 days
-// longer (a renewal), or its plan is among Products, for 30 days. The days are our
-// choice. It does nothing to any other order.
+// Pay marks an order that awaits payment as paid, as an external payment does. A
+// recharge is added to the balance, a renewal extends its static IPs by 30 days, and
+// any other plan is added to Products for 30 days; the 30 days are our choice. Pay
+// does nothing to other orders.
 func (st *State) Pay(tradeNo string, at time.Time) {
 	o := st.order(tradeNo)
 	if o == nil || o.Status != proxylite.OrderAwaitingPayment {

@@ -209,7 +209,7 @@ func TestAMistakeInATestEndsIt(t *testing.T) {
 	for status, refused := range map[int]bool{101: true, 199: true, 200: false, 999: false, 1000: true} {
 		m.fatal = ""
 		s.FailNext("Orders.Create", proxylitetest.Fault{Status: status})
-		require.Equal(t, refused, m.fatal == fmt.Sprintf("proxylitetest: FailNext: %d can't be the status of an answer", status))
+		require.Equal(t, refused, m.fatal == fmt.Sprintf("proxylitetest: FailNext: %d can't be the status of a response", status))
 	}
 	s.Client(proxylite.WithBaseURL("ftp://127.0.0.1"))
 	require.Contains(t, m.fatal, "proxylitetest: Client: proxylite: the base URL must be https")
