@@ -12,7 +12,7 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-// order is how the document writes one.
+// order is an order as documented.
 type order struct {
 	ID          int64          `json:"id"`
 	TradeNo     string         `json:"trade_no"`
@@ -31,7 +31,7 @@ func orderRow(o proxylite.Order) order {
 	}
 }
 
-// listOrders has the newest first, which is our choice.
+// listOrders returns the newest first, which is our choice.
 func (s *Server) listOrders(in *request) (any, *apiError) {
 	status := in.one("status", -1, 0, 1, 2, 3)
 	product := proxylite.ProductType(in.whole("product_type", 0, 0))
@@ -50,7 +50,7 @@ func newestFirst[T any](rows []T, created func(T) time.Time) []T {
 	return slices.SortedStableFunc(slices.Values(rows), func(a, b T) int { return created(b).Compare(created(a)) })
 }
 
-// plan finds what is sold under a pid; its ID is 0 if there is none.
+// plan returns the plan of a pid; its ID is 0 if there is none.
 func (st *State) plan(pid int64) proxylite.Product {
 	for _, p := range st.Catalog {
 		if p.ID == pid {
@@ -70,9 +70,9 @@ func (st *State) order(tradeNo string) *proxylite.Order {
 	return nil
 }
 
-// createOrder knows as much of the vendor's rules as the document says. The fee
-// is the plan's price times what is bought, less the coupon: our choice. So is
-// that a method of the group "balance" pays at once.
+// createOrder applies the vendor's rules as far as they are documented. The fee is
+// the price times the quantity, minus the coupon; that is our choice, and so is that
+// a method of the group "balance" pays at once.
 func (s *Server) createOrder(in *request) (any, *apiError) {
 	var body struct {
 		PID      *int64 `json:"pid"`
@@ -81,7 +81,7 @@ func (s *Server) createOrder(in *request) (any, *apiError) {
 		PMID     *int64 `json:"pm_id"`
 		Coupon   string `json:"coupon_sn"`
 		Recharge int64  `json:"recharge_amount"`
-		// Taken and not looked at: what they mean is not documented.
+		// Accepted and ignored: their meaning is not documented.
 		Regions     string `json:"region_list"`
 		Invited     bool   `json:"use_invitation_registration_discount"`
 		Duration    any    `json:"renew_duration"` // 1, or "1m"
@@ -156,7 +156,7 @@ func (s *Server) createOrder(in *request) (any, *apiError) {
 	return orderRow(*s.state.order(created.TradeNo)), nil
 }
 
-// tradeNo makes an order number of 28 digits, as the document shows one.
+// tradeNo makes an order number of 28 digits, like the document's.
 func tradeNo(at time.Time, id int64) string {
 	return at.In(zone).Format("20060102150405") + fmt.Sprintf("%014d", id)
 }
@@ -261,7 +261,7 @@ func (s *Server) userInfo(*request) (any, *apiError) {
 	}, nil
 }
 
-// balanceGroup is the group of the methods that pay from the balance.
+// balanceGroup is the group of the payment methods that use the balance.
 const balanceGroup = "balance"
 
 func (st *State) method(id int64) *proxylite.PaymentMethod {
@@ -275,8 +275,8 @@ func (st *State) method(id int64) *proxylite.PaymentMethod {
 	return nil
 }
 
-// paymentGroups has all methods for any order but a recharge, which can't be paid
-// from the balance.
+// paymentGroups returns all methods, except that a recharge can't be paid from the
+// balance.
 func (s *Server) paymentGroups(in *request) (any, *apiError) {
 	recharge := false
 	if tradeNo := in.query.Get("trade_no"); tradeNo != "" {
