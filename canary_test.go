@@ -491,7 +491,7 @@ func troubles(t *testing.T) map[string]trouble {
 		"panic in a middleware": {serve: func(net.Conn, asked) {}, opts: []proxylite.Option{proxylite.WithMiddleware(panics)}},
 		"panic in the observer": {
 			serve: func(net.Conn, asked) {},
-			opts:  []proxylite.Option{proxylite.WithObserver(func(_ context.Context, info proxylite.CallInfo) { panic(info) })},
+			opts:  []proxylite.Option{proxylite.WithObserver(atEnd(func(_ context.Context, info proxylite.CallInfo) { panic(info) }))},
 		},
 		"panic in the transport": {target: func(*testing.T) (string, http.RoundTripper) {
 			return "http://127.0.0.1:1", roundTripper(func(*http.Request) (*http.Response, error) { panic("transport") })
@@ -654,7 +654,7 @@ func watched(t *testing.T, out *spill, credential proxylite.Credential, base str
 		proxylite.WithLogger(slog.New(slog.NewMultiHandler(
 			slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}),
 			slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))),
-		proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) { out.show(ctx, info) }),
+		proxylite.WithObserver(atEnd(func(ctx context.Context, info proxylite.CallInfo) { out.show(ctx, info) })),
 	}
 	if !bare {
 		opts = append(opts, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
@@ -786,7 +786,7 @@ func TestACallersTraceSeesEachAttemptOnce(t *testing.T) {
 		WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) },
 	}))
 	require.Equal(t, 3, asError(t, err).Attempts)
-	require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+	require.Equal(t, proxylite.OutcomeSafe, asError(t, err).Outcome)
 	c.CloseIdleConnections()
 	require.Equal(t, []int32{3, 3, 3}, []int32{asked.Load(), got.Load(), written.Load()})
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/proxylite/proxylite-go/internal/redact"
+	"github.com/proxylite/proxylite-go/internal/transport"
 	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
@@ -62,15 +63,20 @@ const (
 	// OutcomeUnknown means that a request may have reached the server, and may
 	// have taken effect.
 	OutcomeUnknown
+	// OutcomeSafe means the same of a call that changes nothing: it is safe to
+	// call again.
+	OutcomeSafe
 )
 
-// String returns "not_sent", "rejected" or "unknown".
+// String returns "not_sent", "rejected", "unknown" or "safe".
 func (o Outcome) String() string {
 	switch o {
 	case OutcomeNotSent:
 		return "not_sent"
 	case OutcomeRejected:
 		return "rejected"
+	case OutcomeSafe:
+		return "safe"
 	default:
 		return "unknown"
 	}
@@ -99,10 +105,6 @@ const (
 	KindConfig      Kind = "config"       // the client refused to send: see the text
 )
 
-// NoCode stands in [Error.Code] when the answer had no envelope code. It is a
-// number that no API answers with.
-const NoCode = math.MinInt32
-
 // Error is the one type of a failed call; get it with errors.As, or
 // errors.AsType[*proxylite.Error](err). No part of it ever holds the credential.
 type Error struct {
@@ -114,7 +116,7 @@ type Error struct {
 	Outcome Outcome
 
 	Status  int             // HTTP status; 0 without an answer
-	Code    int             // envelope code; NoCode without one
+	Code    int             // the API's error code; 0 without one
 	Message string          // the API's msg or message as sent, mostly Chinese
 	Details json.RawMessage // the API's errors member as sent, of unknown shape
 
@@ -126,19 +128,21 @@ type Error struct {
 	cause error
 }
 
+const codeInvalidKey = 3
+
 // knownCodes has what the vendor's document and its family say about codes.
 var knownCodes = map[int]struct {
 	err  error
 	text string
 }{
-	3:   {ErrInvalidAppKey, "app_key or token is invalid or has expired: copy it anew from the dashboard"},
-	156: {ErrNotVerified, "the account has not passed real-name verification: do so in the dashboard"},
-	202: {ErrIPNotAllowed, "the caller's IP is not on the allow list: add it in the dashboard"},
-	286: {ErrVerificationNeeded, "phone verification is needed: do so in the dashboard"},
-	287: {ErrVerificationNeeded, "phone verification is needed: do so in the dashboard"},
-	348: {ErrVerificationNeeded, "a second factor is needed: log in to the dashboard"},
-	400: {nil, "a parameter is wrong"},
-	429: {ErrRateLimited, "too many requests: wait before the next one"},
+	codeInvalidKey: {ErrInvalidAppKey, "app_key or token is invalid or has expired: copy it anew from the dashboard"},
+	156:            {ErrNotVerified, "the account has not passed real-name verification: do so in the dashboard"},
+	202:            {ErrIPNotAllowed, "the caller's IP is not on the allow list: add it in the dashboard"},
+	286:            {ErrVerificationNeeded, "phone verification is needed: do so in the dashboard"},
+	287:            {ErrVerificationNeeded, "phone verification is needed: do so in the dashboard"},
+	348:            {ErrVerificationNeeded, "a second factor is needed: log in to the dashboard"},
+	400:            {nil, "a parameter is wrong"},
+	429:            {ErrRateLimited, "too many requests: wait before the next one"},
 }
 
 // Explanation is an English line for the codes we know; empty for others.
@@ -174,11 +178,11 @@ func (e *Error) Error() string {
 			sep = ": "
 		}
 	}
-	if e.Code != NoCode && e.Code != 0 && e.Code != 200 { // else the API said success
+	if e.Code != 0 {
 		part("code " + strconv.Itoa(e.Code))
 		part(e.Explanation())
 	}
-	if e.Message != "" && e.Code != 0 && e.Code != 200 {
+	if e.Message != "" && e.Code != 0 {
 		part(strconv.QuoteToGraphic(clip(e.Message, 300)))
 	}
 	if e.cause != nil {
@@ -197,7 +201,12 @@ func (e *Error) Error() string {
 	if e.Attempts > 1 {
 		fmt.Fprintf(&b, "%d attempts, ", e.Attempts)
 	}
-	b.WriteString("outcome " + strings.ReplaceAll(e.Outcome.String(), "_", " ") + ")")
+	switch {
+	case e.Outcome == OutcomeSafe:
+		b.WriteString("safe to retry)")
+	default:
+		b.WriteString("outcome " + strings.ReplaceAll(e.Outcome.String(), "_", " ") + ")")
+	}
 	return b.String()
 }
 
@@ -243,7 +252,7 @@ func (e *Error) LogValue() slog.Value {
 	if e.Status != 0 {
 		attrs = append(attrs, slog.Int("status", e.Status))
 	}
-	if e.Code != NoCode {
+	if e.Code != 0 {
 		attrs = append(attrs, slog.Int("code", e.Code))
 	}
 	if e.Message != "" {
@@ -257,8 +266,8 @@ func (e *Error) LogValue() slog.Value {
 
 // transportKind names the class of a failure without a usable answer.
 func transportKind(err error) Kind {
-	if s, ok := errors.AsType[*scrubbed](err); ok {
-		if kind := transportKind(s.err); kind != KindTransport {
+	if inner := redact.Inner(err); inner != nil {
+		if kind := transportKind(inner); kind != KindTransport {
 			return kind
 		}
 	}
@@ -270,7 +279,7 @@ func transportKind(err error) Kind {
 	var alert tls.AlertError
 	var readErr *wire.ReadError
 	switch {
-	case errors.Is(err, errRefused):
+	case errors.Is(err, transport.ErrRefused):
 		return KindConfig
 	case errors.Is(err, context.Canceled):
 		return KindCanceled

@@ -111,11 +111,11 @@ func TestErrorTextIsOneShortLine(t *testing.T) {
 
 	c, _ = mocked(t, 200, "<p>no title</p>")
 	_, err = c.Accounts.List(t.Context())
-	require.EqualError(t, err, "proxylite: Accounts.List: a web page, not the API: HTML (status 200, outcome unknown)")
+	require.EqualError(t, err, "proxylite: Accounts.List: a web page, not the API: HTML (status 200, safe to retry)")
 
 	c, _ = mocked(t, 429, "", tryOnce)
 	_, err = c.Accounts.List(t.Context())
-	require.EqualError(t, err, "proxylite: Accounts.List: rate_limited (status 429, outcome unknown)")
+	require.EqualError(t, err, "proxylite: Accounts.List: rate_limited (status 429, safe to retry)")
 }
 
 func TestErrorIsALogValue(t *testing.T) {
@@ -207,10 +207,10 @@ func TestATransportThatBreaksTheRules(t *testing.T) {
 	_, err := playing(both).client(t, tryOnce).User.Info(t.Context())
 	require.ErrorContains(t, err, "both")
 	_, err = playing(noBody).client(t, tryOnce).User.Info(t.Context())
-	require.ErrorContains(t, err, "the answer is empty")
+	require.ErrorContains(t, err, "the response is empty")
 	require.True(t, closed, "the body is closed")
 	_, err = playing(breaks(nil)).client(t, tryOnce).User.Info(t.Context())
-	require.ErrorContains(t, err, "neither an answer nor an error")
+	require.ErrorContains(t, err, "neither a response nor an error")
 }
 
 type body struct{ onClose func() }

@@ -24,12 +24,18 @@ import (
 // A wireFault is what can befall a call on its way. It befalls every request of the
 // call, unless it says otherwise.
 type wireFault struct {
-	name  string
-	over  string // over1, over2, or nothing where no HTTP comes about
-	clock bool   // time is the point: it is played in memory, with a clock that costs none
-	warm  int    // connections that have served before
+	name    string
+	over    string // over1, over2, or nothing where no HTTP comes about
+	untimed bool   // how long the call takes is not compared
+	clock   bool   // time is the point: it is played in memory, with a clock that costs none
+	warm    int    // connections that have served before
 	// afterRead: the server has read the request when it is played.
 	afterRead bool
+	// races: whether an unsafe call has written a byte by then is a matter of luck.
+	races bool
+	// frames: it is made of HTTP/2 frames, so it can't befall an unsafe call,
+	// which goes over HTTP/1.1.
+	frames bool
 	// recovers: only the first request meets it.
 	recovers bool
 	set      func(*site)
@@ -81,7 +87,7 @@ var beforeHTTP = []wireFault{
 	{name: "TLS: handshake cut", set: func(s *site) {
 		s.https(func(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)) })
 	}},
-	{name: "TLS: certificate of the client wanted", set: func(s *site) {
+	{name: "TLS: certificate of the client wanted", races: true, set: func(s *site) {
 		s.https(func(conn net.Conn) {
 			_ = tls.Server(conn, &tls.Config{
 				Certificates: []tls.Certificate{certificate().pair}, ClientAuth: tls.RequireAnyClientCert,
@@ -157,6 +163,10 @@ func after1(name string, fault fault1) wireFault {
 // slow plays a fault by the clock.
 func slow(f wireFault) wireFault { f.clock = true; return f }
 
+// paced is for a fault after which net/http waits before it sends again. How long
+// is its own affair.
+func paced(f wireFault) wireFault { f.clock, f.untimed = true, true; return f }
+
 // warm plays a fault on n connections that have served before.
 func warm(n int, f wireFault) wireFault {
 	f.warm = n
@@ -215,7 +225,7 @@ var http1Faults = []wireFault{
 			reset(conn)
 		})
 	}},
-	{name: "closed before the request was read", over: over1, set: func(s *site) {
+	{name: "closed before the request was read", over: over1, races: true, set: func(s *site) {
 		s.accept(s.listen(), func(net.Conn) { s.play() })
 	}},
 	after1("closed after the request was read", closes),
@@ -259,7 +269,7 @@ type fault2 func(*site, stream)
 
 // after2 befalls a request over HTTP/2 that was read.
 func after2(name string, fault fault2) wireFault {
-	return wireFault{name: name, over: over2, afterRead: true, set: func(s *site) {
+	return wireFault{name: name, over: over2, afterRead: true, frames: true, set: func(s *site) {
 		s.accept(s.listen("h2"), func(conn net.Conn) { s.serveH2(conn, fault) })
 	}}
 }
@@ -306,14 +316,14 @@ func half2(then fault2) fault2 {
 var http2Faults = []wireFault{
 	after2("closed after the request was read", hangsUp2),
 	after2("reset after the request was read", func(_ *site, st stream) { reset(st.conn) }),
-	after2("GOAWAY, last stream below the request", goAway(-1, stays2)),
+	paced(after2("GOAWAY, last stream below the request", goAway(-1, stays2))),
 	then2("GOAWAY, last stream below the request", goAway(-1, stays2)),
 	after2("GOAWAY, last stream the request, closed", goAway(0, hangsUp2)),
 	after2("GOAWAY, last stream above the request, closed", goAway(2, hangsUp2)),
 	after2("GOAWAY, last stream the request, then its answer", goAway(0, well2)),
-	after2("RST_STREAM REFUSED_STREAM", rst(http2.ErrCodeRefusedStream)),
+	paced(after2("RST_STREAM REFUSED_STREAM", rst(http2.ErrCodeRefusedStream))),
 	then2("RST_STREAM REFUSED_STREAM", rst(http2.ErrCodeRefusedStream)),
-	after2("RST_STREAM PROTOCOL_ERROR", rst(http2.ErrCodeProtocol)),
+	paced(after2("RST_STREAM PROTOCOL_ERROR", rst(http2.ErrCodeProtocol))),
 	then2("RST_STREAM PROTOCOL_ERROR", rst(http2.ErrCodeProtocol)),
 	after2("RST_STREAM INTERNAL_ERROR", rst(http2.ErrCodeInternal)),
 	after2("RST_STREAM CANCEL", rst(http2.ErrCodeCancel)),

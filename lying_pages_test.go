@@ -154,7 +154,7 @@ func TestWalksEndForEveryLyingServer(t *testing.T) {
 						if failed = err; err != nil {
 							e := asError(t, err)
 							require.NotEqual(t, proxylite.OutcomeUnknown, e.Outcome)
-							require.Equal(t, e.Code == proxylite.NoCode, e.Kind == proxylite.KindMalformed)
+							require.Equal(t, e.Code == 0, e.Kind == proxylite.KindMalformed)
 						} else {
 							got = append(got, id)
 						}

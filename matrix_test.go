@@ -36,10 +36,18 @@ type cell struct {
 	kind        proxylite.Kind
 	outcome     proxylite.Outcome
 	is          string // which sentinels match besides ErrOutcomeUnknown
+	other       bool   // the fault can't befall the call
+	luck        bool   // not sent, or unknown
 }
 
 func (c cell) String() string {
+	if c.other {
+		return "–"
+	}
 	s := fmt.Sprintf("%d/%d ", c.tries, c.read)
+	if c.luck {
+		return fmt.Sprintf("1–3/%d %s, not sent or unknown", c.read, c.kind)
+	}
 	if c.took > 0 {
 		s += fmt.Sprintf("%.0f s ", c.took.Seconds())
 	}
@@ -109,20 +117,23 @@ func (f wireFault) title() string {
 }
 
 func (f wireFault) measure(t *testing.T, op operation) cell {
+	if f.frames && op.repeat == proxylite.ClassUnsafe {
+		return cell{other: true}
+	}
 	s := newSite(t, op, f.clock)
 	f.set(s)
 	var info proxylite.CallInfo
 	c, err := proxylite.NewClient(proxylite.AppKey(testKey), append(s.opts,
 		proxylite.WithTransport(s.transport), proxylite.WithBaseURL(s.url),
 		proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}),
-		proxylite.WithObserver(func(_ context.Context, i proxylite.CallInfo) {
+		proxylite.WithObserver(atEnd(func(_ context.Context, i proxylite.CallInfo) {
 			if i.Operation != "" { // a warm-up has none
 				info = i
 			}
-		}))...)
+		})))...)
 	require.NoError(t, err)
 	s.warm(f.warm, func() error {
-		_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "GET", Path: "/warm"}, nil, nil)
+		_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "GET", Path: "/warm", Class: proxylite.ClassSafe}, nil, nil)
 		return err
 	})
 	if s.before != nil {
@@ -132,7 +143,7 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 	begin := time.Now()
 	value, err := op.call(s.ctx, c)
 	got := cell{tries: info.Attempts}
-	if f.clock {
+	if f.clock && !f.untimed {
 		got.took = time.Since(begin).Round(time.Second)
 	}
 	s.end()
@@ -144,7 +155,9 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 	if !f.recovers {
 		require.GreaterOrEqual(t, int(s.played.Load()), got.tries, "a try did not meet the fault")
 	}
-	if f.warm > 0 && f.afterRead {
+	if f.warm > 0 && f.afterRead && op.repeat == proxylite.ClassUnsafe {
+		require.Zero(t, s.playedWarm.Load(), "an unsafe call went over a connection that had served before")
+	} else if f.warm > 0 && f.afterRead {
 		require.NotZero(t, s.playedWarm.Load(), "the fault was not played on a warm connection")
 	}
 	require.Zero(t, s.elsewhere.Load(), "another host saw something")
@@ -176,6 +189,10 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 		}
 	}
 	got.is = strings.Join(is, ", ")
+	if f.races && op.repeat == proxylite.ClassUnsafe {
+		require.True(t, e.Outcome == proxylite.OutcomeUnknown || e.Outcome == proxylite.OutcomeNotSent)
+		return cell{read: got.read, kind: got.kind, luck: true}
+	}
 	return got
 }
 
@@ -268,7 +285,7 @@ func faultTables(t *testing.T, all []operation, measured [][]cell) (table, excep
 		add(&rows, row{name, over, strings.Join(cells, " | "), is})
 	}
 	var b, e strings.Builder
-	b.WriteString("| Fault | HTTP | once | idempotent | read | `errors.Is` |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| Fault | HTTP | unsafe | idempotent | safe | `errors.Is` |\n|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.name, r.over, r.cells, r.is)
 	}

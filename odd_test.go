@@ -191,7 +191,7 @@ func describe(t *testing.T, err error) string {
 	e := asError(t, err)
 	var b strings.Builder
 	fmt.Fprintf(&b, "error: %s\nkind: %s\n", err, e.Kind)
-	if e.Code != proxylite.NoCode {
+	if e.Code != 0 {
 		fmt.Fprintf(&b, "code: %d\n", e.Code)
 	}
 	if e.Message != "" {

@@ -31,10 +31,10 @@ type settings struct {
 	policy      RetryPolicy
 	middleware  []Middleware
 	logger      *slog.Logger
-	observe     func(context.Context, CallInfo)
+	observers   []Observer
 	zone        *time.Location
 	limiter     Limiter
-	maxAnswer   int64
+	maxResponse int64
 	vendorRules bool
 	userAgent   string
 	envProxy    bool
@@ -111,7 +111,11 @@ func WithHTTPClient(c *http.Client) Option {
 // WithMiddleware wraps the transport; the first one is the outermost.
 func WithMiddleware(m ...Middleware) Option {
 	return func(s *settings) error {
-		s.middleware = append(s.middleware, m...)
+		for _, m := range m {
+			if m != nil {
+				s.middleware = append(s.middleware, m)
+			}
+		}
 		return nil
 	}
 }
@@ -145,10 +149,23 @@ func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) error { s.logger = l; return nil }
 }
 
-// WithObserver calls f at the end of each call, for metrics. It must be quick and
-// safe for concurrent use.
-func WithObserver(f func(context.Context, CallInfo)) Option {
-	return func(s *settings) error { s.observe = f; return nil }
+// Observer is called at the start of each call, with what is known of it by then.
+// The context that it returns is that of the call, so it can carry a span that is
+// the parent of the attempts; it must derive from ctx, and nil means ctx. The
+// function that it returns is called at the end of the call; it may be nil. Both
+// must be quick and safe for concurrent use.
+type Observer func(ctx context.Context, start CallInfo) (context.Context, func(end CallInfo))
+
+// WithObserver has the calls observed, for metrics and traces. Given twice, both
+// observe: the first one starts first and ends last.
+func WithObserver(o Observer) Option {
+	return func(s *settings) error {
+		if o == nil {
+			return errors.New("proxylite: the observer is nil")
+		}
+		s.observers = append(s.observers, o)
+		return nil
+	}
 }
 
 // WithTimeZone sets the zone of the API's zoneless times, in answers and in
@@ -174,7 +191,7 @@ func WithMaxResponse(bytes int64) Option {
 		if bytes <= 0 {
 			return errors.New("proxylite: the bound of an answer must be positive")
 		}
-		s.maxAnswer = bytes
+		s.maxResponse = bytes
 		return nil
 	}
 }
@@ -218,14 +235,14 @@ func NewTransport() *http.Transport {
 }
 
 // CallOption changes one call.
-type CallOption func(*call)
+type CallOption func(*callOptions)
 
 // CallRaw stores the answer as it came, of the last attempt, also when the call
 // fails. The credential is hidden should the server echo it.
 func CallRaw(raw *RawResponse) CallOption {
-	return func(st *call) {
-		st.checks.must(raw != nil, "CallRaw", "", "must not be nil")
-		if st.raw = raw; raw != nil {
+	return func(o *callOptions) {
+		o.checks.must(raw != nil, "CallRaw", "", "must not be nil")
+		if o.raw = raw; raw != nil {
 			*raw = RawResponse{}
 		}
 	}
@@ -240,40 +257,43 @@ type RawResponse struct {
 
 // CallTimeout replaces the attempt timeout.
 func CallTimeout(d time.Duration) CallOption {
-	return func(st *call) {
-		st.checks.must(d > 0, "CallTimeout", d.String(), "must be positive")
-		st.timeout = d
+	return func(o *callOptions) {
+		o.checks.must(d > 0, "CallTimeout", d.String(), "must be positive")
+		o.timeout = d
 	}
 }
 
 // CallAttempts replaces [RetryPolicy.MaxAttempts]; 1 sends the call once.
 func CallAttempts(n int) CallOption {
-	return func(st *call) {
-		st.checks.must(n > 0, "CallAttempts", "", "must be positive")
-		st.policy.MaxAttempts = n
+	return func(o *callOptions) {
+		o.checks.must(n > 0, "CallAttempts", "", "must be positive")
+		o.policy.MaxAttempts = n
 	}
 }
 
 // CallQuery adds a query parameter that the SDK does not know, such as language.
 func CallQuery(name, value string) CallOption {
-	return func(st *call) {
-		st.checks.must(name != "" && name != "app_key", "CallQuery", name, "must name a parameter other than app_key")
-		if st.extra == nil {
-			st.extra = url.Values{}
+	return func(o *callOptions) {
+		o.checks.must(name != "" && name != "app_key", "CallQuery", name, "must name a parameter other than app_key")
+		if o.extra == nil {
+			o.extra = url.Values{}
 		}
-		st.extra.Set(name, value)
+		o.extra.Set(name, value)
 	}
 }
 
-// CallInfo describes a finished call. All of its words are few, fit for labels.
+// CallInfo describes a call, for metrics and spans. Its words are few, fit for
+// labels. At the start of a call only the first three fields are set.
 type CallInfo struct {
 	Operation string // e.g. "Accounts.List"
 	Method    string
 	Route     string // the path without query
-	Status    int    // HTTP status of the last answer; 0 without one
-	Code      int    // envelope code of the last answer; NoCode without one
-	Attempts  int
-	Duration  time.Duration
-	Kind      Kind  // empty on success
-	Err       error // nil on success
+
+	Status   int // HTTP status of the last response; 0 without one
+	Code     int // envelope code of the last response; 0 for success or without one
+	Attempts int // requests that were tried
+	Duration time.Duration
+	Kind     Kind    // empty on success
+	Outcome  Outcome // of a failure
+	Err      error   // nil on success
 }

@@ -143,7 +143,7 @@ func TestHTTPClientIsCopied(t *testing.T) {
 		begin := time.Now()
 		_, err = c.Accounts.List(t.Context())
 		require.Equal(t, proxylite.KindTimeout, asError(t, err).Kind)
-		require.ErrorContains(t, err, "no answer within 3s")
+		require.ErrorContains(t, err, "no response within 3s")
 		require.Equal(t, 3*time.Second, time.Since(begin))
 		require.Equal(t, before, *h)
 	})
@@ -170,8 +170,9 @@ func TestAnswersAreBounded(t *testing.T) {
 		}
 		require.ErrorIs(t, err, proxylite.ErrResponseTooLarge)
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 		e := asError(t, err)
+		require.Equal(t, proxylite.OutcomeSafe, e.Outcome)
 		require.Equal(t, proxylite.KindTooLarge, e.Kind)
 		require.Len(t, e.Body, int(min(tt.bound, 4096)))
 		require.Equal(t, 1, mock.GetTotalCallCount(), "it will not be smaller the next time")
@@ -256,10 +257,10 @@ func TestObserverSeesEveryCallOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []proxylite.CallInfo
 		s := playing(reply(503, ""), reply(200, `{"code":3,"msg":"no"}`), reply(200, fine))
-		c := s.client(t, proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) {
+		c := s.client(t, proxylite.WithObserver(atEnd(func(ctx context.Context, info proxylite.CallInfo) {
 			require.Equal(t, "caller's", ctx.Value(key{}))
 			seen = append(seen, info)
-		}), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}),
+		})), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}),
 			proxylite.WithLimiter(limiterFunc(func(context.Context) error { pass(time.Second); return nil })))
 		ctx := context.WithValue(t.Context(), key{}, "caller's")
 		_, refused := c.Orders.List(ctx, proxylite.OrderListParams{})
@@ -273,10 +274,10 @@ func TestObserverSeesEveryCallOnce(t *testing.T) {
 		require.Equal(t, []proxylite.CallInfo{
 			{
 				Operation: "Orders.List", Method: "GET", Route: "/end-point/order/list", Status: 200, Code: 3, Attempts: 2,
-				Duration: 2 * time.Second, Kind: proxylite.KindAPI, Err: refused,
+				Duration: 2 * time.Second, Kind: proxylite.KindAPI, Outcome: proxylite.OutcomeRejected, Err: refused,
 			},
-			{Operation: "User.Info", Method: "GET", Route: "/end-point/user/info", Status: 200, Code: 200, Attempts: 1, Duration: time.Second},
-			{Operation: "Orders.Close", Method: "POST", Route: "/end-point/order/close", Code: proxylite.NoCode, Kind: proxylite.KindInput, Err: wrong},
+			{Operation: "User.Info", Method: "GET", Route: "/end-point/user/info", Status: 200, Attempts: 1, Duration: time.Second},
+			{Operation: "Orders.Close", Method: "POST", Route: "/end-point/order/close", Kind: proxylite.KindInput, Err: wrong},
 		}, seen)
 	})
 }
@@ -306,7 +307,7 @@ func TestLoggerGetsOneLineForACall(t *testing.T) {
 		{
 			"level": "WARN", "msg": "proxylite call failed", "operation": "Payment.Groups", "attempts": 1.0, "status": 429.0,
 			"error": map[string]any{
-				"operation": "Payment.Groups", "kind": "rate_limited", "outcome": "unknown", "attempts": 1.0, "status": 429.0,
+				"operation": "Payment.Groups", "kind": "rate_limited", "outcome": "safe", "attempts": 1.0, "status": 429.0,
 				"code": 202.0, "message": strings.Repeat("x", 300) + "…", "retry_after": 60e9, "error": err.Error(),
 			},
 		},

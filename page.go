@@ -182,7 +182,7 @@ func unseen[T any, K comparable](items []T, before map[K]struct{}, key func(T) (
 var errEmpty = fmt.Errorf("%d pages in a row are empty, but the API counts more: walk the list with List", maxEmpty)
 
 func walkError(why error) error {
-	return &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, Code: NoCode, cause: why}
+	return &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, cause: why}
 }
 
 var pageSeed = maphash.MakeSeed()

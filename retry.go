@@ -1,6 +1,7 @@
 package proxylite
 
 import (
+	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
 )
 
 // Class says when a call may be sent again by the client.
@@ -126,30 +129,83 @@ func (b *budget) succeeded() {
 	b.mu.Unlock()
 }
 
-// retry decides about the failure in st.failure and, when the call is to go on,
-// sets the wait before the next attempt.
-func (st *call) retry() bool {
-	e, p := st.failure, &st.policy
-	if st.Err() != nil || st.attempts >= p.MaxAttempts || !mayRepeat(st.op.Class, e) || e.RetryAfter > p.MaxRetryAfter {
+// sender is what go-retryablehttp needs for one call. It is all that this package
+// uses of it: a loop that makes attempts, and waits between them.
+type sender struct {
+	call   *call
+	loop   retryablehttp.Client
+	client http.Client
+	req    retryablehttp.Request
+	stub   http.Response
+}
+
+// run makes attempts of the call until one succeeds, one must not be retried, or
+// the context ends. The failure of the last attempt is in the call; the error is
+// that of a context which ended between two attempts.
+//
+// The library calls CloseIdleConnections of its http.Client when a call fails,
+// which would close the connections of all calls. So each call has an http.Client
+// of its own whose transport, the sender, has no such method; the connections
+// belong to the transport below.
+func (s *sender) run() error {
+	s.client = http.Client{Transport: s}
+	s.loop = retryablehttp.Client{
+		HTTPClient: &s.client,
+		RetryMax:   s.call.policy.MaxAttempts - 1,
+		CheckRetry: func(context.Context, *http.Response, error) (bool, error) {
+			return s.call.failure != nil && s.call.retry(), nil
+		},
+		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return s.call.wait },
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	s.stub = http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
+	_, err := s.loop.Do(&s.req)
+	return err
+}
+
+// RoundTrip makes one attempt. The attempt reads the response itself, within its
+// timeout, so http.Client and the library see an empty one.
+func (s *sender) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.call.failure = s.call.attempt(req)
+	return &s.stub, nil
+}
+
+// retry decides about the failure of the last attempt and, when the call is to go
+// on, sets the wait before the next one.
+func (c *call) retry() bool {
+	e, p := c.failure, &c.policy
+	attempts := int(c.attempts.Load())
+	if c.ctx.Err() != nil || attempts >= p.MaxAttempts || !mayRetry(c.op.Class, e) || e.RetryAfter > p.MaxRetryAfter {
 		return false
 	}
 	limit := p.MaxBackoff
-	if shift := st.attempts - 1; shift < 30 {
-		limit = min(limit, p.MinBackoff<<shift)
+	if shift := attempts - 1; shift < 30 && p.MinBackoff <= limit>>shift {
+		limit = p.MinBackoff << shift
 	}
 	// Full jitter, so that the clients of an outage do not come back together.
-	st.wait = max(e.RetryAfter, rand.N(limit+1))
-	if deadline, ok := st.Deadline(); ok && time.Until(deadline) <= st.wait {
+	c.wait = max(e.RetryAfter, time.Duration(rand.Int64N(max(1, int64(limit)))))
+	if deadline, ok := c.ctx.Deadline(); ok && time.Until(deadline) <= c.wait {
 		return false
 	}
-	if !st.client.budget.spend() {
+	if !c.client.budget.spend() {
 		e.cause = errors.Join(e.cause, ErrRetryBudget)
 		return false
 	}
 	return true
 }
 
-func mayRepeat(class Class, e *Error) bool {
+// resend decides whether net/http may send a request of an attempt again by itself.
+// That counts as an attempt. What an HTTP/2 server gave back costs it nothing, so
+// it takes nothing from the budget.
+func (c *call) resend(givenBack bool) bool {
+	if int(c.attempts.Load()) >= c.policy.MaxAttempts || !givenBack && !c.client.budget.spend() {
+		return false
+	}
+	c.attempts.Add(1)
+	return true
+}
+
+func mayRetry(class Class, e *Error) bool {
 	if class == ClassUnsafe && e.Outcome != OutcomeNotSent {
 		return false
 	}

@@ -135,7 +135,7 @@ func TestRetryAfterIsRead(t *testing.T) {
 		when := time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat)
 		_, err := playing(reply(503, "", "Retry-After", when)).client(t, tryOnce).Accounts.List(t.Context())
 		require.Equal(t, 20*time.Second, asError(t, err).RetryAfter)
-		require.ErrorContains(t, err, "(status 503, retry after 20s, outcome unknown)")
+		require.ErrorContains(t, err, "(status 503, retry after 20s, safe to retry)")
 	})
 }
 

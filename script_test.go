@@ -83,6 +83,14 @@ func playing(steps ...func(*http.Request) (*http.Response, error)) *script {
 	return &script{steps: steps}
 }
 
+// unclear is the outcome of an operation that may have reached the server.
+func unclear(op operation) proxylite.Outcome {
+	if op.repeat == proxylite.ClassSafe {
+		return proxylite.OutcomeSafe
+	}
+	return proxylite.OutcomeUnknown
+}
+
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
@@ -104,3 +112,10 @@ func recordQueries(to *[]string) proxylite.Middleware {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// atEnd observes the end of calls.
+func atEnd(f func(context.Context, proxylite.CallInfo)) proxylite.Observer {
+	return func(ctx context.Context, _ proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
+		return ctx, func(info proxylite.CallInfo) { f(ctx, info) }
+	}
+}

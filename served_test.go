@@ -65,8 +65,9 @@ func TestEveryOperationIsServed(t *testing.T) {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
 			s := served(t)
-			_, err := op.call(t.Context(), s.Client(proxylite.WithObserver(func(_ context.Context, info proxylite.CallInfo) {
+			_, err := op.call(t.Context(), s.Client(proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
 				require.Equal(t, op.name, info.Operation)
+				return ctx, nil
 			})))
 			require.NoError(t, err)
 			calls := s.Calls()

@@ -195,8 +195,10 @@ func TestErrorsAreTold(t *testing.T) {
 		"stop, and have a person go to the dashboard",
 		"add 203.0.113.7 to the allow list in the dashboard",
 		`show it to a person: code 400, details {"account":["账户不存在: nobody"]}`,
-		"look whether it happened; do it again only if it did not, or costs nothing",
-		look, look, look, look,
+		"do it again after 1h0m0s",
+		"do it again later",
+		"do it again later",
+		look, look,
 		"nothing: we gave it up ourselves",
 		"do it again later: nothing reached the API",
 	}, todo)

@@ -26,7 +26,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
 	"github.com/proxylite/proxylite-go"
@@ -168,17 +167,19 @@ func watch(t *testing.T, base string, tr *http.Transport) {
 						return otelhttptrace.NewClientTrace(ctx, otelhttptrace.WithTracerProvider(provider), otelhttptrace.WithInsecureHeaders())
 					}))
 			}),
-			proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) {
-				if info.Err != nil {
-					trace.SpanFromContext(ctx).RecordError(info.Err)
-					trace.SpanFromContext(ctx).SetStatus(codes.Error, info.Err.Error())
+			proxylite.WithObserver(func(ctx context.Context, start proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
+				ctx, span := provider.Tracer("test").Start(ctx, start.Operation)
+				return ctx, func(end proxylite.CallInfo) {
+					if end.Err != nil {
+						span.RecordError(end.Err)
+						span.SetStatus(codes.Error, end.Err.Error())
+					}
+					span.End()
 				}
 			}))
 		require.NoError(t, err)
-		for name, call := range operations {
-			ctx, span := provider.Tracer("test").Start(t.Context(), name)
-			_ = call(ctx, c)
-			span.End()
+		for _, call := range operations {
+			_ = call(t.Context(), c)
 		}
 		c.CloseIdleConnections()
 	}

@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/proxylite/proxylite-go"
 )
@@ -32,16 +31,15 @@ func Example() {
 		proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 			return otelhttp.NewTransport(next, otelhttp.WithTracerProvider(provider))
 		}),
-		proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) {
-			span := trace.SpanFromContext(ctx)
-			span.SetAttributes(
-				attribute.String("proxylite.operation", info.Operation),
-				attribute.Int("proxylite.attempts", info.Attempts),
-				attribute.Int("proxylite.code", info.Code),
-			)
-			if info.Err != nil {
-				span.SetAttributes(attribute.String("error.type", string(info.Kind)))
-				span.SetStatus(codes.Error, info.Err.Error())
+		proxylite.WithObserver(func(ctx context.Context, start proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
+			ctx, span := provider.Tracer("proxylite").Start(ctx, start.Operation)
+			return ctx, func(end proxylite.CallInfo) {
+				span.SetAttributes(attribute.Int("proxylite.attempts", end.Attempts), attribute.Int("proxylite.code", end.Code))
+				if end.Err != nil {
+					span.SetAttributes(attribute.String("error.type", string(end.Kind)))
+					span.SetStatus(codes.Error, end.Err.Error())
+				}
+				span.End()
 			}
 		}))
 	if err != nil {
@@ -50,15 +48,13 @@ func Example() {
 	}
 	defer client.CloseIdleConnections()
 
-	ctx, span := provider.Tracer("shop").Start(context.Background(), "choose a state")
-	states, err := client.IP.SearchStates(ctx, "US")
-	span.End()
+	states, err := client.IP.SearchStates(context.Background(), "US")
 	fmt.Println(states, err)
 	for _, s := range spans.GetSpans() {
 		fmt.Println(s.Name, s.SpanKind)
 		for _, a := range s.Attributes {
 			switch a.Key {
-			case "http.response.status_code", "proxylite.operation", "proxylite.attempts", "proxylite.code":
+			case "http.response.status_code", "proxylite.attempts", "proxylite.code":
 				fmt.Println(" ", a.Key, a.Value.String())
 			}
 		}
@@ -67,8 +63,7 @@ func Example() {
 	// [Texas] <nil>
 	// HTTP GET client
 	//   http.response.status_code 200
-	// choose a state internal
-	//   proxylite.operation IP.SearchStates
+	// IP.SearchStates internal
 	//   proxylite.attempts 1
-	//   proxylite.code 200
+	//   proxylite.code 0
 }

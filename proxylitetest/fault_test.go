@@ -39,27 +39,27 @@ func TestAFaultIsWhatTheClientSees(t *testing.T) {
 			Body: []byte(`{"code":777,"message":"操作失败","data":null}`),
 		}},
 		{"status", proxylitetest.Fault{Status: 502}, proxylite.Error{
-			Kind: proxylite.KindServer, Outcome: proxylite.OutcomeUnknown, Status: 502, Code: proxylite.NoCode,
+			Kind: proxylite.KindServer, Outcome: proxylite.OutcomeUnknown, Status: 502,
 			Body: []byte("<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"),
 		}},
 		{"lowest status with a page", proxylitetest.Fault{Status: 400}, proxylite.Error{
-			Kind: proxylite.KindEdge, Outcome: proxylite.OutcomeRejected, Status: 400, Code: proxylite.NoCode,
+			Kind: proxylite.KindEdge, Outcome: proxylite.OutcomeRejected, Status: 400,
 			Body: []byte("<html>\r\n<head><title>400 Bad Request</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n</body>\r\n</html>\r\n"),
 		}},
 		{"empty", proxylitetest.Fault{Status: 200}, proxylite.Error{
-			Kind: proxylite.KindMalformed, Outcome: proxylite.OutcomeUnknown, Status: 200, Code: proxylite.NoCode,
+			Kind: proxylite.KindMalformed, Outcome: proxylite.OutcomeUnknown, Status: 200,
 		}},
 		{"body", proxylitetest.Fault{Body: "Fatal error"}, proxylite.Error{
-			Kind: proxylite.KindMalformed, Outcome: proxylite.OutcomeUnknown, Status: 200, Code: proxylite.NoCode, Body: []byte("Fatal error"),
+			Kind: proxylite.KindMalformed, Outcome: proxylite.OutcomeUnknown, Status: 200, Body: []byte("Fatal error"),
 		}},
 		{"cut", proxylitetest.Fault{Cut: true}, proxylite.Error{
-			Kind: proxylite.KindTransport, Outcome: proxylite.OutcomeUnknown, Code: proxylite.NoCode,
+			Kind: proxylite.KindTransport, Outcome: proxylite.OutcomeUnknown,
 		}},
 		{"cut in the midst", proxylitetest.Fault{Cut: true, Body: `{"message":"fine"}`}, proxylite.Error{
-			Kind: proxylite.KindTruncated, Outcome: proxylite.OutcomeUnknown, Status: 200, Code: proxylite.NoCode, Body: []byte(`{"message`),
+			Kind: proxylite.KindTruncated, Outcome: proxylite.OutcomeUnknown, Status: 200, Body: []byte(`{"message`),
 		}},
 		{"cut before the body", proxylitetest.Fault{Cut: true, Status: 200}, proxylite.Error{
-			Kind: proxylite.KindTruncated, Outcome: proxylite.OutcomeUnknown, Status: 200, Code: proxylite.NoCode,
+			Kind: proxylite.KindTruncated, Outcome: proxylite.OutcomeUnknown, Status: 200,
 		}},
 	} {
 		for _, after := range []bool{false, true} {

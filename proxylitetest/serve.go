@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,14 +12,12 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/proxylite/proxylite-go"
 )
 
 // prefix is the document's, before every path.
 const prefix = "/end-point"
 
-const noCode = proxylite.NoCode
+const noCode = math.MinInt32
 
 // route is an endpoint of the vendor's document.
 type route struct {
@@ -169,7 +168,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	in.authenticate(s.Key)
 	call := Call{
 		Operation: route.operation, Method: r.Method, Path: r.URL.Path, Auth: in.auth,
-		Query: in.query, Body: string(in.body), Code: noCode, Time: in.now,
+		Query: in.query, Body: string(in.body), Time: in.now,
 	}
 	index := len(s.calls)
 	s.calls = append(s.calls, call)
@@ -212,7 +211,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	maps.Copy(w.Header(), fault.Header)
 	s.mu.Lock()
-	s.calls[index].Status, s.calls[index].Code = a.status, a.code
+	if s.calls[index].Status = a.status; a.code != noCode {
+		s.calls[index].Code = a.code
+	}
 	s.mu.Unlock()
 	w.WriteHeader(a.status)
 	if fault.Cut {

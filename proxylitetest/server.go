@@ -165,7 +165,7 @@ type Call struct {
 	Query     url.Values // without the app_key
 	Body      string     // as sent, or without the app_key if it had one
 	Status    int        // HTTP status of the response; 0 if there is none, or not yet
-	Code      int        // code of the response's envelope; NoCode if it has none
+	Code      int        // code of the response's envelope; 0 also if it has none
 	Time      time.Time  // when it arrived, by the server's clock
 }
 

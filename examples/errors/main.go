@@ -51,7 +51,7 @@ func handle(err error) string {
 		return "do it again after a minute"
 	case errors.As(err, &api) && api.Outcome == proxylite.OutcomeNotSent:
 		return "do it again later: nothing reached the API"
-	case errors.As(err, &api) && api.Code != proxylite.NoCode:
+	case errors.As(err, &api) && api.Code != 0:
 		return fmt.Sprintf("show it to a person: code %d, details %s", api.Code, api.Details)
 	default:
 		return "do it again later"

@@ -113,7 +113,11 @@ type counts struct {
 	time                     time.Duration
 }
 
-func (m *metrics) observe(_ context.Context, info proxylite.CallInfo) {
+func (m *metrics) observe(ctx context.Context, _ proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
+	return ctx, m.count // a span of the call would begin here, and its context be returned
+}
+
+func (m *metrics) count(info proxylite.CallInfo) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.byOperation[info.Operation]

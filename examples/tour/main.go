@@ -105,7 +105,7 @@ func describe(name string, err error) failedLine {
 	l := failedLine{Operation: name, Error: err.Error(), Outcome: proxylite.OutcomeUnknown.String()}
 	if e, ok := errors.AsType[*proxylite.Error](err); ok {
 		l.Status, l.Outcome = e.Status, e.Outcome.String()
-		if e.Code != proxylite.NoCode {
+		if e.Code != 0 {
 			l.Code = &e.Code
 		}
 	}

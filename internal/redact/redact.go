@@ -1,11 +1,14 @@
-package proxylite
+// Package redact keeps secrets out of texts, headers and errors.
+package redact
 
 import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -15,31 +18,31 @@ import (
 )
 
 const (
-	redacted = "[REDACTED]"
-	// shortestSecret: a shorter one could not be kept out of texts without
+	Redacted = "[REDACTED]"
+	// Shortest: a shorter one could not be kept out of texts without
 	// garbling them.
-	shortestSecret = 6
+	Shortest = 6
 )
 
-// hidden is the second line of defence: texts from outside (server messages,
+// Set is the second line of defence: texts from outside (server messages,
 // causes, headers) might echo a secret, in any of its forms. nil hides nothing.
-type hidden struct {
+type Set struct {
 	secrets  []string
 	forms    []string // longest first
 	replacer *strings.Replacer
 }
 
-func hide(secrets ...string) *hidden {
-	h := &hidden{secrets: secrets}
+func New(secrets ...string) *Set {
+	h := &Set{secrets: secrets}
 	for _, secret := range secrets {
-		if len(secret) >= shortestSecret {
+		if len(secret) >= Shortest {
 			h.forms = append(h.forms, formsOf(secret)...)
 		}
 	}
 	slices.SortFunc(h.forms, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
 	for _, form := range h.forms {
-		pairs = append(pairs, form, redacted)
+		pairs = append(pairs, form, Redacted)
 	}
 	h.replacer = strings.NewReplacer(pairs...)
 	return h
@@ -111,25 +114,102 @@ func asciiOnly(s, escape string) string {
 	return b.String()
 }
 
-func (h *hidden) scrub(s string) string {
+func (h *Set) Text(s string) string {
 	if h == nil || len(h.forms) == 0 || len(s) < len(h.forms[len(h.forms)-1]) {
 		return s
 	}
 	return h.replacer.Replace(s)
 }
 
-// scrubStart is scrub for the beginning of a text, which may end within a secret.
-func (h *hidden) scrubStart(s string) string {
-	s = h.scrub(s)
+// start is scrub for the beginning of a text, which may end within a secret.
+func (h *Set) start(s string) string {
+	s = h.Text(s)
 	if h == nil {
 		return s
 	}
 	for _, form := range h.forms {
 		for n := min(len(form)-1, len(s)); n >= 4; n-- { // fewer tell nothing
 			if strings.HasSuffix(s, form[:n]) {
-				return s[:len(s)-n] + redacted
+				return s[:len(s)-n] + Redacted
 			}
 		}
 	}
 	return s
 }
+
+// With returns a set of the secrets of h and more.
+func (h *Set) With(more ...string) *Set {
+	if len(more) == 0 {
+		return h
+	}
+	if h == nil {
+		return New(more...)
+	}
+	return New(append(slices.Clip(h.secrets), more...)...)
+}
+
+// Start is Text for the beginning of a text, which may end within a secret.
+func (h *Set) Start(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return []byte(h.start(string(b)))
+}
+
+// JSON is Text for JSON.
+func (h *Set) JSON(raw json.RawMessage) json.RawMessage { return json.RawMessage(h.Text(string(raw))) }
+
+// Header returns header without secrets, a copy where it had any.
+func (h *Set) Header(header http.Header) http.Header {
+	shows := func(v string) bool { return h.Text(v) != v }
+	for _, values := range header {
+		if slices.ContainsFunc(values, shows) {
+			header = header.Clone()
+			for _, values := range header {
+				for i, v := range values {
+					values[i] = h.Text(v)
+				}
+			}
+			break
+		}
+	}
+	return header
+}
+
+// Error strips the URL of a *url.Error and hides secrets.
+func (h *Set) Error(err error) error {
+	for {
+		u, ok := err.(*url.Error)
+		if !ok {
+			break
+		}
+		err = u.Err
+	}
+	_, deep := errors.AsType[*url.Error](err)
+	if text := err.Error(); h.Text(text) != text || deep {
+		return &scrubbed{h.Text(text), err}
+	}
+	return err
+}
+
+// scrubbed shows a cleaned text and keeps errors.Is. It has no Unwrap: what it
+// wraps holds the text again.
+type scrubbed struct {
+	text string
+	err  error
+}
+
+func (s *scrubbed) Error() string        { return s.text }
+func (s *scrubbed) GoString() string     { return s.text }
+func (s *scrubbed) Is(target error) bool { return errors.Is(s.err, target) }
+
+// Inner returns the error that Error hid.
+func Inner(err error) error {
+	if s, ok := errors.AsType[*scrubbed](err); ok {
+		return s.err
+	}
+	return nil
+}
+
+// Secrets returns what the set hides.
+func (h *Set) Secrets() []string { return h.secrets }

@@ -1,0 +1,144 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"sync/atomic"
+
+	"github.com/proxylite/proxylite-go/internal/redact"
+)
+
+// sending is one round trip of the base transport, which may be several requests:
+// net/http sends again by itself what is idempotent, over HTTP/1 when a connection
+// that it reused breaks, over HTTP/2 when the server gives a request back. Each
+// one counts as an attempt, so that the policy bounds them.
+//
+// It is the context of its request.
+type sending struct {
+	context.Context
+	attempt    *Attempt
+	std        bool // the base transport is net/http's
+	cleartext2 bool // connections without TLS are HTTP/2
+
+	connected atomic.Bool // there was a connection to send on
+	http2     atomic.Bool // the last one was HTTP/2
+	wrote     atomic.Bool // the header of the request was written to it
+	stopped   atomic.Bool // what net/http would have sent again was stopped
+	own       atomic.Pointer[ownConn]
+
+	trace httptrace.ClientTrace
+}
+
+// newSending returns the sending with a context for its request.
+func (a *Attempt) newSending(ctx context.Context, hide *redact.Set) (*sending, context.Context) {
+	s := &a.first
+	if a.taken.Swap(true) { // a middleware sends more than one
+		s = new(sending)
+	}
+	s.Context, s.attempt = ctx, a
+	outer := httptrace.ContextClientTrace(ctx)
+	if outer == nil {
+		s.trace.GotConn = s.gotConn
+		s.trace.WroteHeaders = s.wroteHeaders
+		return s, httptrace.WithClientTrace(s, &s.trace)
+	}
+	s.trace = *outer
+	s.trace.GotConn = func(info httptrace.GotConnInfo) {
+		s.gotConn(info)
+		if outer.GotConn != nil {
+			outer.GotConn(info)
+		}
+	}
+	s.trace.WroteHeaders = func() {
+		s.wroteHeaders()
+		if outer.WroteHeaders != nil {
+			outer.WroteHeaders()
+		}
+	}
+	// The caller's trace sees everything but secrets.
+	if outer.WroteHeaderField != nil {
+		s.trace.WroteHeaderField = func(name string, values []string) {
+			shown := make([]string, len(values))
+			for i, v := range values {
+				shown[i] = hide.Text(v)
+			}
+			outer.WroteHeaderField(name, shown)
+		}
+	}
+	if outer.Got1xxResponse != nil {
+		s.trace.Got1xxResponse = func(code int, header textproto.MIMEHeader) error {
+			return outer.Got1xxResponse(code, textproto.MIMEHeader(hide.Header(http.Header(header))))
+		}
+	}
+	return s, httptrace.WithClientTrace(s, &s.trace)
+}
+
+func (s *sending) wroteHeaders() { s.wrote.Store(true) }
+
+// gotConn is called by net/http each time that it is about to send.
+func (s *sending) gotConn(info httptrace.GotConnInfo) {
+	if c := ownConnOf(info.Conn); c != nil {
+		c.arm(info.Conn)
+		s.own.Store(c)
+	}
+	http2 := s.isHTTP2(info.Conn)
+	if s.wrote.Swap(false) && !s.attempt.call.Resend(s.http2.Load()) {
+		s.stopped.Store(true)
+		s.attempt.cancel()   // HTTP/2 looks at the context before it writes
+		if s.std && !http2 { // HTTP/1 does not
+			_ = info.Conn.Close()
+		}
+		return
+	}
+	s.http2.Store(http2)
+	s.connected.Store(true)
+}
+
+func (s *sending) isHTTP2(conn net.Conn) bool {
+	c, ok := conn.(*tls.Conn)
+	return ok && c.ConnectionState().NegotiatedProtocol == "h2" || !ok && s.cleartext2
+}
+
+// sent reports whether any of the request may have reached the server, when
+// net/http returned err.
+func (s *sending) sent(err error) bool {
+	if c := s.own.Load(); c != nil {
+		return !c.seal()
+	}
+	// Of HTTP/2, net/http says this before it writes anything.
+	return s.connected.Load() && !strings.Contains(err.Error(), "request header list larger than peer's advertised limit")
+}
+
+// explain names what net/http does not.
+func (s *sending) explain(err error) error {
+	switch {
+	case s.stopped.Load() && s.http2.Load():
+		return errors.New("the HTTP/2 server gave the request back or reset its stream, and the retry policy allows no further request")
+	case s.stopped.Load():
+		return errors.New("a kept connection broke before a response came, and the retry policy allows no further request")
+	case s.attempt.call.Unsafe && noHTTP1(err):
+		return onlyHTTP2("the server")
+	}
+	return err
+}
+
+type sendingKey struct{}
+
+// Value makes the sending findable, and hides the caller's trace, which net/http
+// would call besides ours.
+func (s *sending) Value(key any) any {
+	if key == (sendingKey{}) {
+		return s
+	}
+	v := s.Context.Value(key)
+	if _, ok := v.(*httptrace.ClientTrace); ok {
+		return nil
+	}
+	return v
+}
