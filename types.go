@@ -65,10 +65,11 @@ func (d *Decimal) UnmarshalJSON(b []byte) error {
 	case isPlain(b):
 		text = strings.TrimSpace(text[1 : len(text)-1])
 	case strings.HasPrefix(text, `"`):
-		if err := json.Unmarshal(b, &text); err != nil {
+		var decoded string // apart, so that the common forms need no heap for it
+		if err := json.Unmarshal(b, &decoded); err != nil {
 			return err
 		}
-		text = strings.TrimSpace(text)
+		text = strings.TrimSpace(decoded)
 	}
 	if text != "" && !wire.ValidNumber(text) {
 		return &wire.SyntaxError{Why: "not a number"}
