@@ -81,15 +81,13 @@ func (f Fault) answer(form form) answer {
 	var a answer
 	switch {
 	case f.Body != "":
-		a = answer{code: noCode, kind: "text/plain; charset=utf-8", body: []byte(f.Body)}
+		a = answer{kind: "text/plain; charset=utf-8", body: []byte(f.Body)}
 	case f.Code != 0:
 		a = form.refuse(&apiError{code: f.Code, message: f.Message})
 	case f.Status >= 400:
 		title := fmt.Sprintf("%d %s", f.Status, http.StatusText(f.Status))
-		a = answer{code: noCode, kind: "text/html; charset=utf-8", body: []byte("<html>\r\n<head><title>" + title +
+		a = answer{kind: "text/html; charset=utf-8", body: []byte("<html>\r\n<head><title>" + title +
 			"</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n")}
-	default:
-		a = answer{code: noCode}
 	}
 	a.status = f.Status
 	return a

@@ -2,9 +2,9 @@ package proxylitetest
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"maps"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,8 +16,6 @@ import (
 
 // prefix is the document's, before every path.
 const prefix = "/end-point"
-
-const noCode = math.MinInt32
 
 // route is an endpoint of the vendor's document.
 type route struct {
@@ -96,8 +94,8 @@ var messages = map[int]string{
 
 // answer is a response that is not sent yet.
 type answer struct {
-	status int // 0 means 200
-	code   int
+	status int    // 0 means 200
+	code   int    // of the envelope; 0 without one
 	kind   string // Content-Type
 	body   []byte
 }
@@ -107,7 +105,7 @@ type plain string
 
 func (f form) accept(data any) answer {
 	if text, ok := data.(plain); ok {
-		return answer{code: noCode, kind: "text/plain; charset=utf-8", body: []byte(text)}
+		return answer{kind: "text/plain; charset=utf-8", body: []byte(text)}
 	}
 	message := "请求成功"
 	if f.success == 0 {
@@ -154,10 +152,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	in := &request{query: r.URL.Query(), body: body, header: r.Header, caller: r.RemoteAddr}
 	route, known := find(func(x route) bool { return prefix+x.path == r.URL.Path })
-	if known && r.Method != route.method {
-		in.wrong = http.StatusMethodNotAllowed
-	} else if !known {
+	switch {
+	case !known:
 		in.wrong = http.StatusNotFound
+	case r.Method != route.method:
+		in.wrong = http.StatusMethodNotAllowed
+		w.Header().Set("Allow", route.method)
 	}
 	if in.wrong != 0 {
 		route.operation, route.form = "", formMessage
@@ -166,23 +166,31 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	in.now = s.now()
 	in.authenticate(s.Key)
-	call := Call{
+	index := len(s.calls)
+	s.calls = append(s.calls, Call{
 		Operation: route.operation, Method: r.Method, Path: r.URL.Path, Auth: in.auth,
 		Query: in.query, Body: string(in.body), Time: in.now,
-	}
-	index := len(s.calls)
-	s.calls = append(s.calls, call)
+	})
 	fault := s.nextFault(route.operation)
 	s.mu.Unlock()
 
-	var a answer
+	a := s.faulty(r.Context(), fault, route, in)
+	a.status = cmp.Or(a.status, http.StatusOK)
+	s.mu.Lock()
+	s.calls[index].Status, s.calls[index].Code = a.status, a.code
+	s.mu.Unlock()
+	a.write(w, fault)
+}
+
+// faulty executes a request as far as the fault lets it.
+func (s *Server) faulty(ctx context.Context, fault Fault, route route, in *request) (a answer) {
 	if fault.After {
 		a = s.answer(route, in)
 	}
 	if fault.Delay > 0 {
 		select {
 		case <-time.After(fault.Delay):
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			panic(http.ErrAbortHandler)
 		case <-s.closing:
 			panic(http.ErrAbortHandler)
@@ -196,11 +204,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case !fault.After:
 		a = s.answer(route, in)
 	}
+	return a
+}
 
-	a.status = cmp.Or(a.status, http.StatusOK)
-	if in.wrong == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", route.method)
-	}
+// write sends a response, half of it if the fault cuts it.
+func (a answer) write(w http.ResponseWriter, fault Fault) {
 	if a.kind != "" {
 		w.Header().Set("Content-Type", a.kind)
 	}
@@ -210,11 +218,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	maps.Copy(w.Header(), fault.Header)
-	s.mu.Lock()
-	if s.calls[index].Status = a.status; a.code != noCode {
-		s.calls[index].Code = a.code
-	}
-	s.mu.Unlock()
 	w.WriteHeader(a.status)
 	if fault.Cut {
 		_, _ = w.Write(a.body[:len(a.body)/2])
