@@ -1,4 +1,4 @@
-.PHONY: help test race lint fmt tidy fuzz cover api demo bench matrix mutation vuln snippets consumer ci
+.PHONY: help test race lint fmt tidy fuzz cover api demo edges platforms bench matrix mutation vuln snippets consumer ci
 .DEFAULT_GOAL := help
 
 # Every module of the repository.
@@ -38,6 +38,12 @@ api: .bin/golangci-lint ## what changed in the exported API since the last relea
 
 demo: ## the quickstart, without an account
 	go run ./examples/quickstart
+
+edges: ## the SDK before nginx, Apache with the OWASP core rules, and HAProxy: a minute; installs Debian packages
+	scripts/edges.sh
+
+platforms: ## vet for other systems, and the tests with 32 bits
+	scripts/platforms.sh
 
 bench: ## the measurements of docs/performance.md: three minutes or more
 	bench/run.sh

@@ -41,10 +41,11 @@ type site struct {
 	opts      []proxylite.Option
 	before    func() // the call, after the warm-up
 
-	mu     sync.Mutex
-	conns  []net.Conn
-	closed bool
-	byCall map[string]int // requests read, of those that have call=… in the query
+	mu      sync.Mutex
+	conns   []net.Conn
+	closed  bool
+	serving sync.WaitGroup
+	byCall  map[string]int // requests read, of those that have call=… in the query
 
 	read       atomic.Int32 // requests that the server read to their end
 	played     atomic.Int32 // times that the fault was played
@@ -140,10 +141,10 @@ func (s *site) accept(ln net.Listener, serve func(net.Conn)) {
 				_ = conn.Close()
 			}
 			s.mu.Unlock()
-			go func() {
+			s.serving.Go(func() {
 				defer conn.Close()
 				serve(conn)
-			}()
+			})
 		}
 	}()
 }

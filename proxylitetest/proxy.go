@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
@@ -349,7 +349,7 @@ func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, err
 		return conn, err
 	}
 	ref := &proxyRefusal{status: http.StatusBadGateway, body: err.Error(), reply: replyHostUnreachable}
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if strings.Contains(err.Error(), "refused") { // each system has an error of its own for it
 		ref.reply = replyConnectionRefused
 	}
 	return nil, ref
