@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -125,7 +124,7 @@ func TestEnsureSetsWhatDiffers(t *testing.T) {
 	server := empty(t, proxylitetest.WithState(proxylitetest.State{Accounts: []proxylite.Account{
 		account("same", 5, 1), account("open", 0, 1), account("off", 5, 0), account("on", 5, 1), account("other", 3, 0),
 	}}))
-	m := manager(t, server)
+	m := manager(t, server, reseller.WithConcurrency(1))
 	results, err := m.Ensure(t.Context(), []reseller.Want{
 		{Name: "same"},
 		{Name: "pl-open", Limit: 2 * proxylite.GB},
@@ -252,7 +251,7 @@ func TestPartOfAChunk(t *testing.T) {
 					st.Accounts = append(st.Accounts, proxylite.Account{ID: int64(i + 1), Username: "pl-" + w.Name, Password: w.Password, Remark: "shop", LimitRaw: new(int64(0)), Status: 1, ProductType: 9})
 				}
 			})
-			return nil, io.ErrUnexpectedEOF
+			return &http.Response{StatusCode: http.StatusBadGateway, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 		})
 	}))
 	t.Cleanup(client.CloseIdleConnections)
