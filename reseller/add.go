@@ -67,10 +67,12 @@ func (r *run) add(ctx context.Context, steps []Step) {
 		switch {
 		case len(steps) == 0:
 			return
-		case refused(err) && len(steps) == 1 && len(exist) == 0:
+		case refused(err) && len(exist) > 0: // perhaps because of those
+			try = 0
+		case refused(err) && len(steps) == 1:
 			r.done(steps[0], StepAdd, err)
 			return
-		case refused(err) && len(steps) > 1:
+		case refused(err):
 			r.add(ctx, steps[:len(steps)/2])
 			r.add(ctx, steps[len(steps)/2:])
 			return

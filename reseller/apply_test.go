@@ -238,6 +238,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestPartOfAChunk(t *testing.T) {
 	t.Parallel()
 	server := empty(t)
+	server.FailNext("Accounts.Add", proxylitetest.Fault{Cut: true})
 	wants := wanted(6)
 	crashed := false
 	client := server.Client(proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
@@ -246,12 +247,13 @@ func TestPartOfAChunk(t *testing.T) {
 				return next.RoundTrip(r)
 			}
 			crashed = true
+			resp, err := next.RoundTrip(r)
 			server.Update(func(st *proxylitetest.State) {
 				for i, w := range wants[:3] {
 					st.Accounts = append(st.Accounts, proxylite.Account{ID: int64(i + 1), Username: "pl-" + w.Name, Password: w.Password, Remark: "shop", LimitRaw: new(int64(0)), Status: 1, ProductType: 9})
 				}
 			})
-			return &http.Response{StatusCode: http.StatusBadGateway, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+			return resp, err
 		})
 	}))
 	t.Cleanup(client.CloseIdleConnections)
@@ -260,7 +262,9 @@ func TestPartOfAChunk(t *testing.T) {
 	_, err = m.Ensure(t.Context(), wants)
 	require.NoError(t, err)
 	requireWanted(t, server, wants)
-	second := slices.IndexFunc(server.Calls(), func(c proxylitetest.Call) bool { return c.Operation == "Accounts.Add" })
+	isAdd := func(c proxylitetest.Call) bool { return c.Operation == "Accounts.Add" }
+	first := slices.IndexFunc(server.Calls(), isAdd)
+	second := first + 1 + slices.IndexFunc(server.Calls()[first+1:], isAdd)
 	limits := 0
 	for _, c := range server.Calls()[:second] {
 		if c.Operation == "Accounts.ChangeLimit" {
