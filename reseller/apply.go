@@ -78,11 +78,11 @@ type run struct {
 	*Manager
 	plan *Plan
 
-	mu         sync.Mutex
+	breaker
+
+	doneMu     sync.Mutex
 	results    map[string]*Result // by name without the prefix
 	progressed Progress
-	stopped    error // why the run ended early
-	streak     int   // failures in a row that are not refusals
 }
 
 func (m *Manager) run(ctx context.Context, p *Plan) ([]Result, error) {
@@ -136,7 +136,7 @@ func (r *run) finish(ctx context.Context, results []Result) error {
 		problems = now
 	}
 	for _, p := range problems {
-		r.results[p.Name].Err = errors.Join(r.results[p.Name].Err, p.Err)
+		r.results[p.Name].Err = both(r.results[p.Name].Err, p.Err)
 	}
 	failed, first := 0, (*Result)(nil)
 	for i := range results {
@@ -197,14 +197,14 @@ func (r *run) verify(ctx context.Context) ([]Problem, error) {
 
 // done records a step, and tells the progress if the plan has that step.
 func (r *run) done(s Step, kind StepKind, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.doneMu.Lock()
+	defer r.doneMu.Unlock()
 	res := r.results[s.Name]
 	if err == nil {
 		res.Done = append(res.Done, kind)
-		r.streak = 0
+		r.worked()
 	} else {
-		res.Err = errors.Join(res.Err, err)
+		res.Err = both(res.Err, err)
 	}
 	if s.Kind == kind && !s.extra && r.progress != nil {
 		r.progressed.Done++
@@ -212,33 +212,12 @@ func (r *run) done(s Step, kind StepKind, err error) {
 	}
 }
 
-// broken decides whether a failure ends the run: one that all requests would share,
-// or ten in a row that are not refusals. It is called for each failure.
-func (r *run) broken(ctx context.Context, err error) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !refused(err) {
-		r.streak++
+// both is errors.Join in one line.
+func both(a, b error) error {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
 	}
-	if r.stopped == nil && (ctx.Err() != nil || forAll(err) || r.streak >= 10) {
-		r.stopped = err
-	}
-	return r.stopped != nil
-}
-
-// stop ends the run.
-func (r *run) stop(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.stopped == nil {
-		r.stopped = err
-	}
-}
-
-func (r *run) going(ctx context.Context) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.stopped == nil && ctx.Err() == nil
+	return fmt.Errorf("%w; %w", a, b)
 }
 
 // singles sends a request for each step.

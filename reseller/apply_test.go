@@ -291,5 +291,3 @@ func TestARefusedAccountIsFound(t *testing.T) {
 	require.Equal(t, 400, e.Code)
 	requireWanted(t, server, wants[1:])
 }
-
-func child() int { return 0 }

@@ -1,6 +1,7 @@
 package reseller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,9 +50,8 @@ func (r *run) limitChunk(ctx context.Context, steps []Step) {
 // leftOpen ends the run if accounts are open that could not be limited or disabled.
 func (r *run) leftOpen(steps []Step) {
 	for _, s := range steps {
-		if s.open {
-			res := r.results[s.Name]
-			res.Err = errors.Join(ErrLeftOpen, res.Err)
+		if res := r.results[s.Name]; s.open && !errors.Is(res.Err, ErrLeftOpen) {
+			res.Err = both(ErrLeftOpen, cmp.Or(res.Err, r.stopped))
 			r.stop(ErrLeftOpen)
 		}
 	}
@@ -85,7 +85,7 @@ func (l *limiting) proveForm(ctx context.Context) {
 		return
 	}
 	err := fmt.Errorf("%w: %s", ErrNotListed, StepLimit)
-	for look, wait := 0, l.settle; ; look++ {
+	for look := 0; ; look++ {
 		form, listErr := l.look(ctx)
 		if listErr != nil {
 			err = listErr
@@ -106,10 +106,9 @@ func (l *limiting) proveForm(ctx context.Context) {
 			l.form.Store(int32(formUnknown))
 			continue
 		}
-		if wait > 32*l.settle || sleep(ctx, wait) != nil {
+		if look > 6 || sleep(ctx, l.settle<<(look-1)) != nil {
 			break
 		}
-		wait *= 2
 	}
 	for i := range l.errs {
 		if l.errs[i] == nil {
