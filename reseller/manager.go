@@ -23,7 +23,8 @@ type Manager struct {
 	poll        time.Duration
 	vendorRules bool
 	progress    func(Progress)
-	form        atomic.Int32 // a nameForm
+	form        atomic.Int32 // the nameForm that changes accounts
+	usageForm   atomic.Int32 // the one that finds usage, which can be another
 }
 
 // Option configures a [Manager].

@@ -207,11 +207,13 @@ func TestADigestIsOfStepsAndAccounts(t *testing.T) {
 func TestAPlanIsRefusedWhenAccountsHaveChanged(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*proxylitetest.State){
-		"another limit":      func(st *proxylitetest.State) { st.Accounts[0].LimitRaw = new(int64(9)) },
-		"another account":    func(st *proxylitetest.State) { st.Accounts[3].Remark = "new" },
-		"another password":   func(st *proxylitetest.State) { st.Accounts[3].Password = proxylite.NewPassword("x") },
-		"enabled":            func(st *proxylitetest.State) { st.Accounts[2].Status = 1 },
-		"added":              func(st *proxylitetest.State) { st.Accounts = append(st.Accounts, proxylite.Account{ID: 9, Username: "pl-x"}) },
+		"another limit":    func(st *proxylitetest.State) { st.Accounts[0].LimitRaw = new(int64(9)) },
+		"another account":  func(st *proxylitetest.State) { st.Accounts[3].Remark = "new" },
+		"another password": func(st *proxylitetest.State) { st.Accounts[3].Password = proxylite.NewPassword("x") },
+		"enabled":          func(st *proxylitetest.State) { st.Accounts[2].Status = 1 },
+		"added": func(st *proxylitetest.State) {
+			st.Accounts = append(st.Accounts, proxylite.Account{ID: 9, Username: "pl-x"})
+		},
 		"added again":        func(st *proxylitetest.State) { st.Accounts[3].ID = 9 },
 		"deleted":            func(st *proxylitetest.State) { st.Accounts = st.Accounts[:3] },
 		"another time it is": func(st *proxylitetest.State) { st.Accounts[3].CreatedAt = time.Unix(1e9, 0) },

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
@@ -79,7 +78,6 @@ func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, err
 		}
 	}
 	var b breaker
-	var form atomic.Int32
 	var told sync.Mutex
 	done := 0
 	m.each(ctx, len(results), func(i int) bool {
@@ -87,7 +85,7 @@ func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, err
 		if found := byName[bare(r.Name)]; len(found) == 0 {
 			r.Err = ErrNoAccount
 		} else {
-			r.Days, r.Err = m.daily(ctx, &form, found[0], params)
+			r.Days, r.Err = m.daily(ctx, found[0], params)
 		}
 		for _, d := range r.Days {
 			r.Total += d.Traffic
@@ -119,8 +117,8 @@ func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, err
 
 // daily asks for the usage of an account, in the other form of its name too until one
 // has worked.
-func (m *Manager) daily(ctx context.Context, form *atomic.Int32, a *proxylite.Account, p proxylite.UsageDailyParams) ([]proxylite.DailyUsage, error) {
-	known := nameForm(max(form.Load(), m.form.Load()))
+func (m *Manager) daily(ctx context.Context, a *proxylite.Account, p proxylite.UsageDailyParams) ([]proxylite.DailyUsage, error) {
+	known := nameForm(m.usageForm.Load())
 	p.Username = target{a.Name(), a.Username}.as(known)
 	days, err := m.client.Usage.Daily(ctx, p)
 	if known == formUnknown && a.Used > 0 && a.Username != p.Username && (refused(err) || err == nil && len(days) == 0) {
@@ -131,7 +129,7 @@ func (m *Manager) daily(ctx context.Context, form *atomic.Int32, a *proxylite.Ac
 		days, err = m.client.Usage.Daily(ctx, p)
 	}
 	if err == nil && len(days) > 0 {
-		form.Store(int32(max(known, formBare)))
+		m.usageForm.Store(int32(max(known, formBare)))
 	}
 	return days, err
 }
