@@ -44,7 +44,7 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 		`{"code":0.5}`:                 "/code: not a whole number",
 		`{"code":500,"code":0}`:        "code stands twice",
 		`{"code":0,"data":[]} x`:       "not valid JSON",
-		`{"code":0}{"code":0}`:         "something follows the answer",
+		`{"code":0}{"code":0}`:         "something follows the response",
 		"Warning: x in y.php\n{}":      "not valid JSON",
 		`{"code":0,"data":{"list"`:     "ends too early",
 		`{"code":0,"data":{"list":7}}`: "/data/list: a number where a list belongs",

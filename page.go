@@ -37,10 +37,10 @@ type pageResponse[T any] struct {
 	List       []T `json:"list"`
 	Page       int `json:"page" wire:"soft"`
 	PageSize   int `json:"page_size" wire:"soft"`
-	TotalCount int `json:"total_count" wire:"soft"`
+	TotalCount int `json:"total_count" wire:"total"`
 	TotalPage  int `json:"total_page" wire:"soft"`
 	Pagination struct {
-		Total      int `json:"total" wire:"soft"`
+		Total      int `json:"total" wire:"total"`
 		PageNo     int `json:"page_no" wire:"soft"`
 		PageSize   int `json:"page_size" wire:"soft"`
 		TotalPages int `json:"total_pages" wire:"soft"`
