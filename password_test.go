@@ -222,6 +222,7 @@ func TestPasswordsAreReadFromJSON(t *testing.T) {
 		require.Error(t, json.Unmarshal([]byte(in), new(proxylite.Password)), in)
 	}
 	require.Error(t, new(proxylite.Password).UnmarshalJSON([]byte(`"\x"`)))
+	require.Error(t, new(proxylite.Password).UnmarshalJSON(nil))
 	require.Error(t, new(proxylite.Password).UnmarshalText([]byte("[REDACTED]")))
 
 	var entry proxylite.RawEntry

@@ -103,7 +103,9 @@ func TestDecimalsInJSON(t *testing.T) {
 		_, err := c.Marketing.RechargeGiftRatios(t.Context())
 		require.ErrorContains(t, err, "/data/list/0/amount: not a number", in)
 	}
-	require.Error(t, new(proxylite.Decimal).UnmarshalJSON([]byte(`"\x"`)))
+	for _, in := range []string{``, `"`, `"\x"`, `1 2`} {
+		require.Error(t, new(proxylite.Decimal).UnmarshalJSON([]byte(in)), in)
+	}
 	b, err := json.Marshal(proxylite.Decimal("18.20"))
 	require.NoError(t, err)
 	require.Equal(t, `"18.20"`, string(b))
