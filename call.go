@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/proxylite/proxylite-go/internal/redact"
 	"github.com/proxylite/proxylite-go/internal/transport"
+	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
 // Operation describes an endpoint for [Call].
@@ -26,15 +28,22 @@ type Operation struct {
 }
 
 // Call reaches an endpoint that the SDK has no method for, with the same
-// credential, retries, envelope and errors. The query may be nil; a body that is
-// not nil is sent as JSON; data of the response is decoded into T, leniently as
-// everywhere: numbers in quotes, zoneless times, null lists.
+// credential, retries, envelope and errors. The query may be nil. A body that is
+// not nil is sent as JSON.
+//
+// The data of the response is decoded into T as everywhere in this package: numbers
+// may be in quotes, times without a zone are in the client's zone, null is an empty
+// list. T may be any type that encoding/json can decode; numbers in an any become
+// json.Number. A T that holds a channel, function or complex number is refused.
 func Call[T any](ctx context.Context, c *Client, op Operation, query url.Values, body any, opts ...CallOption) (T, error) {
 	in := request{query: query, body: body, anyBody: true}
 	in.must(strings.HasPrefix(op.Path, "/") && !strings.ContainsAny(op.Path, "?#"), "Operation.Path", op.Path, "must begin with a slash and have no query")
 	in.must(op.Method == http.MethodGet || op.Method == http.MethodPost, "Operation.Method", op.Method, "must be GET or POST")
 	in.must(!op.KeyInBody || op.Method == http.MethodPost, "Operation.KeyInBody", "", "needs a POST")
 	in.must(query == nil || !query.Has("app_key"), "query", "", "must not have app_key: the client adds it")
+	if err := wire.Check(reflect.TypeFor[T]()); err != nil {
+		in.must(false, "T", reflect.TypeFor[T]().String(), err.Error())
+	}
 	if op.KeyInBody && body == nil {
 		in.body = struct{}{}
 	}
