@@ -24,6 +24,20 @@ func TestParseEndpoint(t *testing.T) {
 		"[2001:db8::1]:80:bob:pw":            {Host: "2001:db8::1", Port: 80, Username: "bob", Password: "pw"},
 		strings.Repeat("a", 253) + ":1":      {Host: strings.Repeat("a", 253), Port: 1},
 		"under_score-dash.example.com:00080": {Host: "under_score-dash.example.com", Port: 80},
+		"1.2.3.4:80:bob:p@w":                 {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p@w"},
+		"1.2.3.4:80:b@b:pw":                  {Host: "1.2.3.4", Port: 80, Username: "b@b", Password: "pw"},
+		"gate.example.com:80:bob:p@ss:80":    {Host: "gate.example.com", Port: 80, Username: "bob", Password: "p@ss:80"},
+		"1.2.3.4:80:bob:p@5.6.7.8:81":        {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p@5.6.7.8:81"},
+		"bob:80:pw@gate:81":                  {Host: "gate", Port: 81, Username: "bob", Password: "80:pw"},
+		"1.2.3.4:80@bob:p@w":                 {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p@w"},
+		"bob:p:w:1.2.3.4:80":                 {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p:w"},
+		"1.2.3.4:80:bob:p w":                 {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p w"},
+		"1.2.3.4:80:bob:":                    {Host: "1.2.3.4", Port: 80, Username: "bob"},
+		"bob:pw@Gate.Example.com.:80":        {Host: "Gate.Example.com.", Port: 80, Username: "bob", Password: "pw"},
+		"bob:p%40w@1.2.3.4:80":               {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p%40w"},
+		"HTTP://b%2Db:a%3Ab%25@1.2.3.4:80":   {Host: "1.2.3.4", Port: 80, Username: "b-b", Password: "a:b%"},
+		"http://bob:5%@1.2.3.4:80":           {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "5%"},
+		"http://bob:p/w@1.2.3.4:80":          {Host: "1.2.3.4", Port: 80, Username: "bob", Password: "p/w"},
 	} {
 		got, err := proxylite.ParseEndpoint(in)
 		require.NoError(t, err, in)
@@ -31,7 +45,7 @@ func TestParseEndpoint(t *testing.T) {
 	}
 	for _, in := range []string{
 		"", ":", "1.2.3.4", "1.2.3.4:", ":80", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:+80", "1.2.3.4:x:s3cret:s3cret",
-		"2001:db8::1:80", "[1.2.3.4]:80", "[2001:db8::1]", "[x]:80", "a b:80", "爬.com:80", "a/b:80", strings.Repeat("a", 254) + ":1",
+		"2001:db8::1:80", "[1.2.3.4]:80", "[2001:db8::1]", "[x]:80", "a b:80", "爬.com:80", "a/b:80", "https://bob:s3cret@1.2.3.4:80", "ftp://1.2.3.4:80", "bob:s3cret:host:80", strings.Repeat("a", 254) + ":1",
 	} {
 		got, err := proxylite.ParseEndpoint(in)
 		require.Error(t, err, in)
@@ -51,6 +65,24 @@ func TestEndpointURL(t *testing.T) {
 	back, err := proxylite.ParseEndpoint("u:p@" + login.Addr())
 	require.NoError(t, err)
 	require.Equal(t, proxylite.Endpoint{Host: "2001:db8::1", Port: 81, Username: "u", Password: "p"}, back)
+}
+
+// What URL writes, ParseEndpoint reads, for every login.
+func FuzzEndpointURLReadsBack(f *testing.F) {
+	for _, s := range []string{"", "plain", "p@ss", "p%40ss", "p%ss", "p/ss", "p:ss", " p ss ", "ü爬", "p#s?s", "\x00\xff", "a:b@1.2.3.4:80", "+&=;"} {
+		f.Add("bob", s)
+		f.Add(s, "pw")
+	}
+	f.Fuzz(func(t *testing.T, user, password string) {
+		for _, host := range []string{"1.2.3.4", "2001:db8::1", "gate.example.com"} {
+			for _, scheme := range []string{"http", "socks5"} {
+				want := proxylite.Endpoint{Host: host, Port: 80, Username: user, Password: password}
+				got, err := proxylite.ParseEndpoint(want.URL(scheme).String())
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+			}
+		}
+	})
 }
 
 // Endpoints and static IPs survive JSON, so that they can be stored.

@@ -92,7 +92,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 		`"` + strings.Repeat("x", 99) + `"`: `"` + strings.Repeat("x", 80) + `…" is not host:port`,
 		// A login is not shown, wherever it stands.
 		`"1.2.3.4:99999:bob:s3cret"`:                            `"1.2.3.4:99999:"[REDACTED] is not host:port`,
-		`"s3cret:bob:1.2.3.4:80"`:                               `[REDACTED] is not host:port`,
+		`"s3cret:bob:nohost:80"`:                                `[REDACTED] is not host:port`,
 		`"bob:s3cret@1.2.3.4:0"`:                                `[REDACTED] is not host:port`,
 		`{"host":"bob:s3cret@x","port":{"password":"s3cret"}}`:  `an object with ip none, host [REDACTED] and port [REDACTED] is not host:port`,
 		`{"ip":"1.2.3.4","username":"bob","password":"s3cret"}`: `an object with ip "1.2.3.4", host none and port none is not host:port`,

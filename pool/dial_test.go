@@ -115,9 +115,9 @@ func TestRefusalsOverSOCKS5AreTypedErrors(t *testing.T) {
 	require.Equal(t, 1, p.Stats().Live)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = p.GetFor(ctx, "127.0.0.1")
-	require.ErrorIs(t, err, pool.ErrNoProxy, "out for this host")
-	l, err := p.Get(t.Context())
+	_, err = p.GetFor(ctx, nobody)
+	require.ErrorIs(t, err, pool.ErrNoProxy, "out for this target")
+	l, err := p.GetFor(t.Context(), "127.0.0.1:2") // but for no other port
 	require.NoError(t, err)
 	l.Done(pool.Unjudged)
 }
