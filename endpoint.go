@@ -21,12 +21,12 @@ type Endpoint struct {
 	Host string `json:"host"` // an IP address without brackets, or a name
 	Port int    `json:"port"`
 
-	Username string `json:"username,omitempty"`
-	Password string `json:"password,omitempty"` // never in String, Format or slog
+	Username string   `json:"username,omitempty"`
+	Password Password `json:"password,omitzero"`
 
-	// Raw is the entry as it was sent where it was an object, which nobody
-	// documented; empty otherwise.
-	Raw string `json:"raw,omitempty"`
+	// Raw is the entry as the API sent it, if it was an object, whose members nobody
+	// documents. It is zero otherwise.
+	Raw RawEntry `json:"raw,omitzero"`
 }
 
 // ParseEndpoint reads a proxy as vendors write it: host:port, host:port:user:password,
@@ -56,7 +56,7 @@ func ParseEndpoint(s string) (Endpoint, error) {
 			continue
 		}
 		if isURL {
-			e.Username, e.Password = unescaped(e.Username), unescaped(e.Password)
+			e.Username, e.Password = unescaped(e.Username), NewPassword(unescaped(e.Password.Reveal()))
 		}
 		return e, nil
 	}
@@ -74,7 +74,7 @@ func loginFirst(s string) (Endpoint, bool) {
 	if other, isOther := loginLast(s); isOther && (isIP(other.Host) || !strings.Contains(e.Host, ".") && strings.Contains(other.Host, ".")) {
 		return Endpoint{}, false
 	}
-	e.Username, e.Password, _ = strings.Cut(login, ":")
+	e.setLogin(login)
 	return e, ok
 }
 
@@ -89,7 +89,7 @@ func loginLast(s string) (Endpoint, bool) {
 	}
 	port, login, hasLogin := strings.Cut(s[end+1:], ":")
 	e, ok := hostPort(s[:end+1] + port)
-	e.Username, e.Password, _ = strings.Cut(login, ":")
+	e.setLogin(login)
 	return e, ok && hasLogin
 }
 
@@ -97,7 +97,7 @@ func loginLast(s string) (Endpoint, bool) {
 func loginAfterAt(s string) (Endpoint, bool) {
 	address, login, _ := strings.Cut(s, "@")
 	e, ok := hostPort(address)
-	e.Username, e.Password, _ = strings.Cut(login, ":")
+	e.setLogin(login)
 	return e, ok
 }
 
@@ -106,9 +106,14 @@ func loginBeforeColon(s string) (Endpoint, bool) {
 	rest, port, _ := cutLast(s, ":")
 	login, host, _ := cutLast(rest, ":")
 	e, ok := hostPort(host + ":" + port)
-	var hasPassword bool
-	e.Username, e.Password, hasPassword = strings.Cut(login, ":")
-	return e, ok && hasPassword && strings.Contains(host, ".")
+	return e, ok && e.setLogin(login) && strings.Contains(host, ".")
+}
+
+// setLogin takes user:password and reports whether it has a password, if an empty one.
+func (e *Endpoint) setLogin(login string) (hasPassword bool) {
+	user, password, hasPassword := strings.Cut(login, ":")
+	e.Username, e.Password = user, NewPassword(password)
+	return hasPassword
 }
 
 func hostPort(s string) (e Endpoint, ok bool) {
@@ -176,8 +181,8 @@ func (e Endpoint) Addr() string { return net.JoinHostPort(e.Host, strconv.Itoa(e
 // where there is one. The scheme is "http", "https", "socks5" or "socks5h".
 func (e Endpoint) URL(scheme string) *url.URL {
 	u := &url.URL{Scheme: scheme, Host: e.Addr()}
-	if e.Username != "" || e.Password != "" {
-		u.User = url.UserPassword(e.Username, e.Password)
+	if e.Username != "" || e.Password != (Password{}) {
+		u.User = url.UserPassword(e.Username, e.Password.Reveal())
 	}
 	return u
 }
@@ -188,13 +193,10 @@ func (e Endpoint) HTTP() *url.URL { return e.URL("http") }
 // SOCKS5 returns the URL for a SOCKS5 proxy.
 func (e Endpoint) SOCKS5() *url.URL { return e.URL("socks5") }
 
-// String returns host:port; the login is left out.
+// String returns host:port, without the login.
 func (e Endpoint) String() string { return e.Addr() }
 
-// GoString keeps the login out of %#v.
-func (e Endpoint) GoString() string { return "proxylite.Endpoint(" + e.Addr() + ")" }
-
-// LogValue keeps the login out of logs.
+// LogValue is String, for slog.
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.Addr()) }
 
 // UnmarshalJSON reads an entry in any of the forms the API is seen to use: the
@@ -214,7 +216,9 @@ func (e *Endpoint) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	type fields struct {
-		IP, Host, Port, Username, User, Password, Pass, Raw text
+		IP, Host, Port, Username, User text
+		Password, Pass                 Password
+		Raw                            RawEntry
 	}
 	var o fields
 	if err := json.Unmarshal(b, &o); err != nil {
@@ -228,10 +232,10 @@ func (e *Endpoint) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	parsed.Username, parsed.Password = string(cmp.Or(o.Username, o.User)), string(cmp.Or(o.Password, o.Pass))
-	parsed.Raw = string(o.Raw)
-	if o.Raw == "" && o.Host == "" {
-		parsed.Raw = string(b)
+	parsed.Username, parsed.Password = string(cmp.Or(o.Username, o.User)), cmp.Or(o.Password, o.Pass)
+	parsed.Raw = o.Raw
+	if o.Raw == (RawEntry{}) && o.Host == "" {
+		parsed.Raw = NewRawEntry(b)
 	}
 	*e = parsed
 	return nil

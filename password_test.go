@@ -54,6 +54,8 @@ func withSecrets(t reflect.Type) reflect.Value {
 	case t == reflect.TypeFor[proxylite.RawEntry]():
 		v.Set(reflect.ValueOf(raw(`{"pass":"` + secretText + `"}`)))
 	case t == reflect.TypeFor[time.Time]():
+	case t == reflect.TypeFor[proxylite.Endpoint](): // which is not read without an address
+		v.Set(reflect.ValueOf(proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Password: proxylite.NewPassword(secretText), Raw: raw(`{"pass":"` + secretText + `"}`)}))
 	case t.Kind() == reflect.Struct:
 		for i := range t.NumField() {
 			if t.Field(i).IsExported() {

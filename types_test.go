@@ -175,7 +175,7 @@ func TestPersonalDataStaysOutOfTexts(t *testing.T) {
 			ID: 7, Username: "pl-bob", Password: hidden, Status: proxylite.AccountEnabled, Used: proxylite.GB,
 		},
 		"bob":                                   proxylite.NewAccount{Username: "bob", Password: hidden},
-		"1.2.3.4:80":                            proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: secret, Password: secret},
+		"1.2.3.4:80":                            proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword(secret)},
 		"static IP 31 (1.2.3.4 DE, valid)":      proxylite.StaticIP{ID: "31", IP: "1.2.3.4", CountryCode: "DE", Status: proxylite.StaticIPValid, Username: "u", Password: hidden, Raw: raw(secret)},
 		"[account bob (id 0, absent, used 0 KB": []proxylite.Account{{Username: "bob", Password: hidden, Status: -1}},
 	} {

@@ -64,7 +64,7 @@ func (l *Lease) socks5(ctx context.Context, network, addr string) (net.Conn, fin
 	defer cancel()
 	var auth *proxy.Auth
 	if a.endpoint.Username != "" {
-		auth = &proxy.Auth{User: a.endpoint.Username, Password: a.endpoint.Password}
+		auth = &proxy.Auth{User: a.endpoint.Username, Password: a.endpoint.Password.Reveal()}
 	}
 	var raw *conn
 	dialer, err := proxy.SOCKS5("tcp", a.endpoint.Addr(), auth, dialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {

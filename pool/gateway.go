@@ -137,7 +137,7 @@ func (g Gateway) Endpoint() (proxylite.Endpoint, error) {
 	if err != nil || e.Username != "" {
 		return proxylite.Endpoint{}, errors.New("pool: Gateway.Host must be host:port, such as " + GatewayUS)
 	}
-	e.Username, e.Password = user, g.Password
+	e.Username, e.Password = user, proxylite.NewPassword(g.Password)
 	return e, nil
 }
 

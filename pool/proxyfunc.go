@@ -43,7 +43,7 @@ func (p *Pool) OnProxyConnectResponse(_ context.Context, proxy *url.URL, connect
 	}
 	password, _ := proxy.User.Password()
 	a := p.find(func(a *address) bool {
-		return a.url.Host == proxy.Host && a.endpoint.Username == proxy.User.Username() && a.endpoint.Password == password
+		return a.url.Host == proxy.Host && a.endpoint.Username == proxy.User.Username() && a.endpoint.Password.Reveal() == password
 	})
 	if a != nil {
 		p.reportOn(a, targetOf(connect.Host), f)

@@ -15,7 +15,7 @@ import (
 
 // Proxy is a proxy with the end of its life.
 type Proxy struct {
-	Endpoint proxylite.Endpoint `json:"endpoint"` // with the login, also in JSON: a [Store] needs it
+	Endpoint proxylite.Endpoint `json:"endpoint"` // json.Marshal redacts its password: a [Store] uses proxylite.MarshalRevealed
 	Expires  time.Time          `json:"expires"`  // zero: no known end
 }
 

@@ -598,7 +598,7 @@ func TestAWrongLoginOfOneProxyIsItsOwn(t *testing.T) {
 	site := newTarget(t, true, nil)
 	good := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Username: "a", Password: "b"})
 	bad := good.Endpoint()
-	bad.Password = "x"
+	bad.Password = proxylite.NewPassword("x")
 	p := newPool(t, pool.Fixed(bad, good.Endpoint()), trusting(site))
 	_, err := get(t.Context(), p.Transport(), site.URL)
 	require.NoError(t, err)
