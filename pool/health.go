@@ -256,9 +256,16 @@ func (p *Pool) accuse(l *Lease, f finding, now moment) {
 	if !c.quiet {
 		a.out.set(addr, outFor{until: now.mono.Add(clock.Double(p.coolFirst, a.record.proven[addr], p.coolMax))}, now.mono)
 	}
-	if len(a.record.open) < mostOpen {
-		p.open(a, addr, c)
+	if len(a.record.open) >= mostOpen { // names that nobody reaches, most of them: the oldest goes
+		oldest := ""
+		for t, o := range a.record.open {
+			if t != "" && (oldest == "" || o.at < a.record.open[oldest].at) {
+				oldest = t
+			}
+		}
+		p.settleCharge(a, oldest)
 	}
+	p.open(a, addr, c)
 }
 
 func (p *Pool) open(a *address, target string, c *charge) {
@@ -391,7 +398,11 @@ func (p *Pool) enough(r *rate) int {
 		r.excused /= 2
 		r.worked0 += worked / 2
 	}
-	share := (float64(r.excused) + 0.5) / float64(worked+r.excused+10)
+	prior := 0.5
+	if r == &p.doubt.targetRate { // targets fail more than proxies that are well do
+		prior = 2
+	}
+	share := (float64(r.excused) + prior) / float64(worked+r.excused+10)
 	return max(strikesOut, int(math.Ceil(math.Log(1e-4)/math.Log(share))))
 }
 

@@ -50,6 +50,7 @@ func (l *Lease) RoundTrip(req *http.Request) (*http.Response, error) {
 	if failure != nil {
 		return nil, &Error{Proxy: l.String(), Attempts: 1, Sent: u.sent.Load(), Err: failure}
 	}
+	u.watch(resp)
 	return resp, nil
 }
 

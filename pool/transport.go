@@ -105,7 +105,12 @@ func (r *run) try(l *Lease, body io.ReadCloser) (*http.Response, error) {
 	resp, err := u.send(r.req, body)
 	r.sent = r.sent || u.sent.Load()
 	if err == nil {
-		return r.judged(l, resp)
+		if resp = r.judged(l, resp); resp == nil {
+			u.end(finding{})
+			return nil, r.failed
+		}
+		u.watch(resp)
+		return resp, nil
 	}
 	r.failed = &Error{l.String(), r.attempts, r.sent, err}
 	l.finish(u.finding(err))
@@ -123,9 +128,9 @@ func (r *run) again() bool {
 	return r.attempts < r.Pool.attempts && replayable(r.req) && (!r.sent || repeatable(r.req))
 }
 
-// judged asks the judges, and returns the response unless another proxy is free to
+// judged asks the judges, and returns the response, or nil if another proxy is free to
 // get a better one.
-func (r *run) judged(l *Lease, resp *http.Response) (*http.Response, error) {
+func (r *run) judged(l *Lease, resp *http.Response) *http.Response {
 	r.sent = true
 	f := finding{verdict: Worked}
 	if len(r.judges) > 0 && resp.StatusCode != http.StatusSwitchingProtocols {
@@ -137,7 +142,7 @@ func (r *run) judged(l *Lease, resp *http.Response) (*http.Response, error) {
 			r.ban(b.a, b.target.host, finding{}, r.now())
 			r.unlock()
 		}
-		return resp, nil
+		return resp
 	}
 	mayRepeat := r.again()
 	f.unproven = r.Pool.attempts > 1 && replayable(r.req) && repeatable(r.req)
@@ -147,16 +152,16 @@ func (r *run) judged(l *Lease, resp *http.Response) (*http.Response, error) {
 		r.banned = append(r.banned, l)
 	}
 	if !mayRepeat {
-		return resp, nil
+		return resp
 	}
 	next, err := r.pick(r.now(), r.q)
 	if next == nil || err != nil {
-		return resp, nil // no other one is free, and this is better than nothing
+		return resp // no other one is free, and this is better than nothing
 	}
 	r.next = next
 	r.failed = &Error{l.String(), r.attempts, true, fmt.Errorf("status %d was judged: %s", resp.StatusCode, f.verdict)}
 	closeBody(resp.Body)
-	return nil, r.failed
+	return nil
 }
 
 // judgement asks the judges, and puts back what they read of the body.
@@ -356,7 +361,6 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 		via.via.Moved = l.moved.String()
 	}
 	resp.Request = req.WithContext(via)
-	u.watch(resp)
 	return resp, nil
 }
 
