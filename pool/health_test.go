@@ -351,7 +351,7 @@ func TestALoginThatWorkedIsConfirmedToBeWrong(t *testing.T) {
 	site := newTarget(t, true, nil)
 	g := pool.Gateway{Account: "bob", Password: "pw", Host: "10.0.0.1:1000"}
 	for name, source := range map[string]pool.Source{
-		"sessions": g.Sessions(5), "rotating": g.Rotating(), "fixed": pool.Fixed(proxylite.Endpoint{Host: "10.0.0.1", Port: 1000, Username: "u", Password: "p"}),
+		"sessions": g.Sessions(5), "rotating": g.Rotating(), "fixed": pool.Fixed(proxylite.Endpoint{Host: "10.0.0.1", Port: 1000, Username: "u", Password: proxylite.NewPassword("p")}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
