@@ -204,13 +204,20 @@ func TestTextsThatAreNoTime(t *testing.T) {
 	t.Parallel()
 	const odd = "N/A"
 	for _, v := range []any{
-		proxylite.Account{}, proxylite.DailyUsage{}, proxylite.PurchasedProduct{}, proxylite.ProductOrder{}, proxylite.Order{},
-		proxylite.User{}, proxylite.WhiteIP{}, proxylite.Coupon{}, proxylite.Article{},
+		proxylite.Account{},
+		proxylite.DailyUsage{},
+		proxylite.PurchasedProduct{},
+		proxylite.ProductOrder{},
+		proxylite.Order{},
+		proxylite.User{},
+		proxylite.WhiteIP{},
+		proxylite.Coupon{},
+		proxylite.Article{},
 	} {
 		typ := reflect.TypeOf(v)
 		want, entry := map[string]string{}, map[string]string{}
-		for i := range typ.NumField() {
-			if name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ","); typ.Field(i).Type == reflect.TypeFor[time.Time]() {
+		for field := range typ.Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); field.Type == reflect.TypeFor[time.Time]() {
 				want[name], entry[name] = odd, odd
 			}
 		}
