@@ -202,13 +202,19 @@ func (c *call) retry() bool {
 
 // resend decides whether net/http may send a request of an attempt again by itself.
 // That counts as an attempt. What an HTTP/2 server gave back costs it nothing, so
-// it takes nothing from the budget.
-func (c *call) resend(givenBack bool) bool {
-	if int(c.attempts.Load()) >= c.policy.MaxAttempts || !givenBack && !c.client.budget.spend() {
-		return false
+// it takes nothing from the budget. The first time there is no wait, as after the
+// GOAWAY of a server that closes a connection as it should.
+func (c *call) resend(givenBack bool) (wait time.Duration, ok bool) {
+	n := int(c.attempts.Load())
+	if n >= c.policy.MaxAttempts || !givenBack && !c.client.budget.spend() {
+		return 0, false
 	}
 	c.attempts.Add(1)
-	return true
+	if n > 1 {
+		base := min(c.policy.MinBackoff, time.Minute)
+		wait = base + rand.N(base)
+	}
+	return wait, true
 }
 
 func mayRetry(class Class, e *Error) bool {
