@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/proxylite/proxylite-go/internal/redact"
 	"github.com/proxylite/proxylite-go/internal/transport"
+	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
 // Operation describes an endpoint for [Call].
@@ -26,15 +28,22 @@ type Operation struct {
 }
 
 // Call reaches an endpoint that the SDK has no method for, with the same
-// credential, retries, envelope and errors. The query may be nil; a body that is
-// not nil is sent as JSON; data of the response is decoded into T, leniently as
-// everywhere: numbers in quotes, zoneless times, null lists.
+// credential, retries, envelope and errors. The query may be nil. A body that is
+// not nil is sent as JSON.
+//
+// The data of the response is decoded into T as everywhere in this package: numbers
+// may be in quotes, times without a zone are in the client's zone, null is an empty
+// list. T may be any type that encoding/json can decode; numbers in an any become
+// json.Number. A T that holds a channel, function or complex number is refused.
 func Call[T any](ctx context.Context, c *Client, op Operation, query url.Values, body any, opts ...CallOption) (T, error) {
-	in := request{query: query, body: body}
+	in := request{query: query, body: body, anyBody: true}
 	in.must(strings.HasPrefix(op.Path, "/") && !strings.ContainsAny(op.Path, "?#"), "Operation.Path", op.Path, "must begin with a slash and have no query")
 	in.must(op.Method == http.MethodGet || op.Method == http.MethodPost, "Operation.Method", op.Method, "must be GET or POST")
 	in.must(!op.KeyInBody || op.Method == http.MethodPost, "Operation.KeyInBody", "", "needs a POST")
 	in.must(query == nil || !query.Has("app_key"), "query", "", "must not have app_key: the client adds it")
+	if err := wire.Check(reflect.TypeFor[T]()); err != nil {
+		in.must(false, "T", reflect.TypeFor[T]().String(), err.Error())
+	}
 	if op.KeyInBody && body == nil {
 		in.body = struct{}{}
 	}
@@ -46,6 +55,7 @@ type request struct {
 	checks
 	query     url.Values
 	body      any
+	anyBody   bool                             // the body is the caller's
 	passwords []string                         // of accounts, to be kept out of what the response echoes
 	needsData bool                             // success without data is malformed
 	emptyOK   bool                             // an empty 200 is success
@@ -117,7 +127,8 @@ type callOptions struct {
 	raw     *RawResponse
 	timeout time.Duration
 	policy  RetryPolicy
-	extra   url.Values
+	query   url.Values     // that the SDK does not know
+	body    map[string]any // fields of the JSON body, likewise
 }
 
 func (c *Client) send(ctx context.Context, op *Operation, in *request, out any, opts []CallOption) error {
@@ -182,16 +193,25 @@ var noHeader = http.Header{}
 func (c *call) request() *Error {
 	in := c.in
 	in.problems = append(in.problems, c.checks.problems...)
+	for name := range c.query {
+		in.must(!in.query.Has(name), "CallQuery", name, "is a parameter that the call has already")
+	}
+	path, err := url.PathUnescape(c.op.Path)
+	in.must(err == nil, "Operation.Path", c.op.Path, "has a % that does not begin an escape")
+	body := in.json(c.body)
 	if err := in.err(); err != nil {
 		return c.fail(KindInput, err)
 	}
 	u := &c.url
 	*u = *c.client.base
-	u.Path += c.op.Path
-	if len(in.query)+len(c.extra) > 0 {
+	if u.RawPath != "" || strings.Contains(c.op.Path, "%") { // else url.URL escapes the path
+		u.RawPath = u.EscapedPath() + c.op.Path
+	}
+	u.Path += path
+	if len(in.query)+len(c.query) > 0 {
 		u.RawQuery = in.query.Encode()
-		if len(c.extra) > 0 {
-			u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+c.extra.Encode(), "&")
+		if len(c.query) > 0 {
+			u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+c.query.Encode(), "&")
 		}
 	}
 	s := &c.sender
@@ -200,17 +220,42 @@ func (c *call) request() *Error {
 		Method: c.op.Method, URL: u, Host: u.Host, Header: noHeader,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(c.ctx)
-	if in.body != nil {
-		body, err := json.Marshal(in.body)
-		if err == nil {
-			err = s.req.SetBody(body)
-		}
-		if err != nil {
-			return c.fail(KindInput, &InputError{[]InputProblem{{Field: "body", Rule: "must be writable as JSON: " + err.Error()}}})
+	if body != nil {
+		if err := s.req.SetBody(body); err != nil {
+			return c.fail(KindInput, err)
 		}
 		s.req.GetBody = nil // the transport sets it where the request may be sent again
 	}
 	return nil
+}
+
+// json returns the body with further fields, and notes what is wrong with either.
+func (in *request) json(more map[string]any) []byte {
+	if in.body == nil {
+		in.must(len(more) == 0, "CallBody", "", "needs a call with a JSON body")
+		return nil
+	}
+	body, err := json.Marshal(in.body)
+	in.must(err == nil, "body", "", fmt.Sprintf("must be writable as JSON: %v", err))
+	if err != nil || len(more) == 0 && !in.anyBody {
+		return body
+	}
+	var fields map[string]json.RawMessage // stays nil if the body is no object
+	_ = json.Unmarshal(body, &fields)
+	in.must(fields["app_key"] == nil, "body", "", "must not have app_key: the client adds it")
+	if len(more) == 0 {
+		return body
+	}
+	in.must(fields != nil, "CallBody", "", "needs a body that is a JSON object")
+	for name := range more {
+		in.must(fields[name] == nil, "CallBody", name, "is a field that the body has already")
+	}
+	added, err := json.Marshal(more)
+	in.must(err == nil, "CallBody", "", fmt.Sprintf("must be writable as JSON: %v", err))
+	if err != nil || len(fields) == 0 {
+		return added
+	}
+	return append(append(body[:len(body)-1], ','), added[1:]...)
 }
 
 // attempt makes one attempt: it waits for the limiter, sends the request, and reads

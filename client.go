@@ -64,6 +64,9 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 		}
 		c.transport = t
 	}
+	if retriesItself(c.transport) {
+		return nil, errors.New("proxylite: the transport is a *retryablehttp.RoundTripper, which sends requests again by itself, orders too: pass the transport under it (HTTPClient.Transport of its client) and set retries by WithRetry")
+	}
 	if c.chain, err = newChain(&c.settings, secret); err != nil {
 		return nil, err
 	}

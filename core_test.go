@@ -3,6 +3,7 @@ package proxylite_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,16 @@ import (
 // the document puts it, and takes the documented answer.
 func TestEveryOperationOnTheWire(t *testing.T) {
 	t.Parallel()
-	require.Len(t, operations, 23)
+	var names, fixtures []string
+	for _, op := range operations {
+		names = append(names, op.name+".json")
+	}
+	files, err := filepath.Glob("testdata/*.json")
+	require.NoError(t, err)
+	for _, f := range files {
+		fixtures = append(fixtures, filepath.Base(f))
+	}
+	require.ElementsMatch(t, fixtures, names, "each operation has a fixture, and each fixture an operation")
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()

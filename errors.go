@@ -145,6 +145,54 @@ var knownCodes = map[int]struct {
 	429:            {ErrRateLimited, "too many requests: wait before the next one"},
 }
 
+// NewError returns the error that a call returns for a response with this HTTP
+// status, error code and message of the API, for mocks in your own tests. Kind,
+// Outcome and what errors.Is matches are those of a real call of [ClassUnsafe]. A
+// code of 0 means a response without an envelope, such as the page of a proxy.
+func NewError(status, code int, message string) *Error {
+	r := reply{status: status, env: wire.Envelope{Code: code, HasCode: code != 0, Message: message}}
+	v := r.verdict()
+	if !fromAPI(status) {
+		code, message = 0, ""
+	}
+	return &Error{
+		Operation: "mock", Method: http.MethodPost, Route: "/mock", Attempts: 1,
+		Kind: v.kind, Outcome: v.outcome, Status: status, Code: code, Message: message, cause: v.why,
+	}
+}
+
+// NewErrorLike returns an error of a call for which errors.Is(err, target) is true,
+// for mocks in your own tests. The target is a sentinel of this package, or what a
+// call that had no response may have failed with, such as context.DeadlineExceeded
+// or a *net.OpError.
+func NewErrorLike(target error) *Error {
+	for code, known := range knownCodes {
+		if known.err != nil && known.err == target {
+			return NewError(http.StatusOK, code, known.text)
+		}
+	}
+	switch target {
+	case ErrOutcomeUnknown:
+		return NewError(http.StatusBadGateway, 0, "")
+	case ErrMalformedResponse:
+		return NewError(http.StatusOK, 0, "")
+	case ErrResponseTooLarge:
+		e := NewError(http.StatusOK, 0, "")
+		e.Kind, e.cause = KindTooLarge, target
+		return e
+	case ErrRetryBudget:
+		e := NewError(http.StatusServiceUnavailable, 0, "")
+		e.cause = target
+		return e
+	case ErrInvalidInput:
+		return &Error{Operation: "mock", Method: http.MethodPost, Route: "/mock", Kind: KindInput, cause: &InputError{}}
+	}
+	return &Error{
+		Operation: "mock", Method: http.MethodPost, Route: "/mock", Attempts: 1,
+		Kind: transportKind(target), Outcome: OutcomeUnknown, cause: target,
+	}
+}
+
 // Explanation is an English line for the codes we know; empty for others.
 func (e *Error) Explanation() string { return knownCodes[e.Code].text }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -226,4 +228,36 @@ func TestACodeOfMinusOneIsACode(t *testing.T) {
 	require.Equal(t, -1, e.Code)
 	require.ErrorContains(t, e, "code -1")
 	require.Equal(t, proxylite.OutcomeRejected, e.Outcome)
+}
+
+// An error for a mock is the one that a real call returns.
+func TestNewErrorIsWhatACallReturns(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 302, 304, 400, 401, 403, 408, 429, 500, 502, 503, 999} {
+		for _, code := range []int{0, 3, 9, 156, 202, 286, 348, 400, 429, 500} {
+			body := ""
+			if code != 0 {
+				body = fmt.Sprintf(`{"code":%d,"msg":"no"}`, code)
+			}
+			_, err := playing(reply(status, body)).client(t, tryOnce).Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
+			real, mock := asError(t, err), proxylite.NewError(status, code, "no")
+			require.Equal(t, []any{real.Kind, real.Outcome, real.Status}, []any{mock.Kind, mock.Outcome, mock.Status}, "%d %d: %v", status, code, err)
+			for _, sentinel := range sentinels {
+				require.Equal(t, errors.Is(real, sentinel), errors.Is(mock, sentinel), "%d %d %v", status, code, sentinel)
+			}
+		}
+	}
+}
+
+func TestNewErrorLikeMatchesItsTarget(t *testing.T) {
+	t.Parallel()
+	for _, target := range append(slices.Clone(sentinels), proxylite.ErrRetryBudget, proxylite.ErrInvalidInput, context.Canceled, context.DeadlineExceeded, io.EOF) {
+		mock := proxylite.NewErrorLike(target)
+		require.ErrorIs(t, mock, target)
+		require.NotEmpty(t, mock.Error())
+	}
+	_, isInput := errors.AsType[*proxylite.InputError](proxylite.NewErrorLike(proxylite.ErrInvalidInput))
+	require.True(t, isInput)
+	require.Equal(t, proxylite.KindDNS, proxylite.NewErrorLike(&net.DNSError{Err: "no such host"}).Kind)
+	require.Equal(t, proxylite.KindTimeout, proxylite.NewErrorLike(context.DeadlineExceeded).Kind)
 }

@@ -52,7 +52,7 @@ func listens(t testing.TB, query *url.Values, body *[]byte) *proxylite.Client {
 				*body, err = io.ReadAll(r.Body)
 				require.NoError(t, err)
 			}
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"code":0,"data":{"id":1}}`))}, nil
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"code":0,"data":{"id":1,"list":[]}}`))}, nil
 		})))
 	require.NoError(t, err)
 	return c
@@ -142,10 +142,7 @@ func FuzzTime(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		o, err := field(t, "created_at", quote(s))
-		if err != nil {
-			require.ErrorContains(t, err, "not a time")
-			return
-		}
+		require.NoError(t, err, "a text that is no time fails a call")
 		b, err := json.Marshal(o)
 		require.NoError(t, err, "%q became a time that JSON can't hold", s)
 		var back proxylite.Order

@@ -134,10 +134,7 @@ func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...Call
 			return err
 		}
 	}
-	in.valid = func(out any) error {
-		x := joined(out.(*list[extracted]).List)
-		return x.usable()
-	}
+	in.valid = func(out any) error { return joined(out.(*list[extracted]).List).usable() }
 	lists, err := sendList[extracted](ctx, s.c, &opIPExtract, in, opts)
 	if err != nil {
 		return Extraction{}, err
@@ -145,7 +142,11 @@ func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...Call
 	return joined(lists), nil
 }
 
+// joined is the extraction of all entries of the list, mostly of one.
 func joined(lists []extracted) Extraction {
+	if len(lists) == 1 && lists[0].Endpoints != nil {
+		return lists[0].Extraction
+	}
 	all := Extraction{Endpoints: []Endpoint{}}
 	for _, x := range lists {
 		all.Endpoints = append(all.Endpoints, x.Endpoints...)
@@ -218,7 +219,7 @@ func (x *Extraction) bounded() error {
 
 // usable returns an error if there are entries but no endpoint: then the text is
 // more likely a message than an extraction.
-func (x *Extraction) usable() error {
+func (x Extraction) usable() error {
 	if len(x.Endpoints) > 0 || len(x.Rejected) == 0 {
 		return nil
 	}

@@ -169,7 +169,7 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 	if err == nil {
 		require.Positive(t, got.read, "a success without a request")
 		if s.answered.Load() {
-			require.Equal(t, documented()[op.name], value)
+			require.Equal(t, op.documented, value)
 		}
 		got.took = 0 // how long an answer drips is not the point
 		return got

@@ -61,11 +61,10 @@ func WithBaseURL(rawURL string) Option {
 		if _, ok := parsePort(u.Port()); u.Port() != "" && !ok {
 			return errors.New("proxylite: the base URL names port " + u.Port() + ": want 1 to 65535")
 		}
-		u.Path = strings.TrimRight(u.Path, "/")
+		u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
 		if u.Path == "" {
 			u.Path = "/end-point"
 		}
-		u.RawPath = ""
 		s.base = u
 		return nil
 	}
@@ -77,9 +76,17 @@ func isLoopback(host string) bool {
 }
 
 // WithTransport replaces the transport, [NewTransport] by default. It necessarily
-// sees the credential. With one that is not a *http.Transport, or a protocol that
-// is registered with one, no failure of a call that spends counts as unsent: it
-// might not say what it sent.
+// sees the credential.
+//
+// Calls that must be sent once use a clone of a *http.Transport, with its proxy,
+// dialer and TLS configuration, but a fresh HTTP/1.1 connection for each call.
+// MaxConnsPerHost limits these connections and those of other calls separately.
+//
+// A transport that is not a *http.Transport, or one with a registered protocol or
+// a TLSNextProto of its own, is used as it is. The client can't prove that it sent
+// nothing, so a failed call of [ClassUnsafe] then has [OutcomeUnknown] in every
+// case. Such a transport must not send requests again by itself. To see or change
+// requests, use [WithMiddleware].
 func WithTransport(rt http.RoundTripper) Option {
 	return func(s *settings) error {
 		if rt == nil {
@@ -90,9 +97,10 @@ func WithTransport(rt http.RoundTripper) Option {
 	}
 }
 
-// WithHTTPClient takes the transport and the timeout (as that of an attempt) of
-// an http.Client, which is not changed. Redirects are never followed and cookies
-// are not kept, whatever it says.
+// WithHTTPClient takes the transport and the timeout of an http.Client, which is
+// not changed. The timeout is that of an attempt. Redirects are never followed and
+// cookies are not kept, whatever the http.Client says. For what its transport must
+// be see [WithTransport].
 func WithHTTPClient(c *http.Client) Option {
 	return func(s *settings) error {
 		if c == nil {
@@ -271,14 +279,31 @@ func CallAttempts(n int) CallOption {
 	}
 }
 
-// CallQuery adds a query parameter that the SDK does not know, such as language.
+// CallQuery adds a query parameter that the SDK does not know, such as language. A
+// parameter that the call already has is refused, and so is app_key.
 func CallQuery(name, value string) CallOption {
 	return func(o *callOptions) {
 		o.checks.must(name != "" && name != "app_key", "CallQuery", name, "must name a parameter other than app_key")
-		if o.extra == nil {
-			o.extra = url.Values{}
+		o.checks.must(!o.query.Has(name), "CallQuery", name, "is given twice")
+		if o.query == nil {
+			o.query = url.Values{}
 		}
-		o.extra.Set(name, value)
+		o.query.Set(name, value)
+	}
+}
+
+// CallBody adds a field to the JSON body of a call, one that the SDK does not know.
+// The value is written by encoding/json. A field that the body already has is
+// refused, and so are app_key and a call without a body.
+func CallBody(name string, value any) CallOption {
+	return func(o *callOptions) {
+		o.checks.must(name != "" && name != "app_key", "CallBody", name, "must name a field other than app_key")
+		_, twice := o.body[name]
+		o.checks.must(!twice, "CallBody", name, "is given twice")
+		if o.body == nil {
+			o.body = map[string]any{}
+		}
+		o.body[name] = value
 	}
 }
 

@@ -32,7 +32,7 @@ func TestBaseURL(t *testing.T) {
 		{" https://api.example.com/ ", "https://api.example.com/end-point/user/info", ""},
 		{"https://api.example.com:8443", "https://api.example.com:8443/end-point/user/info", ""},
 		{"https://api.duckip.com/developers", "https://api.duckip.com/developers/user/info", ""},
-		{"https://example.com/a%2Fb/c/", "https://example.com/a/b/c/user/info", ""},
+		{"https://example.com/a%2Fb/c/", "https://example.com/a%2Fb/c/user/info", ""},
 		{"http://127.0.0.1:8080/x", "http://127.0.0.1:8080/x/user/info", ""},
 		{"http://[::1]:8080", "http://[::1]:8080/end-point/user/info", ""},
 		{"http://localhost", "http://localhost/end-point/user/info", ""},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ type Order struct {
 // String describes the order in a line: number, product, what is to be paid and
 // status. A zero Order, such as a failed call returns, is "no order".
 func (o Order) String() string {
-	if o == (Order{}) {
+	if reflect.ValueOf(o).IsZero() {
 		return "no order"
 	}
 	return fmt.Sprintf("order %s (id %d, %q, to pay %s, %s)", cmp.Or(o.TradeNo, "without a number"), o.ID, o.ProductName, cmp.Or(o.PayFee, "?"), o.Status)

@@ -37,10 +37,10 @@ type pageResponse[T any] struct {
 	List       []T `json:"list"`
 	Page       int `json:"page" wire:"soft"`
 	PageSize   int `json:"page_size" wire:"soft"`
-	TotalCount int `json:"total_count" wire:"soft"`
+	TotalCount int `json:"total_count" wire:"total"`
 	TotalPage  int `json:"total_page" wire:"soft"`
 	Pagination struct {
-		Total      int `json:"total" wire:"soft"`
+		Total      int `json:"total" wire:"total"`
 		PageNo     int `json:"page_no" wire:"soft"`
 		PageSize   int `json:"page_size" wire:"soft"`
 		TotalPages int `json:"total_pages" wire:"soft"`
@@ -99,7 +99,7 @@ const (
 // before, or when all entries that are counted have come. Counts that promise more
 // than what comes are not an error: the API is known to count wrong. Lists that
 // have no end, or go round, end in an error.
-func walk[T, K comparable](start int, list func(page int) (Page[T], error), key func(T) (k K, ok bool)) iter.Seq2[T, error] {
+func walk[T any, K comparable](start int, list func(page int) (Page[T], error), key func(T) (k K, ok bool)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		var before map[K]struct{}
@@ -158,14 +158,15 @@ func walk[T, K comparable](start int, list func(page int) (Page[T], error), key 
 
 // unseen returns the items that were not on the page before, the keys of all, and
 // a fingerprint of the page. It reuses items.
-func unseen[T, K comparable](items []T, before map[K]struct{}, key func(T) (K, bool)) (fresh []T, now map[K]struct{}, sum uint64) {
+func unseen[T any, K comparable](items []T, before map[K]struct{}, key func(T) (K, bool)) (fresh []T, now map[K]struct{}, sum uint64) {
 	var h maphash.Hash
 	h.SetSeed(pageSeed)
 	now, fresh = make(map[K]struct{}, len(items)), items[:0]
 	for _, item := range items {
 		k, ok := key(item)
 		if !ok {
-			maphash.WriteComparable(&h, item)
+			whole, _ := MarshalRevealed(item)
+			_, _ = h.Write(whole)
 			fresh = append(fresh, item)
 			continue
 		}

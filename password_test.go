@@ -31,12 +31,12 @@ func holders(t *testing.T) map[string]any {
 	} {
 		all[name] = withSecrets(reflect.TypeOf(v)).Interface()
 	}
-	for name, v := range full() {
-		if v == nil {
+	for _, op := range operations {
+		if op.full == nil {
 			continue
 		}
-		if filled := withSecrets(reflect.TypeOf(v)); secrets(filled) > 0 {
-			all[name] = filled.Interface()
+		if filled := withSecrets(reflect.TypeOf(op.full)); secrets(filled) > 0 {
+			all[op.name] = filled.Interface()
 		}
 	}
 	for _, name := range []string{"Accounts.List", "IP.ListStatic"} {

@@ -4,40 +4,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/proxylite/proxylite-go/internal/transport"
 	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
-var bodies = sync.Pool{New: func() any { return new(body) }}
-
 // read reads, bounds, decodes and closes the body of a response. It returns the
 // failure that the response is, or nil.
 func (c *call) read(resp *http.Response, a *transport.Attempt) *Error {
 	defer resp.Body.Close()
-	b := bodies.Get().(*body)
-	b.reset(resp.Body, c.client.maxResponse, c.raw != nil)
-	defer func() {
-		b.reset(nil, 0, false)
-		bodies.Put(b)
-	}()
+	b := wire.NewBody(a, resp.Body, c.client.maxResponse)
+	defer b.Release()
+	if c.raw != nil {
+		b.KeepAll()
+	}
 	c.status = resp.StatusCode
 	e := c.decode(resp, b)
 	if c.raw != nil {
-		_, _ = io.Copy(io.Discard, b)
-		*c.raw = RawResponse{resp.StatusCode, c.hide().Header(resp.Header.Clone()), c.hide().Start(b.all)}
+		b.Drain(math.MaxInt64)
+		*c.raw = RawResponse{resp.StatusCode, c.hide().Header(resp.Header.Clone()), c.hide().Start(b.All())}
 	}
 	if e == nil {
 		return nil
 	}
-	_, _ = io.CopyN(io.Discard, b, drained) // a body that is read to its end keeps the connection
-	e.Body = c.hide().Start(b.head[:b.filled])
+	b.Drain(drained) // a body that is read to its end keeps the connection
+	e.Body = c.hide().Start(b.Head())
 	e.Header = c.hide().Header(resp.Header.Clone())
 	e.RetryAfter = parseRetryAfter(e.Header, time.Now())
 	if e.Code == codeInvalidKey || e.Status == http.StatusUnauthorized {
@@ -52,15 +49,16 @@ const drained = 64 << 10
 
 // decode stores the data of a success, and returns the failure that any other
 // response is.
-func (c *call) decode(resp *http.Response, b *body) *Error {
-	r := reply{status: resp.StatusCode, first: b.peek(), needsData: c.in.needsData}
+func (c *call) decode(resp *http.Response, b *wire.Body) *Error {
+	first, err := b.Peek()
+	r := reply{status: resp.StatusCode, first: first, needsData: c.in.needsData}
 	if code := resp.Header.Get("Content-Encoding"); code != "" && !resp.Uncompressed && !strings.EqualFold(code, "identity") {
 		r.encoding = code
 	}
 	success := r.status >= 200 && r.status < 300
 	switch {
-	case r.encoding != "", r.status < 200, r.status > 599:
-	case r.first == 0 && b.err == io.EOF:
+	case r.encoding != "", !fromAPI(r.status):
+	case err == io.EOF:
 		if c.in.emptyOK && success {
 			return nil
 		}
@@ -70,7 +68,7 @@ func (c *call) decode(resp *http.Response, b *body) *Error {
 			return nil
 		}
 	case r.first == '<':
-		r.err = errors.New("a web page, not the API: " + title(c.hide().Start(b.head[:b.filled])))
+		r.err = errors.New("a web page, not the API: " + title(c.hide().Start(b.Head())))
 	default:
 		out := c.out
 		if !success {
@@ -78,7 +76,7 @@ func (c *call) decode(resp *http.Response, b *body) *Error {
 		} else if out != nil && c.attempts.Load() > 1 {
 			reflect.ValueOf(out).Elem().SetZero() // an attempt before may have stored a part
 		}
-		r.env, r.err = wire.Decode(b, c.client.zone, out)
+		r.env, r.err = b.Decode(c.client.zone, out)
 	}
 	if r.env.HasCode && !r.env.OK() {
 		c.code = r.env.Code
@@ -113,8 +111,8 @@ func (c *call) refused(r *reply, v verdict) *Error {
 func (c *call) whyCut(kind Kind, err error) (Kind, error) {
 	var cut *wire.ReadError
 	switch {
-	case errors.Is(err, errTooLarge):
-		return KindTooLarge, fmt.Errorf("the response is larger than %d bytes: see WithMaxResponse", c.client.maxResponse)
+	case errors.Is(err, wire.ErrTooLarge):
+		return KindTooLarge, err
 	case errors.As(err, &cut):
 		if kind = c.kindOf(cut); kind == KindTransport {
 			kind = KindTruncated
@@ -124,12 +122,12 @@ func (c *call) whyCut(kind Kind, err error) (Kind, error) {
 	return kind, c.hide().Error(err)
 }
 
-func (c *call) readText(b *body) error {
-	text, err := io.ReadAll(b)
+func (c *call) readText(b *wire.Body) error {
+	text, err := b.Text()
 	if err != nil {
-		return &wire.ReadError{Err: err}
+		return err
 	}
-	return c.in.text(string(text), c.out)
+	return c.in.text(text, c.out)
 }
 
 var errEmptyBody = errors.New("the response is empty")
@@ -142,6 +140,11 @@ type reply struct {
 	env       wire.Envelope // as far as it was read
 	err       error         // why it could not be read to its end
 	needsData bool
+}
+
+// fromAPI reports whether a response of that status may be one of the API.
+func fromAPI(status int) bool {
+	return status >= 200 && status < 300 || status >= 400 && status < 600
 }
 
 // verdict is what a response means. The zero value is a success.
@@ -217,77 +220,4 @@ func title(page []byte) string {
 	}
 	t, _, _ := strings.Cut(rest, "</title>")
 	return fmt.Sprintf("%q", clip(strings.TrimSpace(t), 80))
-}
-
-var errTooLarge = errors.New("too large")
-
-// body reads a response within a bound. Its beginning is kept for the error, all of it
-// when the caller wants the raw response.
-type body struct {
-	src    io.Reader
-	left   int64
-	err    error
-	head   [4096]byte
-	filled int // bytes in head
-	served int // of those, given to the reader
-	keep   bool
-	all    []byte
-}
-
-// reset leaves the head as it is: clearing it would cost more than a short response.
-func (b *body) reset(src io.Reader, bound int64, keep bool) {
-	b.src, b.left, b.keep = src, bound, keep
-	b.err, b.all, b.filled, b.served = nil, nil, 0, 0
-}
-
-// peek returns the first byte that is neither space nor byte order mark, or 0.
-func (b *body) peek() byte {
-	for {
-		for _, c := range b.head[:b.filled] {
-			switch c {
-			case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF:
-			default:
-				return c
-			}
-		}
-		if b.err != nil || b.filled == len(b.head) {
-			return 0
-		}
-		n, err := b.read(b.head[b.filled:])
-		b.filled += n
-		b.err = err
-	}
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.served < b.filled {
-		n := copy(p, b.head[b.served:b.filled])
-		b.served += n
-		return n, nil
-	}
-	if b.err != nil {
-		return 0, b.err
-	}
-	n, err := b.read(p)
-	b.err = err
-	if b.filled < len(b.head) {
-		b.filled += copy(b.head[b.filled:], p[:n])
-		b.served = b.filled
-	}
-	return n, err
-}
-
-func (b *body) read(p []byte) (int, error) {
-	if int64(len(p))-1 > b.left {
-		p = p[:b.left+1]
-	}
-	n, err := b.src.Read(p)
-	if int64(n) > b.left {
-		n, err = int(b.left), errTooLarge
-	}
-	b.left -= int64(n)
-	if b.keep {
-		b.all = append(b.all, p[:n]...)
-	}
-	return n, err
 }

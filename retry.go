@@ -170,6 +170,12 @@ func (s *sender) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &s.stub, nil
 }
 
+// retriesItself reports whether a transport is known to send requests again.
+func retriesItself(rt http.RoundTripper) bool {
+	_, ok := rt.(*retryablehttp.RoundTripper)
+	return ok
+}
+
 // retry decides about the failure of the last attempt and, when the call is to go
 // on, sets the wait before the next one.
 func (c *call) retry() bool {

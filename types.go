@@ -1,11 +1,9 @@
 package proxylite
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/big"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/proxylite/proxylite-go/internal/wire"
@@ -58,28 +56,11 @@ type Decimal string
 // empty text is an empty Decimal; null changes nothing. It refuses anything else,
 // and numbers longer than 64 characters or with an exponent above 99.
 func (d *Decimal) UnmarshalJSON(b []byte) error {
-	text := string(b)
-	switch {
-	case text == "null":
-		return nil
-	case isPlain(b):
-		text = strings.TrimSpace(text[1 : len(text)-1])
-	case strings.HasPrefix(text, `"`):
-		if err := json.Unmarshal(b, &text); err != nil {
-			return err
-		}
-		text = strings.TrimSpace(text)
+	text, err := wire.Number(b)
+	if err == nil && string(b) != "null" {
+		*d = Decimal(text)
 	}
-	if text != "" && !wire.ValidNumber(text) {
-		return &wire.SyntaxError{Why: "not a number"}
-	}
-	// An exponent of a million would make a small text a huge number.
-	_, exponent, _ := strings.Cut(strings.ToLower(text), "e")
-	if len(text) > 64 || len(strings.TrimLeft(exponent, "+-0")) > 2 {
-		return &wire.SyntaxError{Why: "not a number of a sane size"}
-	}
-	*d = Decimal(text)
-	return nil
+	return err
 }
 
 // Rat returns the exact value. An empty or malformed Decimal is 0.

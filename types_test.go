@@ -122,13 +122,13 @@ func TestResultsSurviveJSON(t *testing.T) {
 		require.JSONEq(t, string(b), string(again))
 		require.Equal(t, inUTC(reflect.ValueOf(v)).Interface(), inUTC(back.Elem()).Interface())
 	}
-	for name, v := range full() {
-		if v == nil {
+	for _, op := range operations {
+		if op.full == nil {
 			continue
 		}
-		trip(v)
-		trip(documented()[name])
-		typ := reflect.TypeOf(v)
+		trip(op.full)
+		trip(op.documented)
+		typ := reflect.TypeOf(op.full)
 		trip(reflect.Zero(typ).Interface())
 		if typ.Kind() == reflect.Slice {
 			trip(reflect.Zero(typ.Elem()).Interface())

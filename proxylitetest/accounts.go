@@ -67,8 +67,8 @@ func alphanumeric(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == ""
 }
 
-// remark holds one to the document's 32 Chinese or 64 English characters. A
-// mixture is not documented; as the SDK does, we count ASCII one and all else two.
+// remark checks a remark: 32 Chinese or 64 English characters as documented. For
+// mixtures, which are not, ASCII counts as 1 and others as 2, as in the SDK.
 func (in *request) remark(text string) {
 	ascii := strings.Count(text, "") - 1
 	for _, r := range text {
@@ -79,8 +79,8 @@ func (in *request) remark(text string) {
 	in.must(ascii <= 64, "remark", "备注必须在 32 个中文或 64 个英文以内")
 }
 
-// names reads the accounts that an operation is about. If one of them is not
-// there, nothing is done to any; that is our choice.
+// names returns the accounts that an operation names. If one does not exist, none
+// is changed; that is our choice.
 func (s *Server) names(in *request) []*proxylite.Account {
 	var body struct {
 		Accounts string `json:"accounts"`
@@ -103,8 +103,8 @@ func (s *Server) existing(in *request, field, name string) *proxylite.Account {
 	return a
 }
 
-// deleteAccounts keeps the usage: the document has an account that is added again
-// under the same name inherit it.
+// deleteAccounts keeps the usage: as documented, an account that is added again
+// under the same name inherits it.
 func (s *Server) deleteAccounts(in *request) (any, *apiError) {
 	gone := map[string]bool{}
 	for _, a := range s.names(in) {
@@ -174,8 +174,8 @@ func (s *Server) changeLimit(in *request) (any, *apiError) {
 	return nil, nil
 }
 
-// dailyUsage leaves out days without traffic, and accounts that are deleted; a
-// name that is not there has used nothing. The document says none of the three.
+// dailyUsage leaves out days without traffic and deleted accounts; an unknown name
+// has no usage. The document says none of this.
 func (s *Server) dailyUsage(in *request) (any, *apiError) {
 	start := in.time("start_time", in.now.AddDate(0, 0, -7))
 	end := in.time("end_time", in.now)

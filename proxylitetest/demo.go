@@ -8,8 +8,8 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-// DemoState returns the data that a server begins with: plausible, and the same
-// for the same now. Its addresses are of networks that nobody has.
+// DemoState returns the data that a server starts with. It is plausible, and the
+// same for the same now. Its addresses are from networks reserved for documentation.
 func DemoState(now time.Time) State {
 	st := State{
 		User: proxylite.User{

@@ -1,4 +1,4 @@
-// Package proxylitetest is a ProxyLite in the process, as net/http/httptest is an
-// HTTP server: a stateful API on loopback, whose extracted endpoints are real
-// proxies. It is for tests, demos and running a program without an account.
+// Package proxylitetest provides a ProxyLite server for tests, as net/http/httptest
+// provides an HTTP server: a stateful API on loopback, whose extracted endpoints are
+// working proxies. It also serves demos, and programs that run without an account.
 package proxylitetest

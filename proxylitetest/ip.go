@@ -14,12 +14,12 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-// separates matches what can stand between endpoints without being part of one: what
-// the SDK sends too.
+// separates matches the separators that the SDK allows: they can't be part of an
+// endpoint.
 var separates = regexp.MustCompile(`^(\\[rnt]|<br ?/?>|[^\pL\pN.:\[\]@_%-])*$`)
 
-// extract hands out at most what is in stock. Defaults and the refusal of places
-// that [State.Locations] doesn't have are our choice.
+// extract returns at most what is in stock. The defaults, and the refusal of places
+// that are not in [State.Locations], are our choice.
 func (s *Server) extract(in *request) (any, *apiError) {
 	if s.state.CallerNotAllowed {
 		host, _, _ := net.SplitHostPort(in.caller)
@@ -54,8 +54,8 @@ func (s *Server) extract(in *request) (any, *apiError) {
 	return listed[[]string]{lists}, nil
 }
 
-// endpoint makes an entry of an extraction, which lives for a time, or with 0 until
-// the server closes.
+// endpoint makes an entry of an extraction. It works for the time life, or until the
+// server is closed if life is 0.
 func (s *Server) endpoint(life time.Duration) string {
 	if s.withoutProxies {
 		s.unreal++
@@ -72,19 +72,19 @@ func (s *Server) endpoint(life time.Duration) string {
 	return e.Addr() + ":" + e.Username + ":" + e.Password
 }
 
-// Proxies returns the proxies behind the extracted endpoints, but for those that
-// are closed or whose life is over, in the order in which they were extracted.
+// Proxies returns the proxies behind the extracted endpoints, in the order of their
+// extraction, without those that are closed or expired.
 func (s *Server) Proxies() []*Proxy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(s.proxies), func(p *Proxy) bool { return p.ctx.Err() != nil || p.expired() })
 }
 
-// Gateway returns the proxy for the traffic of accounts, which is made on the first
-// call, before the server is closed. It lets in pl-bob, with the password of that account, if it is enabled and
-// below its limit (else 407, which is our choice); parameters behind the name, such
-// as pl-bob_area-US_session-7, are not looked at. It books no traffic: do that with
-// [State.Use].
+// Gateway returns the proxy for the traffic of accounts. The first call starts it;
+// make it before the server is closed. It admits pl-bob with the password of that
+// account if the account is enabled and below its limit, and otherwise answers 407,
+// which is our choice. It ignores parameters after the name, as in
+// pl-bob_area-US_session-7. It counts no traffic: call [State.Use] for that.
 func (s *Server) Gateway() *Proxy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *Server) Gateway() *Proxy {
 	return s.gateway
 }
 
-// place tells whether there are dynamic IPs there. What is empty is anywhere.
+// place reports whether there are dynamic IPs in a place. Empty means anywhere.
 func (st *State) place(country, state, city string) bool {
 	if country+state+city == "" {
 		return true
@@ -127,7 +127,7 @@ func (st *State) place(country, state, city string) bool {
 	return false
 }
 
-// country is how the document writes one with its cities, or its states.
+// country is a country with its cities or states, as documented.
 type country[T any] struct {
 	NameZH        string `json:"name_zh_cn"`
 	NameEN        string `json:"name_en"`
@@ -144,7 +144,7 @@ func countries[T any](locations []proxylite.CountryCities, items func(proxylite.
 	return listed[country[T]]{rows}
 }
 
-// orNull writes an empty text as null, which the document's example has.
+// orNull returns null for an empty text, as in the document's example.
 func orNull(s string) *string {
 	if s == "" {
 		return nil
@@ -190,8 +190,8 @@ func statesOf(c proxylite.CountryCities) (names []string) {
 	return names
 }
 
-// searched finds the country that a search must name. One that is not there has
-// no places: our choice.
+// searched returns the country that a search must name. An unknown one has no
+// places, which is our choice.
 func (s *Server) searched(in *request) proxylite.CountryCities {
 	code := in.query.Get("country_code")
 	in.must(code != "", "country_code", "请填写国家或地区代码")
@@ -219,8 +219,8 @@ func (s *Server) searchStates(in *request) (any, *apiError) {
 	return listed[string]{statesOf(s.searched(in))}, nil
 }
 
-// listStatic answers what the document leaves open in the fields that the SDK
-// reads. An entry that has a Raw is sent as that.
+// listStatic responds with the fields that the SDK reads, as the document has none.
+// An entry that has a Raw is sent as that.
 func (s *Server) listStatic(in *request) (any, *apiError) {
 	product := proxylite.ProductType(in.one("product_type", 0, 14, 25))
 	status := proxylite.StaticIPStatus(in.one("status", 0, 1, 2, 3, 4))

@@ -1,6 +1,7 @@
 package proxylitetest
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 	"slices"
@@ -12,7 +13,7 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-// order is how the document writes one.
+// order is an order as documented.
 type order struct {
 	ID          int64          `json:"id"`
 	TradeNo     string         `json:"trade_no"`
@@ -31,7 +32,7 @@ func orderRow(o proxylite.Order) order {
 	}
 }
 
-// listOrders has the newest first, which is our choice.
+// listOrders returns the newest first, which is our choice.
 func (s *Server) listOrders(in *request) (any, *apiError) {
 	status := in.one("status", -1, 0, 1, 2, 3)
 	product := proxylite.ProductType(in.whole("product_type", 0, 0))
@@ -50,7 +51,7 @@ func newestFirst[T any](rows []T, created func(T) time.Time) []T {
 	return slices.SortedStableFunc(slices.Values(rows), func(a, b T) int { return created(b).Compare(created(a)) })
 }
 
-// plan finds what is sold under a pid; its ID is 0 if there is none.
+// plan returns the plan of a pid; its ID is 0 if there is none.
 func (st *State) plan(pid int64) proxylite.Product {
 	for _, p := range st.Catalog {
 		if p.ID == pid {
@@ -70,24 +71,25 @@ func (st *State) order(tradeNo string) *proxylite.Order {
 	return nil
 }
 
-// createOrder knows as much of the vendor's rules as the document says. The fee
-// is the plan's price times what is bought, less the coupon: our choice. So is
-// that a method of the group "balance" pays at once.
+// purchase is the body of an order.
+type purchase struct {
+	PID      *int64 `json:"pid"`
+	UpIDs    string `json:"upids"`
+	Amount   int64  `json:"amount"`
+	PMID     *int64 `json:"pm_id"`
+	Coupon   string `json:"coupon_sn"`
+	Recharge int64  `json:"recharge_amount"`
+	// Accepted and ignored: their meaning is not documented.
+	Regions     string `json:"region_list"`
+	Invited     bool   `json:"use_invitation_registration_discount"`
+	Duration    any    `json:"renew_duration"` // 1, or "1m"
+	Bandwidth   int64  `json:"product_sku_bandwidth_id"`
+	Concurrency int64  `json:"product_sku_concurrency_id"`
+}
+
+// createOrder applies the vendor's rules as far as they are documented.
 func (s *Server) createOrder(in *request) (any, *apiError) {
-	var body struct {
-		PID      *int64 `json:"pid"`
-		UpIDs    string `json:"upids"`
-		Amount   int64  `json:"amount"`
-		PMID     *int64 `json:"pm_id"`
-		Coupon   string `json:"coupon_sn"`
-		Recharge int64  `json:"recharge_amount"`
-		// Taken and not looked at: what they mean is not documented.
-		Regions     string `json:"region_list"`
-		Invited     bool   `json:"use_invitation_registration_discount"`
-		Duration    any    `json:"renew_duration"` // 1, or "1m"
-		Bandwidth   int64  `json:"product_sku_bandwidth_id"`
-		Concurrency int64  `json:"product_sku_concurrency_id"`
-	}
+	var body purchase
 	in.decode(&body)
 	in.must(body.PID != nil, "pid", "请填写套餐 ID")
 	in.must(body.PMID != nil, "pm_id", "请选择支付方式")
@@ -97,45 +99,16 @@ func (s *Server) createOrder(in *request) (any, *apiError) {
 	}
 	plan := s.state.plan(*body.PID)
 	in.must(plan.ID != 0, "pid", "套餐不存在")
-	count := max(body.Amount, 1)
 	var renewed []string
 	if body.UpIDs != "" {
 		renewed = strings.Split(body.UpIDs, ",")
-		count = int64(len(renewed))
 	}
 	for _, id := range renewed {
 		in.must(s.state.staticIP(id) != nil, "upids", "静态 IP 不存在: "+id)
 	}
 	in.must(plan.Type != proxylite.ProductStaticRenewal || body.UpIDs != "", "upids", "请选择需要续费的静态 IP")
-	total := new(big.Rat).Mul(plan.Price.Rat(), big.NewRat(count, 1))
-	if plan.Type == proxylite.ProductBalance {
-		in.must(body.Recharge > 0, "recharge_amount", "请填写充值金额")
-		total.SetInt64(body.Recharge)
-	}
-	pay := new(big.Rat).Set(total)
-	if body.Coupon != "" {
-		i := slices.IndexFunc(s.state.Coupons, func(c proxylite.Coupon) bool {
-			return c.Code == body.Coupon && (c.ExpireTime.IsZero() || c.ExpireTime.After(in.now))
-		})
-		in.must(i >= 0, "coupon_sn", "优惠券不存在或已过期")
-		if i >= 0 {
-			pay.Sub(pay, s.state.Coupons[i].Discount.Rat())
-		}
-	}
-	if pay.Sign() < 0 {
-		pay.SetInt64(0)
-	}
-	method := s.state.method(*body.PMID)
-	in.must(method != nil, "pm_id", "支付方式不存在")
-	if in.no != nil {
-		return nil, in.no
-	}
-	balance := method.Group == balanceGroup
-	in.must(!method.Disabled, "pm_id", "支付方式已禁用: "+method.Title)
-	in.must(!balance || plan.Type != proxylite.ProductBalance, "pm_id", "余额充值不支持余额支付")
-	in.must(pay.Cmp(method.Min.Rat()) >= 0, "pm_id", "金额低于支付方式的最小金额 "+method.Min.String())
-	in.must(method.Max == "" || pay.Cmp(method.Max.Rat()) <= 0, "pm_id", "金额超过支付方式的最大金额 "+method.Max.String())
-	in.must(!balance || pay.Cmp(s.state.User.Balance.Rat()) <= 0, "pm_id", "余额不足")
+	total, pay := s.fees(in, body, plan, int64(len(renewed)))
+	balance := s.paysAtOnce(in, *body.PMID, plan, pay)
 	if in.no != nil {
 		return nil, in.no
 	}
@@ -156,15 +129,57 @@ func (s *Server) createOrder(in *request) (any, *apiError) {
 	return orderRow(*s.state.order(created.TradeNo)), nil
 }
 
-// tradeNo makes an order number of 28 digits, as the document shows one.
+// fees returns the price times the quantity, and the same minus the coupon: our
+// choice.
+func (s *Server) fees(in *request, body purchase, plan proxylite.Product, renewed int64) (total, pay *big.Rat) {
+	count := cmp.Or(renewed, max(body.Amount, 1))
+	total = new(big.Rat).Mul(plan.Price.Rat(), big.NewRat(count, 1))
+	if plan.Type == proxylite.ProductBalance {
+		in.must(body.Recharge > 0, "recharge_amount", "请填写充值金额")
+		total.SetInt64(body.Recharge)
+	}
+	pay = new(big.Rat).Set(total)
+	if body.Coupon != "" {
+		i := slices.IndexFunc(s.state.Coupons, func(c proxylite.Coupon) bool {
+			return c.Code == body.Coupon && (c.ExpireTime.IsZero() || c.ExpireTime.After(in.now))
+		})
+		in.must(i >= 0, "coupon_sn", "优惠券不存在或已过期")
+		if i >= 0 {
+			pay.Sub(pay, s.state.Coupons[i].Discount.Rat())
+		}
+	}
+	if pay.Sign() < 0 {
+		pay.SetInt64(0)
+	}
+	return total, pay
+}
+
+// paysAtOnce checks the payment method and reports whether it is the balance, which
+// pays at once: our choice.
+func (s *Server) paysAtOnce(in *request, id int64, plan proxylite.Product, pay *big.Rat) bool {
+	method := s.state.method(id)
+	in.must(method != nil, "pm_id", "支付方式不存在")
+	if method == nil {
+		return false
+	}
+	balance := method.Group == balanceGroup
+	in.must(!method.Disabled, "pm_id", "支付方式已禁用: "+method.Title)
+	in.must(!balance || plan.Type != proxylite.ProductBalance, "pm_id", "余额充值不支持余额支付")
+	in.must(pay.Cmp(method.Min.Rat()) >= 0, "pm_id", "金额低于支付方式的最小金额 "+method.Min.String())
+	in.must(method.Max == "" || pay.Cmp(method.Max.Rat()) <= 0, "pm_id", "金额超过支付方式的最大金额 "+method.Max.String())
+	in.must(!balance || pay.Cmp(s.state.User.Balance.Rat()) <= 0, "pm_id", "余额不足")
+	return balance
+}
+
+// tradeNo makes an order number of 28 digits, like the document's.
 func tradeNo(at time.Time, id int64) string {
 	return at.In(zone).Format("20060102150405") + fmt.Sprintf("%014d", id)
 }
 
-// Pay does what a payment from outside does to an order that awaits one: it is
-// paid, and its amount is on the balance (a recharge), its static IPs last 30 days
-// longer (a renewal), or its plan is among Products, for 30 days. The days are our
-// choice. It does nothing to any other order.
+// Pay marks an order that awaits payment as paid, as an external payment does. A
+// recharge is added to the balance, a renewal extends its static IPs by 30 days, and
+// any other plan is added to Products for 30 days; the 30 days are our choice. Pay
+// does nothing to other orders.
 func (st *State) Pay(tradeNo string, at time.Time) {
 	o := st.order(tradeNo)
 	if o == nil || o.Status != proxylite.OrderAwaitingPayment {
@@ -261,7 +276,7 @@ func (s *Server) userInfo(*request) (any, *apiError) {
 	}, nil
 }
 
-// balanceGroup is the group of the methods that pay from the balance.
+// balanceGroup is the group of the payment methods that use the balance.
 const balanceGroup = "balance"
 
 func (st *State) method(id int64) *proxylite.PaymentMethod {
@@ -275,8 +290,8 @@ func (st *State) method(id int64) *proxylite.PaymentMethod {
 	return nil
 }
 
-// paymentGroups has all methods for any order but a recharge, which can't be paid
-// from the balance.
+// paymentGroups returns all methods, except that a recharge can't be paid from the
+// balance.
 func (s *Server) paymentGroups(in *request) (any, *apiError) {
 	recharge := false
 	if tradeNo := in.query.Get("trade_no"); tradeNo != "" {

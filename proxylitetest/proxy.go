@@ -15,62 +15,65 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-// ProxyOptions say what a [Proxy] asks for and where it goes. The zero value is an
-// open proxy to loopback that lives until it is closed.
+// ProxyOptions configure a [Proxy]. The zero value is a proxy without a login that
+// connects to loopback and works until it is closed.
 type ProxyOptions struct {
-	// Username and Password are the login that is asked for; no user name, no login.
+	// Username and Password are the login that the proxy requires. Without a user
+	// name it requires none.
 	Username, Password string
 
-	// Auth decides on a login instead of the two above, for a gateway whose user
-	// names carry parameters. It is called for each request, at any time.
+	// Auth decides on a login instead of the two fields above, for a gateway whose
+	// user names have parameters. It is called for each request, also concurrently.
 	Auth func(username, password string) bool
 
-	// Life is how long the address works, from NewProxy on; 0: no end. See Expire.
+	// Life is how long the proxy works, counted from NewProxy; 0 means without end.
+	// See Expire.
 	Life time.Duration
 
-	// Now is the clock of Life and of the times in Requests. Default: time.Now.
+	// Now is the clock for Life and for the times in Requests; default time.Now.
 	Now func() time.Time
 
-	// Hosts says where a target is instead of what its name resolves to: a name
-	// (target.test) or host:port, to a loopback host or host:port.
+	// Hosts maps targets to loopback addresses instead of resolving their names. A
+	// key is a name (target.test) or host:port, a value is a loopback host or
+	// host:port.
 	Hosts map[string]string
 
-	// Dial makes the connections to targets, after Hosts. The default dials loopback
-	// addresses and localhost only, looks no name up and refuses anything else with
-	// 403, so that a test can't leave the machine by mistake. To let it leave, give
-	// the DialContext of a [net.Dialer].
+	// Dial makes the connections to targets, after Hosts. The default dials only
+	// loopback addresses and localhost and refuses anything else with 403, so that a
+	// test can't leave the machine by mistake. Set the DialContext of a [net.Dialer]
+	// to allow that.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// String leaves the login out, as does GoString.
+// String returns the name of the type, without the login.
 func (o ProxyOptions) String() string { return "proxylitetest.ProxyOptions" }
 
 // GoString keeps the login out of %#v.
 func (o ProxyOptions) GoString() string { return o.String() }
 
-// ProxyFault is what is wrong with a [Proxy]. The zero value is a healthy one.
+// ProxyFault is what is wrong with a [Proxy]. The zero value means nothing.
 type ProxyFault struct {
-	// Status refuses every request, before the login is looked at. ProxyLite's
+	// Status refuses every request, before the login is checked. ProxyLite's
 	// gateways answer 407 (wrong login), 495 (TLS trouble at the edge), 509 (the
-	// address is dead or its life is over) and 512 (source IP not allowed, or no
-	// address left). Over SOCKS5, 407 is a refused login, 403 and 512 are reply 2
+	// address is dead or expired) and 512 (source IP not allowed, or no address
+	// left). Over SOCKS5, 407 is a refused login, 403 and 512 are reply 2
 	// (not allowed), all others reply 1 (general failure).
 	Status int
 	Reason string // reason phrase; default the usual one, and "OK" where there is none, as the vendor sends
 	Body   string // body of the refusal; default a line of text
 
-	// Dead cuts all connections and resets new ones as soon as they are made. The
-	// port stays taken, so that nobody else gets it: connecting may work, and then
-	// the first read or write fails.
+	// Dead cuts all connections and resets new ones at once. The port stays in use,
+	// so that nobody else gets it: connecting may succeed, and then the first read
+	// or write fails.
 	Dead bool
 
-	// Delay is waited for before a request is answered or refused; over SOCKS5, the one
-	// that follows the login.
+	// Delay is the time before a request is answered or refused; over SOCKS5, the
+	// request that follows the login.
 	Delay time.Duration
 
-	// Reset cuts the tunnel after it was made, or the answer to a plain request, once
-	// ResetAfter bytes from the target, the head of a plain answer included, have been
-	// sent to the client.
+	// Reset cuts an open tunnel, or the response to a plain request, once ResetAfter
+	// bytes from the target have been sent to the client. The header of a plain
+	// response counts too.
 	Reset      bool
 	ResetAfter int64
 }
@@ -79,21 +82,21 @@ type ProxyFault struct {
 type ProxyRequest struct {
 	Time     time.Time
 	Protocol string // "connect", "http" (a plain request) or "socks5"
-	Target   string // host:port as the client named it; empty where a SOCKS5 login failed
-	Username string // the login's, right or wrong
-	Status   int    // 200 for a tunnel; a plain request's is the target's; else that of the refusal, over SOCKS5 too
-	Refused  bool   // by the proxy, which includes a target it could not reach (502)
-	Expired  bool   // it came after the life was over
+	Target   string // host:port as the client named it; empty if a SOCKS5 login failed
+	Username string // as the client sent it, right or wrong
+	Status   int    // 200 for a tunnel, the target's for a plain request, or that of the refusal, also over SOCKS5
+	Refused  bool   // by the proxy, also because it could not reach the target (502)
+	Expired  bool   // it arrived after Life
 }
 
 // ProxyStats counts since the start of a [Proxy].
 type ProxyStats struct {
-	Connections int // accepted, but for those that a dead proxy resets
+	Connections int // accepted, without those that a dead proxy resets
 	Open        int // connections from clients that are open now
 	Requests    int
 	Tunnels     int // opened, over CONNECT and SOCKS5
 	Refused     int
-	Expired     int // requests that came after the life was over
+	Expired     int // requests that arrived after Life
 }
 
 // Proxy is a forward proxy on loopback: HTTP CONNECT, plain HTTP and SOCKS5
@@ -101,7 +104,7 @@ type ProxyStats struct {
 // for concurrent use.
 //
 // It sends a [Proxy-Status] header with its own refusals, so that a test can tell
-// them from the target's answers. The vendor is not known to.
+// them from the target's responses. The vendor is not known to do that.
 //
 // [Proxy-Status]: https://www.rfc-editor.org/rfc/rfc9209
 type Proxy struct {
@@ -123,9 +126,9 @@ type Proxy struct {
 	stats    ProxyStats
 }
 
-// NewProxy starts a proxy on a free port of 127.0.0.1. With a t it is closed at
-// the end of the test; with nil the caller closes it, and NewProxy panics where it
-// can't listen.
+// NewProxy starts a proxy on a free port of 127.0.0.1. If t is not nil, the proxy is
+// closed when the test ends. If t is nil, the caller closes it, and NewProxy panics if
+// it can't listen.
 func NewProxy(t TB, opts ProxyOptions) *Proxy {
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -167,7 +170,7 @@ func NewProxy(t TB, opts ProxyOptions) *Proxy {
 	return p
 }
 
-// Endpoint is where the proxy listens, with its login where Username asks for one.
+// Endpoint returns the address of the proxy, with its login if it requires one.
 func (p *Proxy) Endpoint() proxylite.Endpoint {
 	addr := p.listener.Addr().(*net.TCPAddr)
 	return proxylite.Endpoint{
@@ -176,14 +179,14 @@ func (p *Proxy) Endpoint() proxylite.Endpoint {
 	}
 }
 
-// String returns host:port; the login is left out.
+// String returns host:port, without the login.
 func (p *Proxy) String() string { return p.Endpoint().Addr() }
 
 // GoString keeps the login out of %#v.
 func (p *Proxy) GoString() string { return "proxylitetest.Proxy(" + p.String() + ")" }
 
-// SetFault breaks the proxy, from the next request on; the zero value heals it.
-// Of the tunnels that are open, only Dead ends any.
+// SetFault breaks the proxy from the next request on; the zero value repairs it.
+// Only Dead affects tunnels that are already open.
 func (p *Proxy) SetFault(f ProxyFault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,18 +196,18 @@ func (p *Proxy) SetFault(f ProxyFault) {
 	}
 }
 
-// Expire ends the life of the address now. From then on requests are refused with
-// 509 and the reason "OK". An open tunnel is cut as soon as its client sends
-// something, none of which arrives; until then the target's answer still comes
-// through (our choice, the vendor says nothing about it).
+// Expire ends the life of the proxy now. Later requests are refused with 509 and the
+// reason "OK". An open tunnel is cut as soon as its client sends something, which does
+// not arrive; until then data from the target still passes. The vendor documents
+// nothing of this; it is our choice.
 func (p *Proxy) Expire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.end = p.opts.Now()
 }
 
-// Requests returns what was asked of the proxy, oldest first: all of it, or the
-// last 2,000 at least.
+// Requests returns the requests to the proxy, oldest first: all of them, or at least
+// the last 2,000.
 func (p *Proxy) Requests() []ProxyRequest {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -221,7 +224,7 @@ func (p *Proxy) Stats() ProxyStats {
 }
 
 // Close cuts every connection, frees the port and returns when all goroutines have
-// ended. It may be called more than once, but not by Auth or Dial.
+// ended. It can be called more than once, but not by Auth or Dial.
 func (p *Proxy) Close() {
 	p.mu.Lock()
 	p.closed = true

@@ -13,23 +13,23 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// request is a call with its credential taken off. What is wrong with its
-// parameters gathers in no, the first of it.
+// request is a call without its credential. The first problem of its parameters is
+// in no.
 type request struct {
 	query      url.Values
 	body       []byte
 	header     http.Header
 	caller     string // host:port
-	wrong      int    // 404 or 405: there is nothing to ask
-	auth       string // where the credential stood
+	wrong      int    // 404 or 405 if there is no such endpoint
+	auth       string // where the credential was
 	credential string
 	now        time.Time
 	no         *apiError
 }
 
-// authenticate takes the credential out of the request. The document's tables
-// have the app_key in the query, or in the body of the account POSTs; its
-// introduction allows a POST both, and so do we.
+// authenticate takes the credential out of the request. The document's tables have
+// the app_key in the query, or in the body of the account POSTs; its introduction
+// allows both for a POST, and so do we.
 func (in *request) authenticate(key string) {
 	var members map[string]jsontext.Value
 	if json.Unmarshal(in.body, &members) == nil && members["app_key"] != nil {
@@ -68,7 +68,7 @@ func (in *request) decode(to any) {
 	in.must(err == nil, "body", "参数错误: 请求体不是有效的 JSON 对象或参数类型错误")
 }
 
-// whole reads a whole number of the query, or what stands for it.
+// whole reads a whole number from the query, or returns absent.
 func (in *request) whole(name string, absent, lowest int) int {
 	if in.query.Get(name) == "" {
 		return absent
@@ -78,15 +78,15 @@ func (in *request) whole(name string, absent, lowest int) int {
 	return n
 }
 
-// one reads a number of the query that must be one of some, or absent.
+// one reads a number from the query that must be among of, or returns absent.
 func (in *request) one(name string, absent int, of ...int) int {
 	n := in.whole(name, absent, 0)
 	in.must(n == absent || slices.Contains(of, n), name, "参数错误: "+name+" 的值无效")
 	return n
 }
 
-// zone is that of the API's zoneless times. The document names none; like the
-// SDK's default it is our choice.
+// zone is the zone of the API's times that have none. The document names none; UTC+8
+// is our choice, as in the SDK.
 var zone = time.FixedZone("UTC+8", 8*60*60)
 
 func (in *request) time(name string, absent time.Time) time.Time {
@@ -98,7 +98,7 @@ func (in *request) time(name string, absent time.Time) time.Time {
 	return t
 }
 
-// stamp writes a zoneless time; one that is not set is empty.
+// stamp formats a time without a zone; a zero time is empty.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -117,7 +117,7 @@ type page[T any] struct {
 	number, size, total, totals int
 }
 
-// cut takes the page that was asked for out of rows.
+// cut returns the requested page of rows.
 func cut[T any](in *request, numberName, sizeName string, rows []T) page[T] {
 	p := page[T]{number: in.whole(numberName, 1, 1), size: in.whole(sizeName, 20, 1), total: len(rows)}
 	if in.no != nil {
@@ -131,8 +131,8 @@ func cut[T any](in *request, numberName, sizeName string, rows []T) page[T] {
 	return p
 }
 
-// counted is the form of a page that products have. That of the static IPs is not
-// documented; we give them the same.
+// counted returns a page in the form of products. The form of static IPs is not
+// documented; they get the same.
 func (p page[T]) counted() any {
 	return struct {
 		List       []T `json:"list"`
@@ -143,7 +143,7 @@ func (p page[T]) counted() any {
 	}{p.rows, p.number, p.size, p.total, p.totals}
 }
 
-// paginated is the form of a page that orders have.
+// paginated returns a page in the form of orders.
 func (p page[T]) paginated() any {
 	type pagination struct {
 		Total      int `json:"total"`
@@ -157,7 +157,7 @@ func (p page[T]) paginated() any {
 	}{p.rows, pagination{p.total, p.number, p.size, p.totals}}
 }
 
-// number writes an exact decimal as a JSON number; one that is not set is 0.
+// number returns an exact decimal as a JSON number; an empty one is 0.
 func number[T ~string](d T) jsontext.Value {
 	if d == "" {
 		return jsontext.Value("0")

@@ -2,9 +2,9 @@ package proxylitetest
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"maps"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,21 +17,19 @@ import (
 // prefix is the document's, before every path.
 const prefix = "/end-point"
 
-const noCode = math.MinInt32
-
 // route is an endpoint of the vendor's document.
 type route struct {
 	operation    string // the SDK's name
 	method, path string
 	form         form
-	// verified has the document's word that an unverified user gets code 156.
+	// verified: the document lists code 156, for an unverified user.
 	verified bool
-	// handle does the deed, under the server's lock. Its data goes into the
-	// envelope, but a plain is the whole body.
+	// handle executes the operation under the server's lock. Its data goes into the
+	// envelope; a plain is the whole body.
 	handle func(*Server, *request) (data any, no *apiError)
 }
 
-// form is the way in which an endpoint writes its envelope.
+// form is how an endpoint writes its envelope.
 type form struct {
 	success int    // the code of a success
 	text    string // the name of the message
@@ -78,26 +76,26 @@ func find(matches func(route) bool) (r route, ok bool) {
 	return routes[i], true
 }
 
-// apiError is the API saying no.
+// apiError is a refusal by the API.
 type apiError struct {
 	code    int
-	message string // empty: the API's own for this code
-	field   string // the parameter that is wrong; goes into errors
+	message string // empty means the API's own for this code
+	field   string // the wrong parameter, for the errors member
 }
 
-// invalid refuses a parameter, with the code that the document's ErrorResponse has.
+// invalid refuses a parameter with the code of the document's ErrorResponse.
 func invalid(field, message string) *apiError { return &apiError{400, message, field} }
 
-// messages are the API's for the codes that are known.
+// messages are the API's texts for the known codes.
 var messages = map[int]string{
 	3: "app_key 无效", 156: "账户未实名认证", 202: "请先添加 IP 到白名单", 286: "请先验证手机号", 287: "请先验证手机号",
 	348: "请进行二次验证", 400: "参数错误", 404: "接口不存在", 405: "请求方法不允许", 429: "请求过于频繁", 500: "系统错误",
 }
 
-// answer is a response before it is sent.
+// answer is a response that is not sent yet.
 type answer struct {
-	status int // 0 means 200
-	code   int
+	status int    // 0 means 200
+	code   int    // of the envelope; 0 without one
 	kind   string // Content-Type
 	body   []byte
 }
@@ -107,7 +105,7 @@ type plain string
 
 func (f form) accept(data any) answer {
 	if text, ok := data.(plain); ok {
-		return answer{code: noCode, kind: "text/plain; charset=utf-8", body: []byte(text)}
+		return answer{kind: "text/plain; charset=utf-8", body: []byte(text)}
 	}
 	message := "请求成功"
 	if f.success == 0 {
@@ -126,7 +124,7 @@ func (f form) refuse(no *apiError) answer {
 
 func (f form) envelope(code int, message, member string, value any) answer {
 	body, err := json.Marshal(value)
-	if err != nil { // a seeded Decimal, say, that is no number
+	if err != nil { // e.g. a Decimal in the state that is no number
 		return answer{
 			status: http.StatusInternalServerError, code: 500, kind: "application/json",
 			body: []byte(`{"code":500,"` + f.text + `":` + quote("proxylitetest: the state can't be written as JSON: "+err.Error()) + `}`),
@@ -141,23 +139,25 @@ func quote(s string) string {
 	return string(b)
 }
 
-// serve is the way of every request: record, fault, answer.
+// serve handles every request: record it, apply a fault, respond.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	select {
-	case <-s.closing: // net/http sends a read again whose connection was closed
+	case <-s.closing: // net/http retries a read whose connection was closed
 		panic(http.ErrAbortHandler)
 	default:
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 8<<20))
-	if err != nil { // the client has gone, or sends too much
+	if err != nil { // the client is gone, or sends too much
 		panic(http.ErrAbortHandler)
 	}
 	in := &request{query: r.URL.Query(), body: body, header: r.Header, caller: r.RemoteAddr}
 	route, known := find(func(x route) bool { return prefix+x.path == r.URL.Path })
-	if known && r.Method != route.method {
-		in.wrong = http.StatusMethodNotAllowed
-	} else if !known {
+	switch {
+	case !known:
 		in.wrong = http.StatusNotFound
+	case r.Method != route.method:
+		in.wrong = http.StatusMethodNotAllowed
+		w.Header().Set("Allow", route.method)
 	}
 	if in.wrong != 0 {
 		route.operation, route.form = "", formMessage
@@ -166,23 +166,31 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	in.now = s.now()
 	in.authenticate(s.Key)
-	call := Call{
+	index := len(s.calls)
+	s.calls = append(s.calls, Call{
 		Operation: route.operation, Method: r.Method, Path: r.URL.Path, Auth: in.auth,
 		Query: in.query, Body: string(in.body), Time: in.now,
-	}
-	index := len(s.calls)
-	s.calls = append(s.calls, call)
+	})
 	fault := s.nextFault(route.operation)
 	s.mu.Unlock()
 
-	var a answer
+	a := s.faulty(r.Context(), fault, route, in)
+	a.status = cmp.Or(a.status, http.StatusOK)
+	s.mu.Lock()
+	s.calls[index].Status, s.calls[index].Code = a.status, a.code
+	s.mu.Unlock()
+	a.write(w, fault)
+}
+
+// faulty executes a request as far as the fault lets it.
+func (s *Server) faulty(ctx context.Context, fault Fault, route route, in *request) (a answer) {
 	if fault.After {
 		a = s.answer(route, in)
 	}
 	if fault.Delay > 0 {
 		select {
 		case <-time.After(fault.Delay):
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			panic(http.ErrAbortHandler)
 		case <-s.closing:
 			panic(http.ErrAbortHandler)
@@ -196,25 +204,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case !fault.After:
 		a = s.answer(route, in)
 	}
+	return a
+}
 
-	a.status = cmp.Or(a.status, http.StatusOK)
-	if in.wrong == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", route.method)
-	}
+// write sends a response, half of it if the fault cuts it.
+func (a answer) write(w http.ResponseWriter, fault Fault) {
 	if a.kind != "" {
 		w.Header().Set("Content-Type", a.kind)
 	}
 	length := len(a.body)
 	if fault.Cut {
-		length = max(length, 1) // there must be something to miss
+		length = max(length, 1) // something must be missing
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	maps.Copy(w.Header(), fault.Header)
-	s.mu.Lock()
-	if s.calls[index].Status = a.status; a.code != noCode {
-		s.calls[index].Code = a.code
-	}
-	s.mu.Unlock()
 	w.WriteHeader(a.status)
 	if fault.Cut {
 		_, _ = w.Write(a.body[:len(a.body)/2])
@@ -224,7 +227,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.body)
 }
 
-// answer does what a request asks for.
+// answer executes a request.
 func (s *Server) answer(route route, in *request) answer {
 	if in.wrong != 0 {
 		a := route.form.refuse(&apiError{code: in.wrong})

@@ -15,7 +15,7 @@ import (
 // Server is a ProxyLite API on loopback. It is safe for concurrent use.
 type Server struct {
 	URL string // the origin, for proxylite.WithBaseURL
-	Key string // the app_key it takes
+	Key string // the app_key that it accepts
 
 	t              TB
 	token          string
@@ -36,38 +36,38 @@ type Server struct {
 	unreal  int // endpoints handed out that are no proxies
 }
 
-// Option sets up a server; see [NewServer].
+// Option configures a server; see [NewServer].
 type Option func(*Server)
 
-// WithKey sets the app_key that the server takes; by default it is a fixed one.
+// WithKey sets the app_key that the server accepts. The default is a fixed key.
 func WithKey(key string) Option { return func(s *Server) { s.Key = key } }
 
-// WithToken makes the server take a JWT too, in the Authorization header. Without
-// it every Bearer token is refused.
+// WithToken makes the server accept a JWT too, in the Authorization header. Without
+// this option it refuses every Bearer token.
 func WithToken(jwt string) Option { return func(s *Server) { s.token = jwt } }
 
-// WithState replaces the demo data that a server begins with. State{} is an
-// account with nothing in it.
+// WithState replaces the demo data that a server starts with. State{} is an account
+// with nothing in it.
 func WithState(state State) Option { return func(s *Server) { s.state = state.clone() } }
 
-// WithNow sets the server's clock, for what it dates: orders, accounts, the
-// default period of the usage, the demo data.
+// WithNow sets the server's clock. It dates orders, accounts and the demo data, and
+// sets the default period of the usage.
 func WithNow(now func() time.Time) Option { return func(s *Server) { s.now = now } }
 
-// WithoutProxies makes extracted endpoints addresses of a network that is for
-// documentation, where nobody is. By default each is a [Proxy] on loopback.
+// WithoutProxies makes extracted endpoints addresses from a network reserved for
+// documentation. By default each is a working [Proxy] on loopback.
 func WithoutProxies() Option { return func(s *Server) { s.withoutProxies = true } }
 
-// WithProxyOptions sets up the proxies that the server makes: where a host name
-// leads (Hosts), or how they dial. With a Username, extracted endpoints ask for that
-// login and come with it; most of the real ones ask for none. Life, Auth and Now
-// are the server's own.
+// WithProxyOptions configures the proxies that the server starts: where a host name
+// leads (Hosts), or how they dial. With a Username, extracted endpoints require that
+// login and include it; most real ones require none. The server itself sets Life,
+// Auth and Now.
 func WithProxyOptions(o ProxyOptions) Option { return func(s *Server) { s.proxy = o } }
 
-// NewServer starts a server on a free port of loopback. Unless [WithState] says
-// otherwise it holds demo data: accounts with two weeks of usage, orders and plans
-// of several pages, static IPs, locations, payment methods. It is the same each
-// time, but for its dates, which are relative to now.
+// NewServer starts a server on a free port of loopback. Without [WithState] it holds
+// demo data: accounts with two weeks of usage, several pages of orders and plans,
+// static IPs, locations and payment methods. The data is always the same, except for
+// its dates, which are relative to now.
 //
 // If t is not nil, the server is closed when the test ends, and the test fails if a
 // fault of [Server.FailNext] was not used by then. If t is nil, the caller closes the
@@ -98,14 +98,14 @@ func NewServer(t TB, opts ...Option) *Server {
 	return s
 }
 
-// Close stops the server and all of its proxies. Calls under way are ended. It may
-// be called twice.
+// Close stops the server and all of its proxies, and aborts calls in progress. It
+// can be called twice.
 func (s *Server) Close() {
 	s.close.Do(func() {
 		close(s.closing)
 		s.http.CloseClientConnections()
 		s.http.Close()
-		for _, p := range s.proxies { // no handler adds any more
+		for _, p := range s.proxies { // no handler adds one now
 			p.Close()
 		}
 		if s.gateway != nil {
@@ -114,14 +114,14 @@ func (s *Server) Close() {
 	})
 }
 
-// String names the URL; the key is left out.
+// String returns the URL, without the key.
 func (s *Server) String() string { return "proxylitetest.Server(" + s.URL + ")" }
 
 // GoString keeps the key out of %#v.
 func (s *Server) GoString() string { return s.String() }
 
-// Client returns a client of this server, made with its key. The options come
-// last, so they may change all of that.
+// Client returns a client for this server with its key. The options are applied
+// last, so they can override both.
 func (s *Server) Client(opts ...proxylite.Option) *proxylite.Client {
 	c, err := proxylite.NewClient(proxylite.AppKey(s.Key), append([]proxylite.Option{proxylite.WithBaseURL(s.URL)}, opts...)...)
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Server) Client(opts ...proxylite.Option) *proxylite.Client {
 	return c
 }
 
-// misused ends the test, or the program, over a mistake in it.
+// misused ends the test, or panics without one, because of a mistake in it.
 func (s *Server) misused(format string, args ...any) {
 	if s.t == nil {
 		panic("proxylitetest: " + fmt.Sprintf(format, args...))
@@ -139,37 +139,37 @@ func (s *Server) misused(format string, args ...any) {
 	s.t.Fatalf("proxylitetest: "+format, args...)
 }
 
-// State returns a copy of all that the server holds.
+// State returns a copy of everything that the server holds.
 func (s *Server) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state.clone()
 }
 
-// Update changes what the server holds. No call is answered meanwhile, so f must
-// not make one, nor use the server.
+// Update calls f to change what the server holds. The server answers no call
+// meanwhile, so f must not make one, nor call methods of the server.
 func (s *Server) Update(f func(*State)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.serves, s.state.indexed = true, false
 	f(&s.state)
-	s.state = s.state.clone() // f may have kept a part of it
+	s.state = s.state.clone() // f may have kept a reference
 }
 
-// Call is a request that a server got.
+// Call is a request that a server received.
 type Call struct {
-	Operation string // as the SDK names it, e.g. "Accounts.List"; empty for a path it doesn't have
+	Operation string // as the SDK names it, e.g. "Accounts.List"; empty for an unknown path
 	Method    string
 	Path      string     // e.g. "/end-point/whitelist-account/list"
-	Auth      string     // where the credential stood: "query", "body", "bearer" or nowhere
+	Auth      string     // where the credential was: "query", "body", "bearer" or "" for none
 	Query     url.Values // without the app_key
-	Body      string     // as sent; with an app_key it is written anew without it
-	Status    int        // HTTP status that was answered; 0 if none was, or not yet
-	Code      int        // code of the answer's envelope; 0 also if it had none
-	Time      time.Time  // when it came, by the server's clock
+	Body      string     // as sent, or without the app_key if it had one
+	Status    int        // HTTP status of the response; 0 if there is none, or not yet
+	Code      int        // code of the response's envelope; 0 also if it has none
+	Time      time.Time  // when it arrived, by the server's clock
 }
 
-// Calls returns the requests so far, in the order in which they came.
+// Calls returns the requests so far, in the order of their arrival.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,29 +8,29 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-// State is all that a [Server] holds, in plain values. Seed it with [WithState] or
+// State is everything that a [Server] holds. Set it with [WithState] or
 // [Server.Update], read it with [Server.State].
 type State struct {
-	// User is the owner of the key. IsRealName false makes him unverified:
-	// the operations whose document says so then refuse with code 156.
+	// User is the owner of the key. If IsRealName is false, the operations for which
+	// the vendor documents code 156 refuse with it.
 	User proxylite.User
-	// CallerNotAllowed takes the caller's IP off the allow list: extraction
+	// CallerNotAllowed removes the caller's IP from the allow list: extraction
 	// refuses with code 202 and names the IP.
 	CallerNotAllowed bool
 
 	Accounts []proxylite.Account // with the names as listed: pl-bob
 	Usage    []Usage
 
-	Catalog  []proxylite.Product // what may be ordered, by its pid
-	Coupons  []proxylite.Coupon  // by Code; Discount is taken off the fee
+	Catalog  []proxylite.Product // plans that can be ordered; the pid is the ID
+	Coupons  []proxylite.Coupon  // Discount is subtracted from the fee
 	Orders   []proxylite.Order
 	Products []proxylite.PurchasedProduct
 
 	StaticIPs   []proxylite.StaticIP
 	StaticStock []StaticStock
 
-	Locations []proxylite.CountryCities // for states too
-	IPStock   int                       // how many IPs may still be extracted
+	Locations []proxylite.CountryCities // of cities and states
+	IPStock   int                       // how many IPs can still be extracted
 
 	PaymentGroups []proxylite.PaymentGroup
 	GiftRatios    []proxylite.RechargeGiftRatio
@@ -47,7 +47,7 @@ type State struct {
 	demo bool // not given yet: the demo data is wanted
 }
 
-// Usage is traffic that an account used at a time. Those of one day add up.
+// Usage is traffic that an account used at a time. All usage of a day is added up.
 type Usage struct {
 	Username    string // as listed: pl-bob
 	Time        time.Time
@@ -55,15 +55,16 @@ type Usage struct {
 	Traffic     proxylite.Traffic
 }
 
-// StaticStock is how many static IPs of a kind are for sale in a country.
+// StaticStock is the number of static IPs of a kind for sale in a country.
 type StaticStock struct {
 	ISP         proxylite.ISP
 	CountryCode string
 	Number      int
 }
 
-// Use books traffic of an account, both in its Used and in the usage by day. The
-// name may lack the brand's prefix. It does nothing if there is no such account.
+// Use adds traffic to an account, both to its Used and to the usage by day. The
+// name can be without the brand's prefix. Use does nothing if the account does not
+// exist.
 func (st *State) Use(username string, at time.Time, flow proxylite.Traffic) {
 	if a := st.account(username); a != nil {
 		a.Used += flow
@@ -71,7 +72,7 @@ func (st *State) Use(username string, at time.Time, flow proxylite.Traffic) {
 	}
 }
 
-// brand stands before the name of every account.
+// brand is the prefix of every account name.
 const brand = "pl-"
 
 // account finds an account by its name, with or without the brand's prefix.

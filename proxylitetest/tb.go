@@ -1,7 +1,7 @@
 package proxylitetest
 
-// TB is what this package needs of a *testing.T or *testing.B. Pass nil outside
-// of tests: the caller then closes what it made.
+// TB is the part of *testing.T and *testing.B that this package needs. Pass nil
+// outside of tests; the caller then closes what it started.
 type TB interface {
 	Helper()
 	Cleanup(func())

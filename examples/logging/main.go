@@ -50,7 +50,7 @@ func run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	// Accounts log themselves without their passwords.
+	// Passwords of accounts are redacted in logs.
 	for _, a := range accounts[:min(2, len(accounts))] {
 		log.InfoContext(ctx, "account", "account", a)
 	}

@@ -1,25 +1,23 @@
-// Package wire is the one room for what is odd about the API's answers: the
-// envelope, numbers in quotes, lists that come as objects, times without a zone.
-// What leaves it are plain Go values.
+// Package wire decodes the API's irregular responses: the envelope, numbers in
+// quotes, lists that come as objects, times without a zone. What leaves it are plain
+// Go values.
 package wire
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"reflect"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Envelope is what every JSON answer wraps its data in.
+// Envelope is what every JSON response wraps its data in.
 type Envelope struct {
 	Code    int
 	HasCode bool
@@ -31,7 +29,8 @@ type Envelope struct {
 // OK reports success: the API says 200 on some endpoints and 0 on others.
 func (e *Envelope) OK() bool { return e.HasCode && (e.Code == 200 || e.Code == 0) }
 
-// SyntaxError says that an answer is not the JSON it should be. It never quotes the answer.
+// SyntaxError says that a response is not the JSON it should be. It never quotes
+// the response.
 type SyntaxError struct {
 	Where string // JSON pointer, empty for the top
 	Why   string
@@ -44,62 +43,51 @@ func (e *SyntaxError) Error() string {
 	return e.Where + ": " + e.Why
 }
 
-// ReadError is a failure of the reader under the decoder: the answer was cut.
-type ReadError struct{ Err error }
-
-func (e *ReadError) Error() string { return "the answer was cut: " + e.Err.Error() }
-func (e *ReadError) Unwrap() error { return e.Err }
-
-// reading is what one answer needs; made once, used for many.
-type reading struct {
-	d   jsontext.Decoder
-	src source
-	st  state
-}
-
-var readings = sync.Pool{New: func() any { return new(reading) }}
-
-// Duplicates are looked for at the top only, where they could turn a refusal
-// into a success; broken UTF-8 becomes U+FFFD rather than an error.
+// A name that stands twice in an object is an error: in the envelope it could turn
+// a refusal into a success, elsewhere one of two values would be lost. That is
+// found for what is decoded, not for what is skipped, which the option of the lexer
+// would look through too. Broken UTF-8 becomes U+FFFD rather than an error.
 var (
 	lexing  = jsontext.AllowDuplicateNames(true)
 	lenient = jsontext.AllowInvalidUTF8(true)
 )
 
-// Decode reads one envelope from r to its end and stores data in out, a pointer,
-// when the answer is a success; out may be nil. Zoneless times are read in zone.
-// The envelope is filled as far as it was read, also when there is an error.
-func Decode(r io.Reader, zone *time.Location, out any) (env Envelope, err error) {
-	re := readings.Get().(*reading)
-	re.src = source{r: r}
-	re.d.Reset(&re.src, lexing, lenient)
-	re.st = state{d: &re.d, zone: zone, text: re.st.text}
-	defer func() {
-		re.d.Reset(eof{}) // keep nothing of this answer alive
-		re.src = source{}
-		if cap(re.st.text) > 64<<10 {
-			re.st.text = nil
-		}
-		clear(re.st.text[:cap(re.st.text)])
-		readings.Put(re)
-	}()
-	err = decodeEnvelope(&re.st, out, &env)
-	switch {
-	case re.src.err != nil:
-		err = &ReadError{re.src.err}
-	case err != nil:
-		err = syntax(&re.d, err)
-	}
-	return env, err
+// Decode is [Body.Decode] of an io.Reader without bound and context.
+func Decode(r io.Reader, zone *time.Location, out any) (Envelope, error) {
+	b := NewBody(context.Background(), r, math.MaxInt64)
+	defer b.Release()
+	return b.Decode(zone, out)
 }
 
-// DecodeValue stores one JSON value, as [Decode] does with data.
-func DecodeValue(raw []byte, zone *time.Location, out any) error {
-	d := jsontext.NewDecoder(bytes.NewReader(raw), lexing, lenient)
-	if err := decodeInto(&state{d: d, zone: zone}, out); err != nil {
-		return syntax(d, err)
+// Decode reads one envelope to the end of the body and stores data in out, a
+// pointer, when the response is a success; out may be nil. Zoneless times are read
+// in zone. The envelope is filled as far as it was read, also when there is an
+// error: a [SyntaxError], a [ReadError], an [ErrTooLarge], or that of [Check].
+//
+// Where out is a slice, or a struct with a list, a list that stands beside data is
+// taken if that has none. Data that is null, {} or [] is an empty list. Data that
+// has other things and no list is an error.
+func (b *Body) Decode(zone *time.Location, out any) (Envelope, error) {
+	b.d.Reset(b, lexing, lenient)
+	b.st = state{b: b, d: &b.d, zone: zone, text: b.st.text}
+	r := envelopeReader{st: &b.st}
+	if out != nil {
+		r.out = reflect.ValueOf(out).Elem()
+		if r.plan = planFor(r.out.Type()); r.plan.err != nil {
+			return r.env, r.plan.err
+		}
 	}
-	return nil
+	err := r.read()
+	if err == nil {
+		err = r.finish()
+	}
+	if failure := b.failure(); failure != nil {
+		return r.env, failure
+	}
+	if err != nil {
+		return r.env, syntax(&b.d, err)
+	}
+	return r.env, nil
 }
 
 func syntax(d *jsontext.Decoder, err error) error {
@@ -113,8 +101,44 @@ func syntax(d *jsontext.Decoder, err error) error {
 	return &SyntaxError{Why: fmt.Sprintf("%s (at byte %d)", why, d.InputOffset())}
 }
 
-func decodeEnvelope(st *state, out any, env *Envelope) error {
-	d, zone := st.d, st.zone
+// envelopeReader reads an envelope, whose members may come in any order.
+type envelopeReader struct {
+	st   *state
+	env  Envelope
+	out  reflect.Value // with plan, if plan is not nil
+	plan *plan
+
+	msg, message string
+	seen         set
+	early        bool  // something was decoded before the code was known
+	found        bool  // data had something of out
+	told         bool  // data had a list, or something of out
+	wrong        error // with data that came before the code
+	noList       error // data has has no list, but something else
+	wrongList    error // with a list that stands beside data
+	otherList    bool  // a list that we don't know stands where data might
+	otherObject  bool  // or an object
+}
+
+// The members that may stand once.
+const (
+	codeMember = iota
+	errorsMember
+	dataMember
+	listMember
+)
+
+func (r *envelopeReader) once(member int, name string) error {
+	if !r.seen.add(member) {
+		return &SyntaxError{Why: name + " stands twice in the response"}
+	}
+	return nil
+}
+
+func (r *envelopeReader) wantsList() bool { return r.plan != nil && r.plan.list != nil }
+
+func (r *envelopeReader) read() error {
+	d := r.st.d
 	if d.PeekKind() != '{' {
 		if _, err := d.ReadValue(); err != nil {
 			return err
@@ -124,65 +148,19 @@ func decodeEnvelope(st *state, out any, env *Envelope) error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
-	var early jsontext.Value // data that came before code
-	var msg, message string
-	var seen [3]bool
-	once := func(i int, name string) error {
-		if seen[i] {
-			return &SyntaxError{Why: name + " stands twice in the answer"}
-		}
-		seen[i] = true
-		return nil
-	}
-	other := false // something stands where data might
 	for d.PeekKind() != '}' {
 		quoted, err := d.ReadValue()
 		if err != nil {
 			return err
 		}
-		st.text, _ = jsontext.AppendUnquote(st.text[:0], quoted)
-		switch string(st.text) {
-		case "code":
-			if err = once(0, "code"); err == nil {
-				err = readCode(d, env)
-			}
-		case "msg":
-			msg, err = readText(st)
-		case "message":
-			message, err = readText(st)
-		case "errors":
-			if err = once(1, "errors"); err != nil {
-				break
-			}
-			var v jsontext.Value
-			if v, err = d.ReadValue(); err == nil && v.Kind() != 'n' {
-				env.Errors = json.RawMessage(v.Clone())
-			}
-		case "data":
-			if err = once(2, "data"); err != nil {
-				break
-			}
-			env.HasData = d.PeekKind() != 'n'
-			switch {
-			case env.HasCode && env.OK() && out != nil:
-				if err = decodeInto(st, out); err == nil {
-					env.HasData = env.HasData && holds(st, out)
-				}
-			case env.HasCode || out == nil:
-				err = d.SkipValue()
-			default:
-				var v jsontext.Value
-				v, err = d.ReadValue()
-				early = v.Clone()
-			}
-		default:
-			var filled bool
-			filled, err = skip(d)
-			other = other || filled
+		name, ok := inside(quoted)
+		if !ok {
+			name, _ = jsontext.AppendUnquote(nil, quoted)
 		}
-		env.Message = msg
-		if msg == "" {
-			env.Message = message
+		err = r.member(name)
+		r.env.Message = r.msg
+		if r.msg == "" {
+			r.env.Message = r.message
 		}
 		if err != nil {
 			return err
@@ -192,30 +170,152 @@ func decodeEnvelope(st *state, out any, env *Envelope) error {
 		return err
 	}
 	// Reading on finds what a prefix decoder would miss: garbage after the
-	// answer, a bad gzip checksum, a connection cut after the last brace.
+	// envelope, a bad gzip checksum, a connection cut after the last brace.
 	if _, err := d.ReadToken(); err != io.EOF {
 		if err == nil {
-			err = &SyntaxError{Why: "something follows the answer"}
+			err = &SyntaxError{Why: "something follows the response"}
 		}
 		return err
 	}
-	switch {
-	case early != nil && env.OK():
-		st := &state{d: jsontext.NewDecoder(bytes.NewReader(early), lexing, lenient), zone: zone}
-		if err := decodeInto(st, out); err != nil {
-			return syntax(st.d, err)
+	return nil
+}
+
+func (r *envelopeReader) member(name []byte) (err error) {
+	d := r.st.d
+	switch string(name) {
+	case "code":
+		if err = r.once(codeMember, "code"); err == nil {
+			err = readCode(d, &r.env)
 		}
-		env.HasData = env.HasData && holds(st, out)
-	case out != nil && !seen[2] && other && env.OK():
+		return err
+	case "msg":
+		r.msg, err = readText(d)
+		return err
+	case "message":
+		r.message, err = readText(d)
+		return err
+	case "errors":
+		return r.errors()
+	case "data":
+		if err = r.once(dataMember, "data"); err == nil {
+			err = r.data()
+		}
+		return err
+	case "list":
+		if r.wantsList() {
+			return r.listBeside()
+		}
+	}
+	k := d.PeekKind()
+	says, err := skip(d, r.plan == nil)
+	if says {
+		r.otherList = r.otherList || k == '['
+		r.otherObject = r.otherObject || k == '{'
+	}
+	return err
+}
+
+func (r *envelopeReader) errors() error {
+	if err := r.once(errorsMember, "errors"); err != nil {
+		return err
+	}
+	v, err := r.st.d.ReadValue()
+	if err == nil && v.Kind() != 'n' {
+		r.env.Errors = json.RawMessage(v.Clone())
+	}
+	return err
+}
+
+// data decodes the data. What is wrong with it waits for the code, since that of a
+// refusal may be anything.
+func (r *envelopeReader) data() error {
+	d := r.st.d
+	k := d.PeekKind()
+	r.env.HasData, r.told = k != 'n', k == '['
+	if r.plan == nil || r.env.HasCode && !r.env.OK() {
+		return d.SkipValue()
+	}
+	var beside reflect.Value
+	if r.seen.has(listMember) {
+		beside = reflect.New(r.list().Type()).Elem()
+		beside.Set(r.list())
+	}
+	r.early = r.early || !r.env.HasCode
+	r.st.found = false
+	wrong, err := r.st.attempt(r.plan.decode, r.out)
+	switch {
+	case err != nil:
+		return err
+	case isNoList(wrong):
+		r.noList = wrong // a list may still stand beside it
+	case wrong != nil && r.env.HasCode:
+		return wrong
+	default:
+		r.wrong = wrong
+	}
+	// PHP writes an object that is not there as [], "" or false.
+	r.found = r.st.found || !isObject(r.out.Type())
+	r.told = r.told || r.st.found
+	if beside.IsValid() && r.emptyList() {
+		r.list().Set(beside)
+	}
+	return nil
+}
+
+// listBeside decodes a list that stands beside data, if data has none.
+func (r *envelopeReader) listBeside() (err error) {
+	if err = r.once(listMember, "list"); err != nil {
+		return err
+	}
+	if !r.emptyList() || r.env.HasCode && !r.env.OK() {
+		return r.st.d.SkipValue()
+	}
+	r.early = r.early || !r.env.HasCode
+	r.wrongList, err = r.st.attempt(r.plan.items, r.list())
+	return err
+}
+
+func (r *envelopeReader) list() reflect.Value { return r.plan.list(r.out) }
+
+func (r *envelopeReader) emptyList() bool {
+	list := r.list()
+	return list.IsZero() || list.Kind() == reflect.Slice && list.Len() == 0
+}
+
+// finish does what can be done only when the whole envelope was read.
+func (r *envelopeReader) finish() error {
+	switch {
+	case r.plan == nil:
+		return nil
+	case !r.env.OK():
+		if r.early {
+			r.out.SetZero()
+		}
+		return nil
+	}
+	r.env.HasData = r.env.HasData && r.found
+	switch {
+	case r.wrong != nil:
+		return r.wrong
+	case r.wrongList != nil:
+		return r.wrongList
+	case r.noList != nil && !r.seen.has(listMember):
+		return r.noList
+	case r.wantsList() && !r.emptyList():
+		r.env.HasData = true
+	case r.isElsewhere():
 		return &SyntaxError{Why: "no data, but something else"}
 	}
 	return nil
 }
 
-// holds reports whether what was decoded had anything of out in it. PHP writes an
-// object that is not there as [], "" or false.
-func holds(st *state, out any) bool {
-	return st.found || reflect.TypeOf(out).Elem().Kind() != reflect.Struct
+// isElsewhere reports whether what is missing may stand under a name that we don't
+// know.
+func (r *envelopeReader) isElsewhere() bool {
+	if !r.seen.has(dataMember) {
+		return r.otherList || r.otherObject
+	}
+	return r.otherList && r.wantsList() && !r.told && !r.seen.has(listMember)
 }
 
 func readCode(d *jsontext.Decoder, env *Envelope) error {
@@ -239,93 +339,10 @@ func readCode(d *jsontext.Decoder, env *Envelope) error {
 }
 
 // readText takes whatever stands for a message; an odd one is no reason to lose the code.
-func readText(st *state) (string, error) {
-	v, err := st.d.ReadValue()
+func readText(d *jsontext.Decoder) (string, error) {
+	v, err := d.ReadValue()
 	if err != nil || v.Kind() == 'n' {
 		return "", err
 	}
-	if v.Kind() != '"' {
-		return string(v), nil
-	}
-	st.text, err = jsontext.AppendUnquote(st.text[:0], v)
-	return string(st.text), ignoreUTF8(st.text, err)
+	return shown(v), nil
 }
-
-// AppendUnquote reports broken UTF-8 but has replaced it already.
-func ignoreUTF8(b []byte, err error) error {
-	if b != nil {
-		return nil
-	}
-	return err
-}
-
-// parseInt reads a whole number as JSON, PHP and people write it: 12, 12.0, 1e3.
-// With round, a fraction goes to the nearest whole number.
-func parseInt(s string, round bool) (int64, bool) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, true
-	}
-	if !ValidNumber(s) {
-		return 0, false
-	}
-	if whole, frac, ok := strings.Cut(s, "."); ok && strings.Trim(frac, "0") == "" {
-		n, err := strconv.ParseInt(whole, 10, 64)
-		return n, err == nil
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || f <= -1<<53 || f >= 1<<53 {
-		return 0, false
-	}
-	n := int64(f)
-	if float64(n) == f {
-		return n, true
-	}
-	return int64(math.Round(f)), round
-}
-
-// ValidNumber reports whether s is a JSON number.
-func ValidNumber(s string) bool {
-	return jsontext.Value(s).Kind() == '0' && jsontext.Value(s).IsValid() && strings.TrimSpace(s) == s
-}
-
-func decodeInto(st *state, out any) error {
-	v := reflect.ValueOf(out).Elem()
-	return planFor(v.Type())(st, v)
-}
-
-// source strips one byte order mark and remembers why reading ended.
-type source struct {
-	r     io.Reader
-	begun bool
-	err   error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	if s.begun || len(p) < 3 {
-		return s.read(p)
-	}
-	s.begun = true
-	n := 0
-	var err error
-	for n < 3 && err == nil {
-		var m int
-		m, err = s.read(p[n:])
-		n += m
-	}
-	if n >= 3 && string(p[:3]) == "\xef\xbb\xbf" {
-		n = copy(p, p[3:n])
-	}
-	return n, err
-}
-
-func (s *source) read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
-}
-
-type eof struct{}
-
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }

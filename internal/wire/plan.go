@@ -1,0 +1,233 @@
+package wire
+
+import (
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A type is decoded by a function that is made once for it. Names come from the
+// `json` tag as in encoding/json. A `wire` tag says more:
+//
+//	absent=-1   what an integer gets when the response has no such field, or null
+//	round       a fraction becomes the nearest whole number
+//	soft        a value of the wrong kind leaves the field empty; for entries
+//	            that nobody documented
+//	flat        a list whose entries may be lists of entries again, which are
+//	            joined; a null is no entry
+//	total       soft, and how many entries a list has on all pages: where it is 0,
+//	            the list may be missing
+//	raw         a json.RawMessage that gets the whole object as it was sent
+//	unread      a map[string]string that gets, by their names in the response, the
+//	            values of this object that were left empty because they could not
+//	            be understood: texts in time fields that are no time ("N/A"), and
+//	            what soft left out. It is nil if there is none.
+//
+// What is read is lenient at any depth: numbers in quotes, null or "" for a list,
+// [] for an object, times in many forms.
+type decodeFunc func(*state, reflect.Value) error
+
+// state is what decoding one JSON text needs.
+type state struct {
+	b     *Body
+	d     *jsontext.Decoder
+	zone  *time.Location
+	found bool   // a field that we know was there
+	text  []byte // of the scalar that was read last
+	total total  // what a total said
+	odd   string // the value of a time field that is no time, until its object notes it
+}
+
+func (st *state) wrong(why string) error {
+	where := string(st.d.StackPointer())
+	if len(where) > 200 { // the names in it are the server's; whole ones can be searched for a secret
+		where = where[:strings.LastIndexByte(where[:200], '/')] + "/…"
+	}
+	return &SyntaxError{Where: where, Why: why}
+}
+
+// total is what the totals of a list say; the highest counts.
+type total int
+
+const (
+	noTotal total = iota
+	zeroTotal
+	someTotal
+)
+
+// sub returns a state that reads val on its own; its errors know no place. Nothing
+// may be read from st meanwhile.
+func (st *state) sub(val []byte) *state {
+	return &state{b: st.b, d: jsontext.NewDecoder(&section{st.b, val}, lexing, lenient), zone: st.zone}
+}
+
+// attempt decodes a value and reports apart what is wrong with it, after passing
+// over the rest of it.
+func (st *state) attempt(decode decodeFunc, v reflect.Value) (wrong, err error) {
+	depth := st.d.StackDepth()
+	err = decode(st, v)
+	if _, ok := errors.AsType[*SyntaxError](err); !ok {
+		return nil, err
+	}
+	for st.d.StackDepth() > depth {
+		if _, err := st.d.ReadToken(); err != nil {
+			return nil, err
+		}
+	}
+	return err, nil
+}
+
+// plan is how a type is decoded.
+type plan struct {
+	decode decodeFunc
+	list   func(reflect.Value) reflect.Value // finds the list of a type that holds one
+	items  decodeFunc                        // decodes that list
+	err    error                             // the type can't be decoded
+}
+
+var plans sync.Map // reflect.Type → *plan
+
+func planFor(t reflect.Type) *plan {
+	if p, ok := plans.Load(t); ok {
+		return p.(*plan)
+	}
+	p := &plan{err: check(t, t.String(), map[reflect.Type]bool{})}
+	if p.err == nil {
+		p.decode = decoderFor(t, options{})
+		switch {
+		case special(t):
+		case t.Kind() == reflect.Slice:
+			p.items, p.list = p.decode, func(v reflect.Value) reflect.Value { return v }
+		case t.Kind() == reflect.Struct:
+			if l := objectFor(t).list; l != nil {
+				p.items, p.list = l.decode, l.of
+			}
+		}
+	}
+	plans.Store(t, p)
+	return p
+}
+
+// Check reports whether a value of type t can be decoded into. The error names the
+// part that can't: a chan, a func, a complex number, an interface with methods.
+func Check(t reflect.Type) error { return planFor(t).err }
+
+func check(t reflect.Type, path string, seen map[reflect.Type]bool) error {
+	if seen[t] || special(t) {
+		return nil
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		return fmt.Errorf(`%s: a %s can't be read from JSON; leave it out with the tag json:"-"`, path, t.Kind())
+	case reflect.Interface:
+		if t.NumMethod() > 0 {
+			return fmt.Errorf("%s: %s is an interface with methods, so it is not known what to make", path, t)
+		}
+	case reflect.Map:
+		if keyFor(t.Key()) == nil {
+			return fmt.Errorf("%s: %s can't be the key of a JSON object", path, t.Key())
+		}
+		return check(t.Elem(), path+"[]", seen)
+	case reflect.Slice, reflect.Array:
+		return check(t.Elem(), path+"[]", seen)
+	case reflect.Pointer:
+		return check(t.Elem(), path, seen)
+	case reflect.Struct:
+		for _, m := range membersOf(t) {
+			for _, p := range m.pointers {
+				if !p.IsExported() {
+					return fmt.Errorf("%s.%s: an embedded pointer to an unexported struct can't be set", path, p.Name)
+				}
+			}
+			if err := check(m.Type, path+"."+m.Name, seen); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var (
+	timeType        = reflect.TypeFor[time.Time]()
+	rawType         = reflect.TypeFor[json.RawMessage]()
+	numberType      = reflect.TypeFor[json.Number]()
+	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
+	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// special reports whether a type is decoded by other rules than those of its kind.
+func special(t reflect.Type) bool {
+	return t == timeType || t == rawType || decodesItself(t) || isBytes(t)
+}
+
+func decodesItself(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(unmarshalerType) || p.Implements(textType)
+}
+
+func isBytes(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
+}
+
+// options are what a field's tags say about its type.
+type options struct {
+	absent int64
+	round  bool
+	flat   bool
+	quoted bool // json:",string": JSON inside a text
+}
+
+func decoderFor(t reflect.Type, o options) decodeFunc {
+	switch p := reflect.PointerTo(t); {
+	case t == timeType:
+		return decodeTime
+	case t == rawType:
+		return decodeRaw
+	case t == numberType:
+		return decodeJSONNumber
+	case p.Implements(unmarshalerType):
+		return decodeItself
+	case p.Implements(textType):
+		return decodeFromText
+	case isBytes(t):
+		return decodeBytes
+	}
+	return decoderForKind(t, o)
+}
+
+func decoderForKind(t reflect.Type, o options) decodeFunc {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return func(st *state, v reflect.Value) error { return decodeInt(st, v, o.absent, o.round) }
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return decodeUint
+	case reflect.Float32, reflect.Float64:
+		return decodeFloat
+	case reflect.Bool:
+		return decodeBool
+	case reflect.String:
+		if o.quoted {
+			return decodeQuoted
+		}
+		return decodeString
+	case reflect.Interface:
+		return decodeAny
+	case reflect.Pointer:
+		return pointerPlan(t)
+	case reflect.Slice:
+		return slicePlan(t, skipsNull(t.Elem()), o.flat)
+	case reflect.Array:
+		return arrayPlan(t)
+	case reflect.Map:
+		return mapPlan(t)
+	}
+	return objectFor(t).decode // a struct: check has refused all else
+}
