@@ -741,7 +741,7 @@ func TestNoTextOfAHolderHasThePassword(t *testing.T) {
 	account := proxylite.Account{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
 	added := proxylite.NewAccount{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
 	static := proxylite.StaticIP{ID: "1", Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: raw(canaryPassword)}
-	endpoint := proxylite.Endpoint{Host: "h", Port: 1, Username: "u", Password: canaryPassword, Raw: canaryPassword}
+	endpoint := proxylite.Endpoint{Host: "h", Port: 1, Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: raw(canaryPassword)}
 	var out spill
 	for _, v := range []any{
 		account, &account,
