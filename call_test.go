@@ -165,7 +165,7 @@ func TestATokenSourceThatIsGivenUp(t *testing.T) {
 				pass(time.Second) // slow to notice
 				return proxylite.Token{}, ctx.Err()
 			case 2:
-				return proxylite.Token{Value: "token-2"}, nil
+				return proxylite.NewToken("token-2", time.Time{}), nil
 			}
 			panic("no more tokens")
 		}
