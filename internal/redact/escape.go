@@ -1,0 +1,344 @@
+package redact
+
+import (
+	"html"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// reading is one way to read an escape: the bytes it stands for, and where the
+// text goes on. An escape may have several: \053 is a plus sign in C and an S in CSS.
+type reading struct {
+	bytes [utf8.UTFMax]byte
+	n     uint8
+	kind  kind
+	next  int
+}
+
+// kind says which readings a plain text is made of where only one can be used.
+type kind uint8
+
+const (
+	usual     kind = iota
+	printable      // quoted-printable: a = is seldom one
+	rare           // CSS, LDAP, and others which would garble the usual ones
+)
+
+// depth is how many escapes within each other are read: one for %2B, two for %252B.
+const depth = 4
+
+// most bounds the readings of one escape.
+const most = 16
+
+// escapes reads what is escaped in s. It looks at one position at a time, so that
+// all mixtures of escapes are found, whoever made them in which order.
+type escapes struct {
+	s      []byte
+	hitEnd bool // an escape may go on behind the end
+	found  [depth + 1][most]reading
+}
+
+// introducers are the bytes with which an escape can begin. The last one begins
+// a full-width letter.
+const introducers = "%\\&=~#$*^!@_\"'\xef"
+
+var introduces = tableOf(introducers)
+
+func tableOf(set string) (t [256]bool) {
+	for i := range len(set) {
+		t[set[i]] = true
+	}
+	return t
+}
+
+// at returns all readings of the escape at p, the outermost first, but not the
+// bytes as they stand.
+func (e *escapes) at(p int) []reading { return e.within(p, depth) }
+
+func (e *escapes) within(p, depth int) []reading {
+	out := list{into: &e.found[depth]}
+	e.escape(e.s[p], p+1, depth, usual, &out)
+	for i := 0; i < out.n && depth > 1; i++ { // %25 may begin an escape again
+		if r := out.into[i]; r.n == 1 && introduces[r.bytes[0]] {
+			e.escape(r.bytes[0], r.next, depth, r.kind, &out)
+		}
+	}
+	return out.into[:out.n]
+}
+
+type list struct {
+	into *[most]reading
+	n    int
+}
+
+func (l *list) add(s string, next int, kind kind) {
+	if l.n == most {
+		return
+	}
+	r := &l.into[l.n]
+	r.n, r.next, r.kind = uint8(copy(r.bytes[:], s)), next, kind
+	l.n++
+}
+
+func (l *list) byte(b byte, next int, kind kind) {
+	if l.n == most {
+		return
+	}
+	r := &l.into[l.n]
+	r.bytes[0], r.n, r.next, r.kind = b, 1, next, kind
+	l.n++
+}
+
+func (l *list) rune(c rune, next int, kind kind) {
+	if l.n == most {
+		return
+	}
+	r := &l.into[l.n]
+	r.n, r.next, r.kind = uint8(utf8.EncodeRune(r.bytes[:], c)), next, kind
+	l.n++
+}
+
+// octet adds a byte, which is a letter of its own in Latin-1.
+func (l *list) octet(v, next int, kind kind) {
+	l.byte(byte(v), next, kind)
+	if v >= utf8.RuneSelf {
+		l.rune(rune(v), next, max(kind, rare))
+	}
+}
+
+// escape reads what follows the introducer.
+func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *list) {
+	switch introducer {
+	case '%':
+		if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
+			out.octet(v, next, kind)
+		} else if _, next := e.one(q, depth, "uU"); next > 0 {
+			if v, next := e.number(next, depth, hexDigits, 4, 4); next > 0 {
+				out.rune(rune(v), next, kind)
+			}
+		}
+	case '\\':
+		e.backslash(q, depth, kind, out)
+	case '&':
+		e.entity(q, depth, kind, out)
+	case '=':
+		if _, next := e.one(q, depth, "\r\n"); next > 0 { // a soft line break
+			out.byte('\n', next, kind)
+		} else if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
+			out.octet(v, next, max(kind, printable))
+		}
+	case '~': // in a JSON pointer
+		if c, next := e.one(q, depth, "01"); next > 0 {
+			out.byte("~/"[c-'0'], next, kind)
+		}
+		e.rareHex(q, depth, out)
+	case '"', '\'': // in CSV and SQL
+		if _, next := e.one(q, depth, string(rune(introducer))); next > 0 {
+			out.byte(introducer, next, max(kind, rare))
+		}
+	case 0xef: // U+FF01 to U+FF5E are ASCII, full width
+		if q+1 < len(e.s) {
+			if r, n := utf8.DecodeRune(e.s[q-1 : q+2]); n == 3 && r >= 0xff01 && r <= 0xff5e && e.s[q-1] == introducer {
+				out.byte(byte(r-0xff01+'!'), q+2, kind)
+			}
+		}
+	default:
+		e.rareHex(q, depth, out)
+	}
+}
+
+func (e *escapes) rareHex(q, depth int, out *list) {
+	if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
+		out.octet(v, next, rare)
+	}
+}
+
+const (
+	hexDigits = "0123456789abcdefABCDEF"
+	octDigits = "01234567"
+	decDigits = "0123456789"
+)
+
+func (e *escapes) backslash(q, depth int, kind kind, out *list) {
+	if q >= len(e.s) {
+		e.hitEnd = true
+		return
+	}
+	if c := e.s[q]; c < utf8.RuneSelf && !alphanumeric(c) { // \/ and \"
+		out.byte(c, q+1, kind)
+		if !introduces[c] {
+			return
+		}
+	}
+	c, next := e.one(q, depth, "uUxXnrtbfvae")
+	if next > 0 {
+		e.letter(c, next, depth, kind, out)
+	}
+	if v, next := e.number(q, depth, octDigits, 1, 3); next > 0 && v < 256 {
+		out.octet(v, next, kind)
+	}
+	if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 { // LDAP
+		out.octet(v, next, max(kind, rare))
+	}
+	if v, next := e.number(q, depth, hexDigits, 1, 6); next > 0 { // CSS
+		if _, space := e.one(next, depth, " \n\r\t\f"); space > 0 {
+			next = space
+		}
+		out.rune(rune(v), next, max(kind, rare))
+	}
+	if next > 0 {
+		return
+	}
+	for _, r := range e.nested(q, depth) {
+		if r.n == 1 && r.bytes[0] < utf8.RuneSelf && !alphanumeric(r.bytes[0]) {
+			out.byte(r.bytes[0], r.next, max(kind, r.kind))
+		}
+	}
+}
+
+// letter reads what follows a backslash and that letter.
+func (e *escapes) letter(c byte, q, depth int, kind kind, out *list) {
+	switch c {
+	case 'x', 'X':
+		if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
+			out.octet(v, next, kind)
+			return
+		}
+	case 'U':
+		if v, next := e.number(q, depth, hexDigits, 8, 8); next > 0 {
+			out.rune(rune(v), next, kind)
+		}
+		return
+	case 'u':
+		if v, next := e.number(q, depth, hexDigits, 4, 4); next > 0 {
+			e.surrogates(rune(v), next, depth, kind, out)
+			return
+		}
+	default:
+		out.byte('\n', q, kind) // some control character
+		return
+	}
+	if _, q = e.one(q, depth, "{"); q > 0 {
+		if v, next := e.number(q, depth, hexDigits, 1, 8); next > 0 {
+			if _, next = e.one(next, depth, "}"); next > 0 {
+				out.rune(rune(v), next, kind)
+			}
+		}
+	}
+}
+
+func (e *escapes) surrogates(r rune, q, depth int, kind kind, out *list) {
+	if !utf16.IsSurrogate(r) {
+		out.rune(r, q, kind)
+		return
+	}
+	if _, q = e.one(q, depth, `\`); q == 0 {
+		return
+	}
+	if _, q = e.one(q, depth, "u"); q == 0 {
+		return
+	}
+	if v, next := e.number(q, depth, hexDigits, 4, 4); next > 0 {
+		out.rune(utf16.DecodeRune(r, rune(v)), next, kind)
+	}
+}
+
+// entity reads &amp; and &#38; and &#x26; of HTML and XML.
+func (e *escapes) entity(q, depth int, kind kind, out *list) {
+	if _, number := e.one(q, depth, "#"); number > 0 {
+		base, digits := number, decDigits
+		if _, x := e.one(number, depth, "xX"); x > 0 {
+			base, digits = x, hexDigits
+		}
+		if v, next := e.number(base, depth, digits, 1, 16); next > 0 {
+			_, end := e.one(next, depth, ";")
+			out.rune(rune(v), max(next, end), kind)
+			for n := 2; n < 6 && end == 0; n++ { // the next digit may be a text's own
+				if v, shorter := e.number(base, depth, digits, n, n); shorter > 0 && shorter < next {
+					out.rune(rune(v), shorter, rare)
+				}
+			}
+		}
+		return
+	}
+	var name [32]byte
+	n := 0
+	for n < len(name) {
+		c, next := e.one(q, depth, letters)
+		if next == 0 {
+			break
+		}
+		name[n] = c
+		n, q = n+1, next
+	}
+	if n < 2 || n == len(name) {
+		return
+	}
+	if _, next := e.one(q, depth, ";"); next > 0 {
+		entity := "&" + string(name[:n]) + ";"
+		if s := html.UnescapeString(entity); s != entity && len(s) <= utf8.UTFMax {
+			out.add(s, next, kind)
+		}
+	}
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// one reads a byte of the set, which may be escaped itself. Next is 0 if there is none.
+func (e *escapes) one(q, depth int, set string) (c byte, next int) {
+	if q >= len(e.s) {
+		e.hitEnd = true
+		return 0, 0
+	}
+	if c := e.s[q]; strings.IndexByte(set, c) >= 0 {
+		return c, q + 1
+	}
+	for _, r := range e.nested(q, depth) {
+		if r.n == 1 && strings.IndexByte(set, r.bytes[0]) >= 0 {
+			return r.bytes[0], r.next
+		}
+	}
+	return 0, 0
+}
+
+// nested returns the readings of an escape that is a part of another.
+func (e *escapes) nested(q, depth int) []reading {
+	if depth == 1 || q >= len(e.s) || !introduces[e.s[q]] {
+		return nil
+	}
+	return e.within(q, depth-1)
+}
+
+// number reads so many digits, more of them if there are more.
+func (e *escapes) number(q, depth int, digits string, least, most int) (v, next int) {
+	base := 16
+	if len(digits) < 16 {
+		base = len(digits)
+	}
+	for n := range most {
+		c, after := e.one(q, depth, digits)
+		if after == 0 {
+			if n < least {
+				return 0, 0
+			}
+			break
+		}
+		v, q = min(v*base+digit(c), unicode.MaxRune+1), after
+	}
+	return v, q
+}
+
+func digit(c byte) int {
+	switch {
+	case c <= '9':
+		return int(c - '0')
+	default:
+		return int(c|0x20-'a') + 10
+	}
+}

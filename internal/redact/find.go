@@ -1,0 +1,241 @@
+package redact
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// nested is how many codes of a whole text (base64, hex) within each other are read.
+const nested = 4
+
+// cut is how much of the start of a secret at the end of a text is hidden. Less of
+// it tells nothing.
+const cut = 4
+
+// gap is how many blanks in a row may stand within a secret.
+const gap = 16
+
+// span is a part of a text.
+type span struct{ from, to int }
+
+// layer is a text, or what was decoded from one.
+type layer struct {
+	b     []byte
+	spans []span // where each byte stands in the text; nil: in the same place
+	open  bool   // the text may go on behind its end
+}
+
+func (l *layer) add(b byte, s span) {
+	l.b = append(l.b, b)
+	l.spans = append(l.spans, s)
+}
+
+func (l *layer) span(i int) span {
+	if l.spans == nil {
+		return span{i, i + 1}
+	}
+	return l.spans[i]
+}
+
+// over returns the span from byte i up to, not including, byte j.
+func (l *layer) over(i, j int) span { return span{l.span(i).from, l.span(j - 1).to} }
+
+// finder finds secrets in one text.
+type finder struct {
+	*needles
+	end   int // of the text
+	found []span
+	text  layer // the window
+	spare []*layer
+	vals  []digits
+	// of the walk from one position
+	escapes escapes
+	layer   *layer
+	steps   int
+	best    int
+	partial bool
+}
+
+var finders = sync.Pool{New: func() any { return new(finder) }}
+
+// find returns where the secrets are in the text, in no order. The spans are valid
+// until the finder is used again.
+func (f *finder) find(n *needles, l *layer) []span {
+	f.needles, f.end, f.found = n, len(l.b), f.found[:0]
+	f.search(l, 0)
+	return f.found
+}
+
+// merge sorts spans, and makes one of those that touch.
+func merge(spans []span) []span {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	merged := spans[:0]
+	for _, s := range spans {
+		if last := len(merged) - 1; last >= 0 && s.from <= merged[last].to {
+			merged[last].to = max(merged[last].to, s.to)
+			continue
+		}
+		merged = append(merged, s)
+	}
+	return merged
+}
+
+func (f *finder) borrow() *layer {
+	if n := len(f.spare); n > 0 {
+		l := f.spare[n-1]
+		f.spare = f.spare[:n-1]
+		l.b, l.spans, l.open = l.b[:0], l.spans[:0], false
+		return l
+	}
+	return new(layer)
+}
+
+func (f *finder) giveBack(l *layer) { f.spare = append(f.spare, l) }
+
+// search looks for secrets in a layer and in what can be decoded from it.
+func (f *finder) search(l *layer, level int) {
+	if len(l.b) < cut {
+		return
+	}
+	f.scan(l)
+	if level == nested {
+		return
+	}
+	plain := f.borrow()
+	changed := f.unescape(l, plain, usual)
+	if !changed {
+		f.decode(l, level)
+	} else {
+		f.decode(plain, level)
+	}
+	f.giveBack(plain)
+	printed := f.borrow()
+	if f.unescape(l, printed, printable) && (!changed || len(printed.b) != len(plain.b)) {
+		f.decode(printed, level)
+	}
+	f.giveBack(printed)
+}
+
+// scan looks for secrets, with all escapes.
+func (f *finder) scan(l *layer) {
+	f.layer, f.escapes.s = l, l.b
+	for p, b := range l.b {
+		c := f.class[b]
+		if c&(starts|introducer) == 0 {
+			continue
+		}
+		f.steps, f.best, f.partial = 0, 0, false
+		f.walk(p, place{to: len(f.sorted)}, 0)
+		switch {
+		case f.partial:
+			f.found = append(f.found, span{l.span(p).from, f.end})
+		case f.best > 0:
+			f.found = append(f.found, l.over(p, f.best))
+		}
+	}
+}
+
+// walk follows all readings from p on, and notes the longest secret.
+func (f *finder) walk(p int, at place, blanks int) {
+	s := f.layer.b
+	for {
+		if at.read > 0 && f.whole(at) {
+			f.best = max(f.best, p)
+		}
+		if p >= len(s) {
+			f.partial = f.partial || f.layer.open && at.read >= cut
+			return
+		}
+		if f.steps++; f.steps > 64*(f.longest+64) { // only a text made for this gets here
+			return
+		}
+		b := s[p]
+		if f.class[b]&special != 0 {
+			f.branch(p, at, blanks)
+		}
+		var ok bool
+		if at, ok = f.step(at, b); !ok {
+			return
+		}
+		p, blanks = p+1, 0
+	}
+}
+
+// branch follows what the byte at p can be but itself.
+func (f *finder) branch(p int, at place, blanks int) {
+	b := f.layer.b[p]
+	if f.class[b]&blank != 0 && at.read > 0 && blanks < gap {
+		if size := blankAt(f.layer.b[p:]); size > 0 {
+			f.walk(p+size, at, blanks+1)
+		}
+	}
+	if f.class[b]&introducer == 0 {
+		return
+	}
+	f.escapes.hitEnd = false
+	readings := f.escapes.at(p)
+	if f.escapes.hitEnd && f.layer.open && at.read >= cut {
+		f.partial = true
+	}
+	if len(readings) == 0 {
+		return
+	}
+	var own [most]reading
+	for _, r := range own[:copy(own[:], readings)] {
+		if at.read > 0 && blanks < gap && blankAt(r.bytes[:r.n]) == int(r.n) {
+			f.walk(r.next, at, blanks+1)
+			continue
+		}
+		next, ok := at, true
+		for _, b := range r.bytes[:r.n] {
+			if next, ok = f.step(next, b); !ok {
+				break
+			}
+		}
+		if ok {
+			f.walk(r.next, next, 0)
+		}
+	}
+}
+
+// unescape writes l without its escapes, as they are usually read, and reports
+// whether it had any.
+func (f *finder) unescape(l, out *layer, kind kind) bool {
+	f.escapes.s = l.b
+	changed := false
+	for p := 0; p < len(l.b); {
+		if !introduces[l.b[p]] {
+			if changed {
+				out.add(l.b[p], l.span(p))
+			}
+			p++
+			continue
+		}
+		best := reading{}
+		for _, r := range f.escapes.at(p) {
+			if r.kind <= kind && r.next > best.next {
+				best = r
+			}
+		}
+		if best.next == 0 {
+			if changed {
+				out.add(l.b[p], l.span(p))
+			}
+			p++
+			continue
+		}
+		if !changed {
+			changed = true
+			for i := range p {
+				out.add(l.b[i], l.span(i))
+			}
+		}
+		for _, b := range best.bytes[:best.n] {
+			out.add(b, l.over(p, best.next))
+		}
+		p = best.next
+	}
+	out.open = l.open
+	return changed
+}
