@@ -20,15 +20,21 @@ import (
 func (h *Set) Error(err error) error {
 	for {
 		u, ok := err.(*url.Error)
-		if !ok || u == nil {
+		if !ok {
 			break
 		}
-		err = u.Err
+		if err = u.Err; err == nil {
+			err = errors.New(u.Op + " failed")
+		}
 	}
 	if err == nil || h.harmless(err) {
 		return err
 	}
-	text := oneLine(h.Text(err.Error()))
+	text := err.Error()
+	if u, ok := errors.AsType[*url.Error](err); ok && u.Err != nil {
+		text = strings.ReplaceAll(text, u.Error(), u.Err.Error())
+	}
+	text = oneLine(h.Text(text))
 	e := &hidden{text: text, inner: func() error { return err }, set: func() *Set { return h }}
 	if inner, ok := errors.AsType[net.Error](err); ok {
 		return &hiddenNet{hidden: e, timeout: inner.Timeout()}
@@ -115,7 +121,9 @@ func (e *hidden) As(target any) bool {
 	case *tls.AlertError:
 		return as(e, target)
 	case *tls.RecordHeaderError:
-		return as(e, target)
+		ok := as(e, target)
+		target.Conn = nil // it holds what was read
+		return ok
 	case **tls.CertificateVerificationError:
 		return as(e, target)
 	case *x509.UnknownAuthorityError:

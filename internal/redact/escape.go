@@ -100,20 +100,12 @@ func (l *list) rune(c rune, next int, kind kind) {
 	l.n++
 }
 
-// octet adds a byte, which is a letter of its own in Latin-1.
-func (l *list) octet(v, next int, kind kind) {
-	l.byte(byte(v), next, kind)
-	if v >= utf8.RuneSelf {
-		l.rune(rune(v), next, max(kind, rare))
-	}
-}
-
 // escape reads what follows the introducer.
 func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *list) {
 	switch introducer {
 	case '%':
 		if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
-			out.octet(v, next, kind)
+			out.byte(byte(v), next, kind)
 		} else if _, next := e.one(q, depth, "uU"); next > 0 {
 			if v, next := e.number(next, depth, hexDigits, 4, 4); next > 0 {
 				out.rune(rune(v), next, kind)
@@ -127,7 +119,7 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *list) {
 		if _, next := e.one(q, depth, "\r\n"); next > 0 { // a soft line break
 			out.byte('\n', next, kind)
 		} else if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
-			out.octet(v, next, max(kind, printable))
+			out.byte(byte(v), next, max(kind, printable))
 		}
 	case '~': // in a JSON pointer
 		if c, next := e.one(q, depth, "01"); next > 0 {
@@ -151,7 +143,7 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *list) {
 
 func (e *escapes) rareHex(q, depth int, out *list) {
 	if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
-		out.octet(v, next, rare)
+		out.byte(byte(v), next, rare)
 	}
 }
 
@@ -177,10 +169,10 @@ func (e *escapes) backslash(q, depth int, kind kind, out *list) {
 		e.letter(c, next, depth, kind, out)
 	}
 	if v, next := e.number(q, depth, octDigits, 1, 3); next > 0 && v < 256 {
-		out.octet(v, next, kind)
+		out.byte(byte(v), next, kind)
 	}
 	if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 { // LDAP
-		out.octet(v, next, max(kind, rare))
+		out.byte(byte(v), next, max(kind, rare))
 	}
 	if v, next := e.number(q, depth, hexDigits, 1, 6); next > 0 { // CSS
 		if _, space := e.one(next, depth, " \n\r\t\f"); space > 0 {
@@ -203,7 +195,7 @@ func (e *escapes) letter(c byte, q, depth int, kind kind, out *list) {
 	switch c {
 	case 'x', 'X':
 		if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
-			out.octet(v, next, kind)
+			out.byte(byte(v), next, kind)
 			return
 		}
 	case 'U':
@@ -315,7 +307,8 @@ func (e *escapes) nested(q, depth int) []reading {
 	return e.within(q, depth-1)
 }
 
-// number reads so many digits, more of them if there are more.
+// number reads so many digits, the most there are. If the first one stands as it is,
+// the others do.
 func (e *escapes) number(q, depth int, digits string, least, most int) (v, next int) {
 	base := 16
 	if len(digits) < 16 {
@@ -323,6 +316,9 @@ func (e *escapes) number(q, depth int, digits string, least, most int) (v, next 
 	}
 	for n := range most {
 		c, after := e.one(q, depth, digits)
+		if n == 0 && after == q+1 {
+			depth = 1
+		}
 		if after == 0 {
 			if n < least {
 				return 0, 0

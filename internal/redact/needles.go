@@ -55,6 +55,7 @@ func newNeedles(secrets []string) *needles {
 			n.ascii = false
 			n.add(strings.ToUpper(secret))
 			n.add(strings.ToLower(secret))
+			n.add(latin1(secret))
 		}
 	}
 	slices.Sort(n.sorted)
@@ -97,6 +98,18 @@ func (n *needles) add(secret string) {
 	if len(b) >= Shortest {
 		n.sorted = append(n.sorted, string(b))
 	}
+}
+
+// latin1 returns s in ISO-8859-1, which UTF-16 is too if its zeros are left out.
+func latin1(s string) string {
+	b := []byte{}
+	for _, r := range s {
+		if r > 0xff {
+			return s
+		}
+		b = append(b, byte(r))
+	}
+	return string(b)
 }
 
 func isASCII(s string) bool {
