@@ -14,6 +14,7 @@ type reading struct {
 	bytes [utf8.UTFMax]byte
 	n     uint8
 	kind  kind
+	final bool // it does not introduce another escape
 	next  int
 }
 
@@ -37,7 +38,23 @@ const most = 16
 type escapes struct {
 	s      []byte
 	hitEnd bool // an escape may go on behind the end
-	found  [depth + 1][most]reading
+	// known is what was read last. Without it the time to read escapes within each
+	// other would grow exponentially.
+	known   [depth + 1][64]readings
+	version int
+}
+
+// readings are all readings of the escape at a position.
+type readings struct {
+	of, at int // the version of s, and the position
+	hitEnd bool
+	n      int
+	list   [most]reading
+}
+
+func (e *escapes) reset(s []byte) {
+	e.s = s
+	e.version++
 }
 
 // introducers are the bytes with which an escape can begin. The last one begins
@@ -58,50 +75,46 @@ func tableOf(set string) (t [256]bool) {
 func (e *escapes) at(p int) []reading { return e.within(p, depth) }
 
 func (e *escapes) within(p, depth int) []reading {
-	out := list{into: &e.found[depth]}
-	e.escape(e.s[p], p+1, depth, usual, &out)
-	for i := 0; i < out.n && depth > 1; i++ { // %25 may begin an escape again
-		if r := out.into[i]; r.n == 1 && introduces[r.bytes[0]] {
-			e.escape(r.bytes[0], r.next, depth, r.kind, &out)
+	out := &e.known[depth][p%len(e.known[depth])]
+	if out.of != e.version || out.at != p {
+		out.of, out.at, out.n = e.version, p, 0
+		before := e.hitEnd
+		e.hitEnd = false
+		e.escape(e.s[p], p+1, depth, usual, out)
+		for i, end := 0, out.n; i < end && depth > 1; depth-- { // %25 may begin an escape again
+			for ; i < end; i++ {
+				if r := out.list[i]; r.n == 1 && !r.final && introduces[r.bytes[0]] {
+					e.escape(r.bytes[0], r.next, depth, r.kind, out)
+				}
+			}
+			end = out.n
+		}
+		out.hitEnd, e.hitEnd = e.hitEnd, before
+	}
+	e.hitEnd = e.hitEnd || out.hitEnd
+	return out.list[:out.n]
+}
+
+func (l *readings) add(s string, next int, kind kind) {
+	r := reading{n: uint8(len(s)), next: next, kind: kind}
+	copy(r.bytes[:], s)
+	for _, other := range l.list[:l.n] {
+		if other.bytes == r.bytes && other.next == next {
+			return
 		}
 	}
-	return out.into[:out.n]
-}
-
-type list struct {
-	into *[most]reading
-	n    int
-}
-
-func (l *list) add(s string, next int, kind kind) {
-	if l.n == most {
-		return
+	if l.n < most {
+		l.list[l.n] = r
+		l.n++
 	}
-	r := &l.into[l.n]
-	r.n, r.next, r.kind = uint8(copy(r.bytes[:], s)), next, kind
-	l.n++
 }
 
-func (l *list) byte(b byte, next int, kind kind) {
-	if l.n == most {
-		return
-	}
-	r := &l.into[l.n]
-	r.bytes[0], r.n, r.next, r.kind = b, 1, next, kind
-	l.n++
-}
+func (l *readings) byte(b byte, next int, kind kind) { l.add(string([]byte{b}), next, kind) }
 
-func (l *list) rune(c rune, next int, kind kind) {
-	if l.n == most {
-		return
-	}
-	r := &l.into[l.n]
-	r.n, r.next, r.kind = uint8(utf8.EncodeRune(r.bytes[:], c)), next, kind
-	l.n++
-}
+func (l *readings) rune(c rune, next int, kind kind) { l.add(string(c), next, kind) }
 
 // escape reads what follows the introducer.
-func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *list) {
+func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings) {
 	switch introducer {
 	case '%':
 		if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
@@ -141,7 +154,7 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *list) {
 	}
 }
 
-func (e *escapes) rareHex(q, depth int, out *list) {
+func (e *escapes) rareHex(q, depth int, out *readings) {
 	if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
 		out.byte(byte(v), next, rare)
 	}
@@ -153,23 +166,71 @@ const (
 	decDigits = "0123456789"
 )
 
-func (e *escapes) backslash(q, depth int, kind kind, out *list) {
+func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 	if q >= len(e.s) {
 		e.hitEnd = true
 		return
 	}
-	if c := e.s[q]; c < utf8.RuneSelf && !alphanumeric(c) { // \/ and \"
-		out.byte(c, q+1, kind)
-		if !introduces[c] {
-			return
+	if e.s[q] == '\\' {
+		e.backslashes(q, depth, kind, out)
+		return
+	}
+	if c := e.s[q]; !introduces[c] {
+		e.escaped(c, q, q+1, depth, kind, out)
+		return
+	}
+	if e.s[q] < utf8.RuneSelf {
+		out.byte(e.s[q], q+1, kind)
+	}
+	nested := e.nested(q, depth)
+	var own [most]reading
+	for _, r := range own[:copy(own[:], nested)] {
+		if r.n == 1 {
+			e.escaped(r.bytes[0], q, r.next, depth, max(kind, r.kind), out)
 		}
 	}
-	c, next := e.one(q, depth, "uUxXnrtbfvae")
-	if next > 0 {
+}
+
+// backslashes reads several in a row, which each nesting of an escape doubles: one
+// is written as two, and then as four; a quote as \" and then as \\\".
+func (e *escapes) backslashes(q, level int, kind kind, out *readings) {
+	const longest = 1 << depth
+	from := q - 1
+	for q < len(e.s) && e.s[q] == '\\' && q-from <= longest {
+		q++
+	}
+	n := q - from
+	for power := 2; power <= min(n, longest); power *= 2 {
+		out.byte('\\', from+power, kind)
+		out.list[out.n-1].final = true
+	}
+	switch {
+	case q == len(e.s):
+		e.hitEnd = true
+	case n <= longest && (n&(n-1) == 0 || n&(n+1) == 0):
+		e.backslash(q, level, kind, out)
+	}
+}
+
+// escaped reads a backslash and c, which stands at q.
+func (e *escapes) escaped(c byte, q, next, depth int, kind kind, out *readings) {
+	if !alphanumeric(c) {
+		if c < utf8.RuneSelf { // \/ and \"
+			out.byte(c, next, kind)
+		}
+		return
+	}
+	if strings.IndexByte("uUxXnrtbfvae", c) >= 0 {
 		e.letter(c, next, depth, kind, out)
 	}
-	if v, next := e.number(q, depth, octDigits, 1, 3); next > 0 && v < 256 {
-		out.byte(byte(v), next, kind)
+	for most := 3; most > 1 && c <= '7'; most-- { // the next digit may be a text's own
+		if v, next := e.number(q, depth, octDigits, 1, most); next > 0 && v < 256 {
+			out.byte(byte(v), next, kind)
+			kind = max(kind, rare)
+		}
+	}
+	if digit(c) >= 16 {
+		return
 	}
 	if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 { // LDAP
 		out.byte(byte(v), next, max(kind, rare))
@@ -180,18 +241,10 @@ func (e *escapes) backslash(q, depth int, kind kind, out *list) {
 		}
 		out.rune(rune(v), next, max(kind, rare))
 	}
-	if next > 0 {
-		return
-	}
-	for _, r := range e.nested(q, depth) {
-		if r.n == 1 && r.bytes[0] < utf8.RuneSelf && !alphanumeric(r.bytes[0]) {
-			out.byte(r.bytes[0], r.next, max(kind, r.kind))
-		}
-	}
 }
 
 // letter reads what follows a backslash and that letter.
-func (e *escapes) letter(c byte, q, depth int, kind kind, out *list) {
+func (e *escapes) letter(c byte, q, depth int, kind kind, out *readings) {
 	switch c {
 	case 'x', 'X':
 		if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
@@ -221,7 +274,7 @@ func (e *escapes) letter(c byte, q, depth int, kind kind, out *list) {
 	}
 }
 
-func (e *escapes) surrogates(r rune, q, depth int, kind kind, out *list) {
+func (e *escapes) surrogates(r rune, q, depth int, kind kind, out *readings) {
 	if !utf16.IsSurrogate(r) {
 		out.rune(r, q, kind)
 		return
@@ -238,7 +291,7 @@ func (e *escapes) surrogates(r rune, q, depth int, kind kind, out *list) {
 }
 
 // entity reads &amp; and &#38; and &#x26; of HTML and XML.
-func (e *escapes) entity(q, depth int, kind kind, out *list) {
+func (e *escapes) entity(q, depth int, kind kind, out *readings) {
 	if _, number := e.one(q, depth, "#"); number > 0 {
 		base, digits := number, decDigits
 		if _, x := e.one(number, depth, "xX"); x > 0 {

@@ -103,23 +103,25 @@ func (f *finder) search(l *layer, level int) {
 		return
 	}
 	plain := f.borrow()
-	changed := f.unescape(l, plain, usual)
+	changed, seen := f.unescape(l, plain, usual)
 	if !changed {
 		f.decode(l, level)
 	} else {
 		f.decode(plain, level)
 	}
 	f.giveBack(plain)
-	printed := f.borrow()
-	if f.unescape(l, printed, printable) && (!changed || len(printed.b) != len(plain.b)) {
+	if seen {
+		printed := f.borrow()
+		f.unescape(l, printed, printable)
 		f.decode(printed, level)
+		f.giveBack(printed)
 	}
-	f.giveBack(printed)
 }
 
 // scan looks for secrets, with all escapes.
 func (f *finder) scan(l *layer) {
-	f.layer, f.escapes.s = l, l.b
+	f.layer = l
+	f.escapes.reset(l.b)
 	for p, b := range l.b {
 		c := f.class[b]
 		if c&(starts|introducer) == 0 {
@@ -199,11 +201,10 @@ func (f *finder) branch(p int, at place, blanks int) {
 	}
 }
 
-// unescape writes l without its escapes, as they are usually read, and reports
-// whether it had any.
-func (f *finder) unescape(l, out *layer, kind kind) bool {
-	f.escapes.s = l.b
-	changed := false
+// unescape writes l without its escapes of that kind. It reports whether it had any,
+// and whether it had quoted-printable ones.
+func (f *finder) unescape(l, out *layer, kind kind) (changed, seen bool) {
+	f.escapes.reset(l.b)
 	for p := 0; p < len(l.b); {
 		if !introduces[l.b[p]] {
 			if changed {
@@ -214,6 +215,7 @@ func (f *finder) unescape(l, out *layer, kind kind) bool {
 		}
 		best := reading{}
 		for _, r := range f.escapes.at(p) {
+			seen = seen || r.kind == printable
 			if r.kind <= kind && r.next > best.next {
 				best = r
 			}
@@ -237,5 +239,5 @@ func (f *finder) unescape(l, out *layer, kind kind) bool {
 		p = best.next
 	}
 	out.open = l.open
-	return changed
+	return changed, seen
 }
