@@ -36,8 +36,8 @@ const big, small, decimals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrst
 
 var codes = []*code{
 	newCode(6, 4, []string{big + small + decimals + "+/", big + small + decimals + "-_"}, spaces),
-	newCode(5, 8, []string{big + "234567", small + "234567"}, ""),
-	newCode(5, 8, []string{decimals + big[:22], decimals + small[:22]}, ""),
+	newCode(5, 8, []string{big + "234567", small + "234567"}, "\r\n"),
+	newCode(5, 8, []string{decimals + big[:22], decimals + small[:22]}, "\r\n"),
 	newCode(4, 2, []string{decimals + big[:6], decimals + small[:6]}, spaces+`:-,.;|_%\=/+"'()[]{}<>&#*~!`),
 }
 
@@ -141,7 +141,7 @@ func (f *finder) numbers(l *layer, base, level int) {
 			continue
 		}
 		from := p
-		for p < len(l.b) && (alphanumeric(l.b[p]) || l.b[p] == '+') {
+		for p < len(l.b) && (alphanumeric(l.b[p]) || p > from && l.b[p] == '+' && l.b[p-1] == 'U') {
 			p++
 		}
 		last := p == len(l.b)

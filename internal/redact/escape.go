@@ -14,7 +14,8 @@ type reading struct {
 	bytes [utf8.UTFMax]byte
 	n     uint8
 	kind  kind
-	final bool // it does not introduce another escape
+	level uint8 // how many escapes begin there
+	final bool  // it does not introduce another escape
 	next  int
 }
 
@@ -22,9 +23,10 @@ type reading struct {
 type kind uint8
 
 const (
-	usual     kind = iota
-	printable      // quoted-printable: a = is seldom one
-	rare           // CSS, LDAP, and others which would garble the usual ones
+	usual       kind = iota
+	printable        // quoted-printable: a = is seldom one
+	hexadecimal      // LDAP, CSS: \2b
+	rare             // others, which would garble the usual ones
 )
 
 // depth is how many escapes within each other are read: one for %2B, two for %252B.
@@ -48,6 +50,7 @@ type escapes struct {
 type readings struct {
 	of, at int // the version of s, and the position
 	hitEnd bool
+	level  uint8 // of what is added
 	n      int
 	list   [most]reading
 }
@@ -80,8 +83,10 @@ func (e *escapes) within(p, depth int) []reading {
 		out.of, out.at, out.n = e.version, p, 0
 		before := e.hitEnd
 		e.hitEnd = false
+		out.level = 1
 		e.escape(e.s[p], p+1, depth, usual, out)
-		for i, end := 0, out.n; i < end && depth > 1; depth-- { // %25 may begin an escape again
+		for i, end, level := 0, out.n, 1; i < end && level < depth; level++ { // %25 may begin an escape again
+			out.level = uint8(level + 1)
 			for ; i < end; i++ {
 				if r := out.list[i]; r.n == 1 && !r.final && introduces[r.bytes[0]] {
 					e.escape(r.bytes[0], r.next, depth, r.kind, out)
@@ -96,7 +101,7 @@ func (e *escapes) within(p, depth int) []reading {
 }
 
 func (l *readings) add(s string, next int, kind kind) {
-	r := reading{n: uint8(len(s)), next: next, kind: kind}
+	r := reading{n: uint8(len(s)), next: next, kind: kind, level: l.level}
 	copy(r.bytes[:], s)
 	for _, other := range l.list[:l.n] {
 		if other.bytes == r.bytes && other.next == next {
@@ -130,7 +135,11 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings
 		e.entity(q, depth, kind, out)
 	case '=':
 		if _, next := e.one(q, depth, "\r\n"); next > 0 { // a soft line break
-			out.byte('\n', next, kind)
+			if q < len(e.s) && e.s[q] == '\r' {
+				_, after := e.one(next, depth, "\n")
+				next = max(next, after)
+			}
+			out.add("", next, kind)
 		} else if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
 			out.byte(byte(v), next, max(kind, printable))
 		}
@@ -171,7 +180,7 @@ func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 		e.hitEnd = true
 		return
 	}
-	if e.s[q] == '\\' {
+	if e.s[q] == '\\' && out.level == 1 {
 		e.backslashes(q, depth, kind, out)
 		return
 	}
@@ -233,13 +242,14 @@ func (e *escapes) escaped(c byte, q, next, depth int, kind kind, out *readings) 
 		return
 	}
 	if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 { // LDAP
-		out.byte(byte(v), next, max(kind, rare))
+		out.byte(byte(v), next, max(kind, hexadecimal))
 	}
 	if v, next := e.number(q, depth, hexDigits, 1, 6); next > 0 { // CSS
 		if _, space := e.one(next, depth, " \n\r\t\f"); space > 0 {
-			next = space
+			out.rune(rune(v), space, max(kind, hexadecimal))
+		} else {
+			out.rune(rune(v), next, max(kind, rare))
 		}
-		out.rune(rune(v), next, max(kind, rare))
 	}
 }
 
@@ -337,19 +347,30 @@ func alphanumeric(c byte) bool {
 
 // one reads a byte of the set, which may be escaped itself. Next is 0 if there is none.
 func (e *escapes) one(q, depth int, set string) (c byte, next int) {
+	c, next, _ = e.like(anyLevel, q, depth, set)
+	return c, next
+}
+
+const anyLevel = 0xff
+
+// like is one for a byte that is escaped so many times.
+func (e *escapes) like(level uint8, q, depth int, set string) (c byte, next int, is uint8) {
 	if q >= len(e.s) {
 		e.hitEnd = true
-		return 0, 0
+		return 0, 0, 0
 	}
-	if c := e.s[q]; strings.IndexByte(set, c) >= 0 {
-		return c, q + 1
+	if c := e.s[q]; (level == 0 || level == anyLevel) && strings.IndexByte(set, c) >= 0 {
+		return c, q + 1, 0
 	}
 	for _, r := range e.nested(q, depth) {
-		if r.n == 1 && strings.IndexByte(set, r.bytes[0]) >= 0 {
-			return r.bytes[0], r.next
+		switch {
+		case r.n == 0:
+			return e.like(level, r.next, depth, set)
+		case r.n == 1 && (level == r.level || level == anyLevel) && strings.IndexByte(set, r.bytes[0]) >= 0:
+			return r.bytes[0], r.next, r.level
 		}
 	}
-	return 0, 0
+	return 0, 0, 0
 }
 
 // nested returns the readings of an escape that is a part of another.
@@ -360,25 +381,23 @@ func (e *escapes) nested(q, depth int) []reading {
 	return e.within(q, depth-1)
 }
 
-// number reads so many digits, the most there are. If the first one stands as it is,
-// the others do.
+// number reads so many digits, the most there are, which are all escaped in the
+// same way.
 func (e *escapes) number(q, depth int, digits string, least, most int) (v, next int) {
 	base := 16
 	if len(digits) < 16 {
 		base = len(digits)
 	}
+	level := uint8(anyLevel)
 	for n := range most {
-		c, after := e.one(q, depth, digits)
-		if n == 0 && after == q+1 {
-			depth = 1
-		}
+		c, after, is := e.like(level, q, depth, digits)
 		if after == 0 {
 			if n < least {
 				return 0, 0
 			}
 			break
 		}
-		v, q = min(v*base+digit(c), unicode.MaxRune+1), after
+		v, q, level = min(v*base+digit(c), unicode.MaxRune+1), after, is
 	}
 	return v, q
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // nested is how many codes of a whole text (base64, hex) within each other are read.
-const nested = 4
+const nested = 6
 
 // cut is how much of the start of a secret at the end of a text is hidden. Less of
 // it tells nothing.
@@ -110,11 +110,13 @@ func (f *finder) search(l *layer, level int) {
 		f.decode(plain, level)
 	}
 	f.giveBack(plain)
-	if seen {
-		printed := f.borrow()
-		f.unescape(l, printed, printable)
-		f.decode(printed, level)
-		f.giveBack(printed)
+	for _, kind := range []kind{printable, hexadecimal} {
+		if seen[kind] {
+			plain := f.borrow()
+			f.unescape(l, plain, kind)
+			f.decode(plain, level)
+			f.giveBack(plain)
+		}
 	}
 }
 
@@ -185,7 +187,7 @@ func (f *finder) branch(p int, at place, blanks int) {
 	}
 	var own [most]reading
 	for _, r := range own[:copy(own[:], readings)] {
-		if at.read > 0 && blanks < gap && blankAt(r.bytes[:r.n]) == int(r.n) {
+		if at.read > 0 && blanks < gap && (r.n == 0 || blankAt(r.bytes[:r.n]) == int(r.n)) {
 			f.walk(r.next, at, blanks+1)
 			continue
 		}
@@ -201,43 +203,44 @@ func (f *finder) branch(p int, at place, blanks int) {
 	}
 }
 
-// unescape writes l without its escapes of that kind. It reports whether it had any,
-// and whether it had quoted-printable ones.
-func (f *finder) unescape(l, out *layer, kind kind) (changed, seen bool) {
+// unescape writes l without its escapes of the usual and that kind. It reports
+// whether it had any, and of which kinds others are.
+func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 1]bool) {
 	f.escapes.reset(l.b)
+	done := 0 // up to there it is written
 	for p := 0; p < len(l.b); {
 		if !introduces[l.b[p]] {
-			if changed {
-				out.add(l.b[p], l.span(p))
-			}
 			p++
 			continue
 		}
-		best := reading{}
+		var best reading
 		for _, r := range f.escapes.at(p) {
-			seen = seen || r.kind == printable
-			if r.kind <= kind && r.next > best.next {
+			seen[r.kind] = true
+			switch {
+			case r.kind != usual && r.kind != kind:
+			case r.kind > best.kind, r.kind == best.kind && r.next > best.next:
 				best = r
 			}
 		}
 		if best.next == 0 {
-			if changed {
-				out.add(l.b[p], l.span(p))
-			}
 			p++
 			continue
 		}
-		if !changed {
-			changed = true
-			for i := range p {
-				out.add(l.b[i], l.span(i))
-			}
+		for i := done; i < p; i++ {
+			out.add(l.b[i], l.span(i))
 		}
 		for _, b := range best.bytes[:best.n] {
 			out.add(b, l.over(p, best.next))
 		}
 		p = best.next
+		done = p
+	}
+	if done == 0 {
+		return false, seen
+	}
+	for i := done; i < len(l.b); i++ {
+		out.add(l.b[i], l.span(i))
 	}
 	out.open = l.open
-	return changed, seen
+	return true, seen
 }

@@ -19,15 +19,18 @@ var secrets = map[string]string{
 	"short":  "a1B2c3",
 }
 
-// other returns a text as long as s in which no byte is the same.
+// other returns a text as long as s, in all codes, in which no letter or digit is
+// the same.
 func other(s string) string {
 	b := []byte(s)
 	for i, c := range b {
 		switch {
 		case c >= '0' && c <= '9':
 			b[i] = '0' + (c-'0'+5)%10
-		case c >= 'a' && c <= 'z':
-			b[i] = 'a' + (c-'a'+13)%26
+		case c >= 'a' && c <= 'c': // two decimals
+			b[i] = 'a' + (c-'a'+1)%3
+		case c >= 'd' && c <= 'z': // three
+			b[i] = 'd' + (c-'d'+11)%23
 		case c >= 'A' && c <= 'Z':
 			b[i] = 'A' + (c-'A'+13)%26
 		}
@@ -52,7 +55,8 @@ func reversed(s string) string {
 }
 
 // leak says what is left of a secret in a text that was cleaned: all that would be
-// otherwise with another secret must be gone. It knows no code.
+// otherwise with another secret must be gone. It knows no code. (Where another
+// length shifts what follows, ends can't be compared.)
 func leak(clean, text, otherText string) string {
 	parts := strings.Split(clean, redact.Redacted)
 	if len(parts) == 1 {
@@ -64,7 +68,7 @@ func leak(clean, text, otherText string) string {
 		return "what is around is changed"
 	case len(first) > common(text, otherText):
 		return "its beginning is left"
-	case len(last) > common(reversed(text), reversed(otherText)):
+	case len(text) == len(otherText) && len(last) > common(reversed(text), reversed(otherText)):
 		return "its end is left"
 	}
 	for _, part := range parts[1 : len(parts)-1] {
