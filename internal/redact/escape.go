@@ -30,7 +30,7 @@ const (
 )
 
 // depth is how many escapes within each other are read: one for %2B, two for %252B.
-const depth = 4
+const depth = 6
 
 // most bounds the readings of one escape.
 const most = 16
@@ -195,7 +195,11 @@ func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 	var own [most]reading
 	for _, r := range own[:copy(own[:], nested)] {
 		if r.n == 1 {
-			e.escaped(r.bytes[0], q, r.next, depth, max(kind, r.kind), out)
+			kind := max(kind, r.kind)
+			if out.level == 1 && alphanumeric(r.bytes[0]) { // who escapes that, but no backslash?
+				kind = rare
+			}
+			e.escaped(r.bytes[0], q, r.next, depth, kind, out)
 		}
 	}
 }
@@ -232,11 +236,11 @@ func (e *escapes) escaped(c byte, q, next, depth int, kind kind, out *readings) 
 	if strings.IndexByte("uUxXnrtbfvae", c) >= 0 {
 		e.letter(c, next, depth, kind, out)
 	}
-	for most := 3; most > 1 && c <= '7'; most-- { // the next digit may be a text's own
-		if v, next := e.number(q, depth, octDigits, 1, most); next > 0 && v < 256 {
-			out.byte(byte(v), next, kind)
-			kind = max(kind, rare)
-		}
+	if v, next := e.number(q, depth, octDigits, 1, 3); next > 0 && v < 256 {
+		out.byte(byte(v), next, kind)
+	}
+	if v, next := e.number(q, depth, octDigits, 2, 2); next > 0 { // the next digit is a text's own
+		out.byte(byte(v), next, rare)
 	}
 	if digit(c) >= 16 {
 		return
@@ -245,7 +249,7 @@ func (e *escapes) escaped(c byte, q, next, depth int, kind kind, out *readings) 
 		out.byte(byte(v), next, max(kind, hexadecimal))
 	}
 	if v, next := e.number(q, depth, hexDigits, 1, 6); next > 0 { // CSS
-		if _, space := e.one(next, depth, " \n\r\t\f"); space > 0 {
+		if _, space := e.one(next, depth, " +\n\r\t\f"); space > 0 {
 			out.rune(rune(v), space, max(kind, hexadecimal))
 		} else {
 			out.rune(rune(v), next, max(kind, rare))
