@@ -33,7 +33,7 @@ const (
 const depth = 6
 
 // most bounds the readings of one escape.
-const most = 16
+const most = 32
 
 // escapes reads what is escaped in s. It looks at one position at a time, so that
 // all mixtures of escapes are found, whoever made them in which order.
@@ -44,6 +44,7 @@ type escapes struct {
 	// other would grow exponentially.
 	known   [depth + 1][64]readings
 	version int
+	level   uint8 // of the last number's digits
 }
 
 // readings are all readings of the escape at a position.
@@ -249,8 +250,10 @@ func (e *escapes) escaped(c byte, q, next, depth int, kind kind, out *readings) 
 		out.byte(byte(v), next, max(kind, hexadecimal))
 	}
 	if v, next := e.number(q, depth, hexDigits, 1, 6); next > 0 { // CSS
-		if _, space := e.one(next, depth, " +\n\r\t\f"); space > 0 {
+		if c, space := e.one(next, depth, " +\n\r\t\f"); space > 0 && c != '+' && v <= 0xff {
 			out.rune(rune(v), space, max(kind, hexadecimal))
+		} else if space > 0 {
+			out.rune(rune(v), space, rare)
 		} else {
 			out.rune(rune(v), next, max(kind, rare))
 		}
@@ -312,7 +315,11 @@ func (e *escapes) entity(q, depth int, kind kind, out *readings) {
 			base, digits = x, hexDigits
 		}
 		if v, next := e.number(base, depth, digits, 1, 16); next > 0 {
-			_, end := e.one(next, depth, ";")
+			level := e.level
+			_, end, is := e.like(anyLevel, next, depth, ";")
+			if end > 0 && is != level && e.s[next] == '&' { // &#59 after &#112 is a text's own
+				end = 0
+			}
 			out.rune(rune(v), max(next, end), kind)
 			for n := 2; n < 6 && end == 0; n++ { // the next digit may be a text's own
 				if v, shorter := e.number(base, depth, digits, n, n); shorter > 0 && shorter < next {
@@ -323,14 +330,14 @@ func (e *escapes) entity(q, depth int, kind kind, out *readings) {
 		return
 	}
 	var name [32]byte
-	n := 0
+	n, level := 0, uint8(anyLevel)
 	for n < len(name) {
-		c, next := e.one(q, depth, letters)
+		c, next, is := e.like(level, q, depth, letters)
 		if next == 0 {
 			break
 		}
 		name[n] = c
-		n, q = n+1, next
+		n, q, level = n+1, next, is
 	}
 	if n < 2 || n == len(name) {
 		return
@@ -403,6 +410,7 @@ func (e *escapes) number(q, depth int, digits string, least, most int) (v, next 
 		}
 		v, q, level = min(v*base+digit(c), unicode.MaxRune+1), after, is
 	}
+	e.level = level
 	return v, q
 }
 

@@ -14,7 +14,7 @@ func mixable() []encoder {
 	for _, enc := range encoders {
 		switch enc.name {
 		case "upper case", "lower case", "full width", "folded", "a space inside", "a line break inside, escaped", "zero width inside",
-			"base64 of upper case", "base64 of UTF-16", "RFC 2047, Q", "RFC 2047, B", "JSON in JSON in JSON", "base64 three times":
+			"base64 of upper case", "base64 of UTF-16", "RFC 2047, Q", "RFC 2047, B", "base64, folded", "JSON in JSON in JSON", "base64 three times":
 		default:
 			all = append(all, enc)
 		}
