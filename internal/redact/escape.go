@@ -33,7 +33,7 @@ const (
 const depth = 6
 
 // most bounds the readings of one escape.
-const most = 32
+const most = 16
 
 // escapes reads what is escaped in s. It looks at one position at a time, so that
 // all mixtures of escapes are found, whoever made them in which order.
@@ -89,7 +89,7 @@ func (e *escapes) within(p, depth int) []reading {
 		for i, end, level := 0, out.n, 1; i < end && level < depth; level++ { // %25 may begin an escape again
 			out.level = uint8(level + 1)
 			for ; i < end; i++ {
-				if r := out.list[i]; r.n == 1 && !r.final && introduces[r.bytes[0]] {
+				if r := out.list[i]; r.n == 1 && !r.final && r.kind != rare && introduces[r.bytes[0]] {
 					e.escape(r.bytes[0], r.next, depth, r.kind, out)
 				}
 			}
@@ -104,12 +104,16 @@ func (e *escapes) within(p, depth int) []reading {
 func (l *readings) add(s string, next int, kind kind) {
 	r := reading{n: uint8(len(s)), next: next, kind: kind, level: l.level}
 	copy(r.bytes[:], s)
+	alike := 0
 	for _, other := range l.list[:l.n] {
 		if other.bytes == r.bytes && other.next == next {
 			return
 		}
+		if other.bytes == r.bytes {
+			alike++
+		}
 	}
-	if l.n < most {
+	if l.n < most && alike < depth {
 		l.list[l.n] = r
 		l.n++
 	}
@@ -135,8 +139,8 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings
 	case '&':
 		e.entity(q, depth, kind, out)
 	case '=':
-		if _, next := e.one(q, depth, "\r\n"); next > 0 { // a soft line break
-			if q < len(e.s) && e.s[q] == '\r' {
+		if c, next := e.one(q, depth, "\r\n"); next > 0 { // a soft line break
+			if c == '\r' {
 				_, after := e.one(next, depth, "\n")
 				next = max(next, after)
 			}
@@ -195,7 +199,10 @@ func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 	nested := e.nested(q, depth)
 	var own [most]reading
 	for _, r := range own[:copy(own[:], nested)] {
-		if r.n == 1 {
+		switch r.n {
+		case 0:
+			e.backslash(r.next, depth, kind, out)
+		case 1:
 			kind := max(kind, r.kind)
 			if out.level == 1 && alphanumeric(r.bytes[0]) { // who escapes that, but no backslash?
 				kind = rare
@@ -208,7 +215,7 @@ func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 // backslashes reads several in a row, which each nesting of an escape doubles: one
 // is written as two, and then as four; a quote as \" and then as \\\".
 func (e *escapes) backslashes(q, level int, kind kind, out *readings) {
-	const longest = 1 << depth
+	const longest = 32
 	from := q - 1
 	for q < len(e.s) && e.s[q] == '\\' && q-from <= longest {
 		q++
@@ -217,6 +224,11 @@ func (e *escapes) backslashes(q, level int, kind kind, out *readings) {
 	for power := 2; power <= min(n, longest); power *= 2 {
 		out.byte('\\', from+power, kind)
 		out.list[out.n-1].final = true
+		for _, r := range e.nested(from+power, level) {
+			if r.n == 1 && r.bytes[0] != '\\' && !alphanumeric(r.bytes[0]) {
+				e.escaped(r.bytes[0], from+power, r.next, level, max(kind, r.kind), out)
+			}
+		}
 	}
 	switch {
 	case q == len(e.s):
@@ -317,8 +329,10 @@ func (e *escapes) entity(q, depth int, kind kind, out *readings) {
 		if v, next := e.number(base, depth, digits, 1, 16); next > 0 {
 			level := e.level
 			_, end, is := e.like(anyLevel, next, depth, ";")
-			if end > 0 && is != level && e.s[next] == '&' { // &#59 after &#112 is a text's own
-				end = 0
+			if end > 0 && is != level {
+				if _, ampersand := e.one(next, depth, "&"); ampersand > 0 { // &#59 after &#112 is a text's own
+					end = 0
+				}
 			}
 			out.rune(rune(v), max(next, end), kind)
 			for n := 2; n < 6 && end == 0; n++ { // the next digit may be a text's own
@@ -377,6 +391,7 @@ func (e *escapes) like(level uint8, q, depth int, set string) (c byte, next int,
 		switch {
 		case r.n == 0:
 			return e.like(level, r.next, depth, set)
+		case r.kind >= hexadecimal && alphanumeric(r.bytes[0]): // nobody writes those so
 		case r.n == 1 && (level == r.level || level == anyLevel) && strings.IndexByte(set, r.bytes[0]) >= 0:
 			return r.bytes[0], r.next, r.level
 		}
