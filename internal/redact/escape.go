@@ -29,8 +29,9 @@ const (
 	rare             // others, which would garble the usual ones
 )
 
-// depth is how many escapes within each other are read: one for %2B, two for %252B.
-const depth = 6
+// depth is how many escapes within each other are read at once: one for %2B, two for
+// %252B. More of them are read layer by layer.
+const depth = 3
 
 // most bounds the readings of one escape.
 const most = 16
@@ -217,6 +218,7 @@ func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 func (e *escapes) backslashes(q, level int, kind kind, out *readings) {
 	const longest = 32
 	from := q - 1
+	defer func() { out.level = 1 }()
 	for q < len(e.s) && e.s[q] == '\\' && q-from <= longest {
 		q++
 	}
@@ -224,6 +226,7 @@ func (e *escapes) backslashes(q, level int, kind kind, out *readings) {
 	for power := 2; power <= min(n, longest); power *= 2 {
 		out.byte('\\', from+power, kind)
 		out.list[out.n-1].final = true
+		out.level = 2
 		for _, r := range e.nested(from+power, level) {
 			if r.n == 1 && r.bytes[0] != '\\' && !alphanumeric(r.bytes[0]) {
 				e.escaped(r.bytes[0], from+power, r.next, level, max(kind, r.kind), out)

@@ -6,8 +6,12 @@ import (
 	"sync"
 )
 
-// nested is how many codes of a whole text (base64, hex) within each other are read.
-const nested = 6
+// nested is how many layers within each other are read, codes and escapes.
+const nested = 8
+
+// effort is how many times its own size is read of a text. Only one that is made for
+// it takes more.
+const effort = 64
 
 // cut is how much of the start of a secret at the end of a text is hidden. Less of
 // it tells nothing.
@@ -49,6 +53,7 @@ type finder struct {
 	text  layer // the window
 	spare []*layer
 	vals  []digits
+	work  int // how many bytes were looked into
 	// of the walk from one position
 	escapes escapes
 	layer   *layer
@@ -62,7 +67,7 @@ var finders = sync.Pool{New: func() any { return new(finder) }}
 // find returns where the secrets are in the text, in no order. The spans are valid
 // until the finder is used again.
 func (f *finder) find(n *needles, l *layer) []span {
-	f.needles, f.end, f.found = n, len(l.b), f.found[:0]
+	f.needles, f.end, f.found, f.work = n, len(l.b), f.found[:0], 0
 	f.search(l, 0)
 	return f.found
 }
@@ -95,26 +100,27 @@ func (f *finder) giveBack(l *layer) { f.spare = append(f.spare, l) }
 
 // search looks for secrets in a layer and in what can be decoded from it.
 func (f *finder) search(l *layer, level int) {
-	if len(l.b) < cut {
+	if len(l.b) < cut || f.work > f.end*effort+window/16 {
 		return
 	}
+	f.work += len(l.b)
 	f.scan(l)
 	if level == nested {
 		return
 	}
 	plain := f.borrow()
 	changed, seen := f.unescape(l, plain, usual)
-	if !changed {
-		f.decode(l, level)
+	if changed {
+		f.search(plain, level+1)
 	} else {
-		f.decode(plain, level)
+		f.decode(l, level)
 	}
 	f.giveBack(plain)
 	for _, kind := range []kind{printable, hexadecimal} {
 		if seen[kind] {
 			plain := f.borrow()
 			f.unescape(l, plain, kind)
-			f.decode(plain, level)
+			f.search(plain, level+1)
 			f.giveBack(plain)
 		}
 	}
@@ -203,7 +209,7 @@ func (f *finder) branch(p int, at place, blanks int) {
 	}
 }
 
-// unescape writes l without its escapes of the usual and that kind. It reports
+// unescape writes l without its outermost escapes of the usual and that kind. It reports
 // whether it had any, and of which kinds others are.
 func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 1]bool) {
 	f.escapes.reset(l.b)
@@ -217,7 +223,7 @@ func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 
 		for _, r := range f.escapes.at(p) {
 			seen[r.kind] = true
 			switch {
-			case r.kind != usual && r.kind != kind:
+			case r.level > 1, r.kind != usual && r.kind != kind:
 			case r.kind > best.kind, r.kind == best.kind && r.next > best.next:
 				best = r
 			}
