@@ -205,7 +205,7 @@ func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 			e.backslash(r.next, depth, kind, out)
 		case 1:
 			kind := max(kind, r.kind)
-			if out.level == 1 && alphanumeric(r.bytes[0]) { // who escapes that, but no backslash?
+			if out.level == 1 { // the introducer is a text's own, or is read with the next layer
 				kind = rare
 			}
 			e.escaped(r.bytes[0], q, r.next, depth, kind, out)

@@ -46,6 +46,9 @@ func FuzzCompositions(f *testing.F) {
 				names = append(names, encoders[i].name)
 			}
 		}
+		if all := strings.Join(names, ","); strings.Contains(all, "CSS") && strings.Contains(all, "qu") {
+			t.Skip() // a form's plus sign for the space that ends an escape in CSS
+		}
 		write := func(s string) string {
 			if inside {
 				s = "key: " + s + ", no"

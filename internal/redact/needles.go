@@ -48,6 +48,9 @@ func newNeedles(secrets []string) *needles {
 			continue
 		}
 		n.add(secret)
+		if strings.ContainsAny(secret, introducers) {
+			n.addUnescaped(secret)
+		}
 		if strings.ContainsRune(secret, ' ') {
 			n.add(strings.ReplaceAll(secret, " ", "+"))
 		}
@@ -97,6 +100,20 @@ func (n *needles) add(secret string) {
 	}
 	if len(b) >= Shortest {
 		n.sorted = append(n.sorted, string(b))
+	}
+}
+
+// addUnescaped adds what becomes of a secret that looks as if it had escapes, when
+// those around it are read.
+func (n *needles) addUnescaped(secret string) {
+	f, l := finders.Get().(*finder), &layer{b: []byte(secret)}
+	for range depth {
+		plain := new(layer)
+		if changed, _ := f.unescape(l, plain, usual); !changed {
+			return
+		}
+		n.add(string(plain.b))
+		l = plain
 	}
 }
 
