@@ -52,9 +52,31 @@ func (f *finder) decode(l *layer, level int) {
 	for _, c := range codes {
 		f.runs(l, c, level)
 	}
-	for _, base := range []int{10, 16, 8, 2} {
-		f.numbers(l, base, level)
+	if hasNumbers(l) {
+		for _, base := range []int{10, 16, 8, 2} {
+			f.numbers(l, base, level)
+		}
 	}
+}
+
+// hasNumbers reports quickly whether there can be a list of numbers.
+func hasNumbers(l *layer) bool {
+	in, n, longest := false, 0, 0
+	for _, b := range l.b {
+		switch {
+		case isHex(b), b == 'x', b == 'X', b == 'o', b == 'U':
+			if !in {
+				in = true
+				n++
+				longest = max(longest, n)
+			}
+		case alphanumeric(b):
+			in, n = true, 0
+		default:
+			in = false
+		}
+	}
+	return longest >= cut
 }
 
 // runs finds what could be written in that code.
@@ -68,7 +90,7 @@ func (f *finder) runs(l *layer, c *code, level int) {
 		v := uint8(noDigit)
 		if p < len(l.b) {
 			v = c.values[l.b[p]]
-			if c.bits == 4 && p+1 < len(l.b) && (l.b[p+1] == 'x' || l.b[p+1] == 'X') && (l.b[p] == '0' || v == between) {
+			if (v == 0 || v == between) && c.bits == 4 && p+1 < len(l.b) && l.b[p+1]|0x20 == 'x' {
 				p++ // 0x41 or \x41
 				continue
 			}

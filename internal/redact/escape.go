@@ -77,7 +77,33 @@ func tableOf(set string) (t [256]bool) {
 
 // at returns all readings of the escape at p, the outermost first, but not the
 // bytes as they stand.
-func (e *escapes) at(p int) []reading { return e.within(p, depth) }
+func (e *escapes) at(p int) []reading {
+	if e.none(p) {
+		return nil
+	}
+	return e.within(p, depth)
+}
+
+// none reports quickly whether there can't be an escape, as is mostly so.
+func (e *escapes) none(p int) bool {
+	if p+1 == len(e.s) || introduces[e.s[p+1]] {
+		return false
+	}
+	next := e.s[p+1]
+	switch e.s[p] {
+	case '"', '\'':
+		return true
+	case '\\', '&', 0xef:
+		return false
+	case '%':
+		return !isHex(next) && next|0x20 != 'u'
+	case '=':
+		return !isHex(next) && next != '\r' && next != '\n'
+	}
+	return !isHex(next)
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
 func (e *escapes) within(p, depth int) []reading {
 	out := &e.known[depth][p%len(e.known[depth])]
@@ -155,8 +181,15 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings
 		}
 		e.rareHex(q, depth, out)
 	case '"', '\'': // in CSV and SQL
-		if _, next := e.one(q, depth, string(rune(introducer))); next > 0 {
-			out.byte(introducer, next, max(kind, rare))
+		n := 1
+		for set := string(rune(introducer)); n < 8; n++ { // doubled twice
+			_, next := e.one(q, depth, set)
+			if next == 0 {
+				break
+			}
+			if q = next; n&(n+1) == 0 {
+				out.byte(introducer, next, rare)
+			}
 		}
 	case 0xef: // U+FF01 to U+FF5E are ASCII, full width
 		if q+1 < len(e.s) {

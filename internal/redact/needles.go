@@ -43,13 +43,15 @@ var upper = func() (t [256]byte) {
 
 func newNeedles(secrets []string) *needles {
 	n := &needles{ascii: true}
+	f := finders.Get().(*finder)
+	defer finders.Put(f)
 	for _, secret := range secrets {
 		if len(secret) < Shortest {
 			continue
 		}
 		n.add(secret)
 		if strings.ContainsAny(secret, introducers) {
-			n.addUnescaped(secret)
+			n.addUnescaped(f, secret)
 		}
 		if strings.ContainsRune(secret, ' ') {
 			n.add(strings.ReplaceAll(secret, " ", "+"))
@@ -105,8 +107,8 @@ func (n *needles) add(secret string) {
 
 // addUnescaped adds what becomes of a secret that looks as if it had escapes, when
 // those around it are read.
-func (n *needles) addUnescaped(secret string) {
-	f, l := finders.Get().(*finder), &layer{b: []byte(secret)}
+func (n *needles) addUnescaped(f *finder, secret string) {
+	l := &layer{b: []byte(secret)}
 	for range depth {
 		plain := new(layer)
 		if changed, _ := f.unescape(l, plain, usual); !changed {
