@@ -167,9 +167,12 @@ func (f *finder) numbers(l *layer, base, level int) {
 			p++
 		}
 		last := p == len(l.b)
+		if last && l.open { // it may be cut
+			break
+		}
 		if v, ok := number(l.b[from:p], base); ok && f.textual(v) {
 			out.add(v, l.over(from, p))
-		} else if !last || !l.open || p-from > 4 {
+		} else {
 			f.streak(out, level)
 		}
 		end = p

@@ -192,8 +192,10 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings
 			}
 		}
 	case 0xef: // U+FF01 to U+FF5E are ASCII, full width
-		if q+1 < len(e.s) {
-			if r, n := utf8.DecodeRune(e.s[q-1 : q+2]); n == 3 && r >= 0xff01 && r <= 0xff5e && e.s[q-1] == introducer {
+		if q+1 >= len(e.s) {
+			e.hitEnd = true
+		} else if introducer == e.s[q-1] {
+			if r, n := utf8.DecodeRune(e.s[q-1 : q+2]); n == 3 && r >= 0xff01 && r <= 0xff5e {
 				out.byte(byte(r-0xff01+'!'), q+2, kind)
 			}
 		}
@@ -260,6 +262,9 @@ func (e *escapes) backslashes(q, level int, kind kind, out *readings) {
 		out.byte('\\', from+power, kind)
 		out.list[out.n-1].final = true
 		out.level = 2
+		if n > longest {
+			continue
+		}
 		for _, r := range e.nested(from+power, level) {
 			if r.n == 1 && r.bytes[0] != '\\' && !alphanumeric(r.bytes[0]) {
 				e.escaped(r.bytes[0], from+power, r.next, level, max(kind, r.kind), out)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"unicode/utf8"
 )
 
 // nested is how many layers within each other are read, codes and escapes.
@@ -150,7 +151,7 @@ func (f *finder) scan(l *layer) {
 func (f *finder) walk(p int, at place, blanks int) {
 	s := f.layer.b
 	for {
-		if at.read > 0 && f.whole(at) {
+		if blanks == 0 && at.read > 0 && f.whole(at) {
 			f.best = max(f.best, p)
 		}
 		if p >= len(s) {
@@ -178,6 +179,9 @@ func (f *finder) branch(p int, at place, blanks int) {
 	if f.class[b]&blank != 0 && at.read > 0 && blanks < gap {
 		if size := blankAt(f.layer.b[p:]); size > 0 {
 			f.walk(p+size, at, blanks+1)
+		}
+		if f.layer.open && at.read >= cut && !utf8.FullRune(f.layer.b[p:]) {
+			f.partial = true
 		}
 	}
 	if f.class[b]&introducer == 0 {
@@ -220,6 +224,7 @@ func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 
 			continue
 		}
 		var best reading
+		f.escapes.hitEnd = false
 		for _, r := range f.escapes.at(p) {
 			seen[r.kind] = true
 			switch {
@@ -227,6 +232,13 @@ func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 
 			case r.kind > best.kind, r.kind == best.kind && r.next > best.next:
 				best = r
 			}
+		}
+		if l.open && f.escapes.hitEnd { // it is cut
+			for i := done; i < p; i++ {
+				out.add(l.b[i], l.span(i))
+			}
+			out.open = true
+			return true, seen
 		}
 		if best.next == 0 {
 			p++

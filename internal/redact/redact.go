@@ -54,13 +54,13 @@ func (h *Set) Text(s string) string {
 	return string(replace([]byte(s), spans))
 }
 
-// Start is Text for the beginning of a text, which may end within a secret.
-func (h *Set) Start(b []byte) []byte { return h.bytes(b, true) }
-
-func (h *Set) bytes(b []byte, open bool) []byte {
-	spans := h.find(len(b), open, func(to []byte, from int) int { return copy(to, b[from:]) })
-	if len(spans) == 0 {
-		return slices.Clone(b)
+// Start returns a copy of b without secrets. B is the beginning of a text and may end
+// within a secret, in whatever way that is written: a tail that may be the start of
+// one is hidden too, if it shows more than three bytes of it.
+func (h *Set) Start(b []byte) []byte {
+	spans := h.find(len(b), true, func(to []byte, from int) int { return copy(to, b[from:]) })
+	if len(b) == 0 {
+		return nil
 	}
 	return replace(b, spans)
 }
