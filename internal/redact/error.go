@@ -69,7 +69,7 @@ func (h *Set) harmless(err error) bool {
 // or turn the direction of a text.
 func oneLine(s string) string {
 	bad := func(r rune) bool {
-		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+		return r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 	}
 	if strings.IndexFunc(s, bad) < 0 {
 		return s
@@ -80,10 +80,12 @@ func oneLine(s string) string {
 			b.WriteString("; ")
 		}
 		for i, r := range strings.TrimRight(line, "\r\n") {
+			_, size := utf8.DecodeRuneInString(line[i:])
 			switch {
-			case !bad(r):
-				_, size := utf8.DecodeRuneInString(line[i:])
+			case !bad(r), r == utf8.RuneError && size > 1:
 				b.WriteString(line[i : i+size])
+			case size == 1:
+				fmt.Fprintf(&b, `\x%02x`, line[i])
 			case r <= 0xff:
 				fmt.Fprintf(&b, `\x%02x`, r)
 			default:

@@ -59,11 +59,11 @@ func TestErrorTexts(t *testing.T) {
 		{&url.Error{Op: "Get", URL: "https://host/x?app_key=" + token}, "Get failed"},
 		{fmt.Errorf("try 2: %w", &url.Error{Op: "Get", URL: "https://host/x?app_key=" + token, Err: io.EOF}), "try 2: EOF"},
 		{&url.Error{Op: "Get", URL: "u", Err: &url.Error{Op: "Get", URL: "u", Err: io.EOF}}, "EOF"},
-		{errors.New("bad header: k=" + to64(token)), "bad header: k=[REDACTED]"},
+		{errors.New("bad header: k=" + to64(token)), "bad header: k=[REDACTED]=="},
 		{errors.Join(errors.New("first"), errors.New("second "+token)), "first; second [REDACTED]"},
 		{errors.Join(errors.New("first"), errors.New("second")), "first; second"},
 		{errors.New("a\r\nb\n"), "a; b"},
-		{errors.New("a\x1b[2Jb\u0085\u202e\x00\xff"), `a\x1b[2Jb\x85\u202e\x00` + "\xff"},
+		{errors.New("a\x1b[2Jb\u0085\u202e\x00\xff"), `a\x1b[2Jb\x85\u202e\x00\xff`},
 		{fmt.Errorf("hides %w", errors.New(token)), "hides [REDACTED]"},
 	} {
 		got := hide.Error(test.err)
@@ -153,7 +153,6 @@ func TestPrintersSeeNoSecret(t *testing.T) {
 		x, _ := xml.Marshal(value)
 		var g bytes.Buffer
 		_ = gob.NewEncoder(&g).Encode(value)
-		assert.ObjectsAreEqual(value, nil)
 		var diff recorder
 		assert.Equal(&diff, struct{ E any }{1}, struct{ E any }{value}) // go-spew without methods
 		require.NoError(t, jsonErr)

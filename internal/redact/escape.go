@@ -154,43 +154,20 @@ func (l *readings) rune(c rune, next int, kind kind) { l.add(string(c), next, ki
 func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings) {
 	switch introducer {
 	case '%':
-		if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
-			out.byte(byte(v), next, kind)
-		} else if _, next := e.one(q, depth, "uU"); next > 0 {
-			if v, next := e.number(next, depth, hexDigits, 4, 4); next > 0 {
-				out.rune(rune(v), next, kind)
-			}
-		}
+		e.percent(q, depth, kind, out)
 	case '\\':
 		e.backslash(q, depth, kind, out)
 	case '&':
 		e.entity(q, depth, kind, out)
 	case '=':
-		if c, next := e.one(q, depth, "\r\n"); next > 0 { // a soft line break
-			if c == '\r' {
-				_, after := e.one(next, depth, "\n")
-				next = max(next, after)
-			}
-			out.add("", next, kind)
-		} else if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
-			out.byte(byte(v), next, max(kind, printable))
-		}
+		e.equals(q, depth, kind, out)
 	case '~': // in a JSON pointer
 		if c, next := e.one(q, depth, "01"); next > 0 {
 			out.byte("~/"[c-'0'], next, kind)
 		}
 		e.rareHex(q, depth, out)
-	case '"', '\'': // in CSV and SQL
-		n := 1
-		for set := string(rune(introducer)); n < 8; n++ { // doubled twice
-			_, next := e.one(q, depth, set)
-			if next == 0 {
-				break
-			}
-			if q = next; n&(n+1) == 0 {
-				out.byte(introducer, next, rare)
-			}
-		}
+	case '"', '\'':
+		e.doubled(introducer, q, depth, out)
 	case 0xef: // U+FF01 to U+FF5E are ASCII, full width
 		if q+1 >= len(e.s) {
 			e.hitEnd = true
@@ -201,6 +178,44 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings
 		}
 	default:
 		e.rareHex(q, depth, out)
+	}
+}
+
+// percent reads %2B, and %u002B of JavaScript.
+func (e *escapes) percent(q, depth int, kind kind, out *readings) {
+	if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
+		out.byte(byte(v), next, kind)
+	} else if _, next := e.one(q, depth, "uU"); next > 0 {
+		if v, next := e.number(next, depth, hexDigits, 4, 4); next > 0 {
+			out.rune(rune(v), next, kind)
+		}
+	}
+}
+
+// equals reads =2B of quoted-printable, and its line breaks.
+func (e *escapes) equals(q, depth int, kind kind, out *readings) {
+	if c, next := e.one(q, depth, "\r\n"); next > 0 {
+		if c == '\r' {
+			_, after := e.one(next, depth, "\n")
+			next = max(next, after)
+		}
+		out.add("", next, kind)
+	} else if v, next := e.number(q, depth, hexDigits, 2, 2); next > 0 {
+		out.byte(byte(v), next, max(kind, printable))
+	}
+}
+
+// doubled reads the quotes of CSV and SQL, which may be doubled twice.
+func (e *escapes) doubled(quote byte, q, depth int, out *readings) {
+	set := string(rune(quote))
+	for n := 2; n <= 8; n++ {
+		_, next := e.one(q, depth, set)
+		if next == 0 {
+			return
+		}
+		if q = next; n&(n-1) == 0 {
+			out.byte(quote, next, rare)
+		}
 	}
 }
 

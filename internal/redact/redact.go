@@ -1,4 +1,32 @@
-// Package redact keeps secrets out of texts, headers and errors.
+// Package redact keeps secrets out of texts, headers and errors that came from
+// outside: a server, a proxy or a library may show what was sent to it, in any form.
+//
+// It does not look for a list of forms. It decodes the text and looks for the
+// secret itself, then hides the part of the text that was decoded:
+//
+//   - Escapes: of URLs (%2B, %u002B), of JSON, JavaScript, Go, C, Python, CSS and LDAP
+//     (\", \n, \x2b, \u002b, \u{2b}, \U0000002b, \053, \2b), of HTML and XML (&amp;, &#43;,
+//     &#x2B, with or without zeros and semicolon), of quoted-printable, JSON pointers,
+//     CSV and SQL, in any mixture, and within each other. Each byte of a secret may
+//     be escaped in another way.
+//   - Codes: base64, base32, base32hex, hexadecimal with or without separators and
+//     prefixes, lists of numbers. The secret may stand anywhere within what was
+//     encoded, and lines may be broken.
+//   - Both within each other, up to eight layers.
+//   - Other letter case, full-width letters, UTF-16 as ASCII and Latin-1 have it, and
+//     spaces, line breaks or invisible characters inside.
+//
+// Out of scope is a secret which the text does not hold in one piece or which can't
+// be decoded without knowing more: cut in two by other characters, reversed,
+// shortened (but see [Set.Start]), hashed, encrypted, compressed, in base58, base85
+// or uuencode, in a hex dump with a column of text, in base64 that lost its case or
+// was broken by a form's plus signs. Whoever knows the secret can always write it
+// in a way that nobody looks for; this package is for those who do it by accident.
+//
+// It hides too much where a text happens to hold the secret's bytes with spaces in
+// between or in other case: "is good" for the secret "isgood". What surrounds a
+// secret in base64 or hex loses up to a digit on each side. A number in JSON is hidden
+// as a whole.
 package redact
 
 import (
