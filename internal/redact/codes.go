@@ -111,8 +111,8 @@ func (f *finder) runs(l *layer, c *code, level int) {
 
 // streaks decodes a run, and searches the parts that can be text.
 func (f *finder) streaks(l *layer, c *code, run []digits, turn int, last bool, level int) {
-	out := f.borrow()
-	acc, bits, first := 0, 0, turn
+	acc, bits := 0, 0
+	begin, rest, n := turn, 0, 0 // the text so far: its first digit, how many bits of it if not all, its length
 	for i := turn; i < len(run); i++ {
 		acc = acc<<c.bits | int(run[i].value)
 		bits += c.bits
@@ -120,26 +120,48 @@ func (f *finder) streaks(l *layer, c *code, run []digits, turn int, last bool, l
 			continue
 		}
 		bits -= 8
-		b := byte(acc >> bits)
-		acc &= 1<<bits - 1
-		if f.textual(b) {
-			out.add(b, span{l.span(int(run[first].at)).from, l.span(int(run[i].at)).to})
-		} else {
-			f.streak(out, level)
+		if f.class[byte(acc>>bits)]&textual != 0 {
+			n++
+			continue
 		}
-		first = i
+		if n >= Shortest {
+			f.text(l, c, run[begin:], rest, n, false, level)
+		}
+		n, begin, rest = 0, i, bits
 		if bits == 0 {
-			first = i + 1
+			begin++
 		}
 	}
-	out.open = last && l.open
-	f.streak(out, level)
-	f.giveBack(out)
+	last = last && l.open
+	if n >= Shortest || last && n >= cut {
+		f.text(l, c, run[begin:], rest, n, last, level)
+	}
 }
 
-// textual reports whether b can be a part of a secret, or of another code of one.
-func (f *finder) textual(b byte) bool {
-	return b >= ' ' && b < 0x7f || b >= 0x80 && !f.ascii || b == 0 || b >= '\t' && b <= '\r'
+// text decodes n bytes and searches them. Rest is how many bits of the first digit
+// belong to them, 0 for all.
+func (f *finder) text(l *layer, c *code, run []digits, rest, n int, last bool, level int) {
+	out := f.borrow()
+	acc, bits, first := 0, 0, 0
+	if rest > 0 {
+		bits = rest - c.bits
+	}
+	for i := 0; len(out.b) < n; i++ {
+		acc = acc<<c.bits | int(run[i].value)
+		bits += c.bits
+		if bits < 8 {
+			continue
+		}
+		bits -= 8
+		out.add(byte(acc>>bits), span{l.span(int(run[first].at)).from, l.span(int(run[i].at)).to})
+		first = i
+		if bits == 0 {
+			first++
+		}
+	}
+	out.open = last
+	f.search(out, level+1)
+	f.giveBack(out)
 }
 
 func (f *finder) streak(l *layer, level int) {
@@ -170,7 +192,7 @@ func (f *finder) numbers(l *layer, base, level int) {
 		if last && l.open { // it may be cut
 			break
 		}
-		if v, ok := number(l.b[from:p], base); ok && f.textual(v) {
+		if v, ok := number(l.b[from:p], base); ok && f.class[v]&textual != 0 {
 			out.add(v, l.over(from, p))
 		} else {
 			f.streak(out, level)

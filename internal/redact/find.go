@@ -51,7 +51,7 @@ type finder struct {
 	*needles
 	end   int // of the text
 	found []span
-	text  layer // the window
+	first layer // the window
 	spare []*layer
 	vals  []digits
 	work  int // how many bytes were looked into

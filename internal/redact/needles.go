@@ -12,7 +12,7 @@ import (
 // sorted, so that those that go on in the same way are next to each other.
 type needles struct {
 	sorted  []string
-	first   [256]place // by the first byte
+	begin   [256]place // by the first byte
 	class   [256]class
 	longest int
 	ascii   bool // all are
@@ -28,6 +28,7 @@ const (
 	starts     class = 1 << iota // a secret
 	introducer                   // of an escape
 	blank                        // what may stand within a secret: a space, a line break
+	textual                      // a part of a secret, or of another code of one
 	special    = introducer | blank
 )
 
@@ -74,6 +75,9 @@ func newNeedles(secrets []string) *needles {
 		case introduces[b]:
 			n.class[b] |= introducer
 		}
+		if b >= ' ' && b < 0x7f || b >= 0x80 && !n.ascii || b == 0 || b >= '\t' && b <= '\r' {
+			n.class[b] |= textual
+		}
 	}
 	for i, needle := range n.sorted {
 		n.longest = max(n.longest, len(needle))
@@ -82,10 +86,10 @@ func newNeedles(secrets []string) *needles {
 		if c >= 'A' && c <= 'Z' {
 			n.class[c-'A'+'a'] |= starts
 		}
-		if n.first[c].to == 0 {
-			n.first[c].from = i
+		if n.begin[c].to == 0 {
+			n.begin[c].from = i
 		}
-		n.first[c].to, n.first[c].read = i+1, 1
+		n.begin[c].to, n.begin[c].read = i+1, 1
 	}
 	return n
 }
@@ -164,7 +168,7 @@ func invisible(r rune) bool {
 func (n *needles) step(p place, b byte) (place, bool) {
 	b = upper[b]
 	if p.read == 0 {
-		next := n.first[b]
+		next := n.begin[b]
 		return next, next.to > 0
 	}
 	if p.to-p.from == 1 {

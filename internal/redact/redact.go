@@ -112,7 +112,7 @@ func (h *Set) find(size int, open bool, read func(to []byte, from int) int) []sp
 	step := max(window, 4*overlap)
 	var all []span
 	for from := 0; ; from += step {
-		l := &f.text
+		l := &f.first
 		l.b = slices.Grow(l.b[:0], min(step+overlap, size-from))[:min(step+overlap, size-from)]
 		end := from + read(l.b, from)
 		l.open = open && end == size
