@@ -133,12 +133,13 @@ func (l *readings) add(s string, next int, kind kind) {
 	copy(r.bytes[:], s)
 	alike := 0
 	for _, other := range l.list[:l.n] {
-		if other.bytes == r.bytes && other.next == next {
+		if other.bytes != r.bytes || other.n != r.n {
+			continue
+		}
+		if other.next == next {
 			return
 		}
-		if other.bytes == r.bytes {
-			alike++
-		}
+		alike++
 	}
 	if l.n < most && alike < depth {
 		l.list[l.n] = r
@@ -378,25 +379,11 @@ func (e *escapes) surrogates(r rune, q, depth int, kind kind, out *readings) {
 // entity reads &amp; and &#38; and &#x26; of HTML and XML.
 func (e *escapes) entity(q, depth int, kind kind, out *readings) {
 	if _, number := e.one(q, depth, "#"); number > 0 {
-		base, digits := number, decDigits
+		digits := decDigits
 		if _, x := e.one(number, depth, "xX"); x > 0 {
-			base, digits = x, hexDigits
+			number, digits = x, hexDigits
 		}
-		if v, next := e.number(base, depth, digits, 1, 16); next > 0 {
-			level := e.level
-			_, end, is := e.like(anyLevel, next, depth, ";")
-			if end > 0 && is != level {
-				if _, ampersand := e.one(next, depth, "&"); ampersand > 0 { // &#59 after &#112 is a text's own
-					end = 0
-				}
-			}
-			out.rune(rune(v), max(next, end), kind)
-			for n := 2; n < 6 && end == 0; n++ { // the next digit may be a text's own
-				if v, shorter := e.number(base, depth, digits, n, n); shorter > 0 && shorter < next {
-					out.rune(rune(v), shorter, rare)
-				}
-			}
-		}
+		e.numeric(number, depth, digits, kind, out)
 		return
 	}
 	var name [32]byte
@@ -416,6 +403,26 @@ func (e *escapes) entity(q, depth int, kind kind, out *readings) {
 		entity := "&" + string(name[:n]) + ";"
 		if s := html.UnescapeString(entity); s != entity && len(s) <= utf8.UTFMax {
 			out.add(s, next, kind)
+		}
+	}
+}
+
+func (e *escapes) numeric(q, depth int, digits string, kind kind, out *readings) {
+	v, next := e.number(q, depth, digits, 1, 16)
+	if next == 0 {
+		return
+	}
+	level := e.level
+	_, end, is := e.like(anyLevel, next, depth, ";")
+	if end > 0 && is != level {
+		if _, ampersand := e.one(next, depth, "&"); ampersand > 0 { // &#59 after &#112 is a text's own
+			end = 0
+		}
+	}
+	out.rune(rune(v), max(next, end), kind)
+	for n := 2; n < 6 && end == 0; n++ { // the next digit may be a text's own
+		if v, shorter := e.number(q, depth, digits, n, n); shorter > 0 && shorter < next {
+			out.rune(rune(v), shorter, rare)
 		}
 	}
 }

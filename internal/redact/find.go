@@ -36,6 +36,13 @@ func (l *layer) add(b byte, s span) {
 	l.spans = append(l.spans, s)
 }
 
+// copy adds the bytes of another layer from i up to, not including, j.
+func (l *layer) copy(from *layer, i, j int) {
+	for ; i < j; i++ {
+		l.add(from.b[i], from.span(i))
+	}
+}
+
 func (l *layer) span(i int) span {
 	if l.spans == nil {
 		return span{i, i + 1}
@@ -58,7 +65,7 @@ type finder struct {
 	// of the walk from one position
 	escapes escapes
 	layer   *layer
-	steps   int
+	walked  int
 	best    int
 	partial bool
 }
@@ -136,7 +143,7 @@ func (f *finder) scan(l *layer) {
 		if c&(starts|introducer) == 0 {
 			continue
 		}
-		f.steps, f.best, f.partial = 0, 0, false
+		f.walked, f.best, f.partial = 0, 0, false
 		f.walk(p, place{to: len(f.sorted)}, 0)
 		switch {
 		case f.partial:
@@ -155,10 +162,10 @@ func (f *finder) walk(p int, at place, blanks int) {
 			f.best = max(f.best, p)
 		}
 		if p >= len(s) {
-			f.partial = f.partial || f.layer.open && at.read >= cut
+			f.cut(at)
 			return
 		}
-		if f.steps++; f.steps > 64*(f.longest+64) { // only a text made for this gets here
+		if f.walked++; f.walked > 64*(f.longest+64) { // only a text made for this gets here
 			return
 		}
 		b := s[p]
@@ -175,42 +182,41 @@ func (f *finder) walk(p int, at place, blanks int) {
 
 // branch follows what the byte at p can be but itself.
 func (f *finder) branch(p int, at place, blanks int) {
-	b := f.layer.b[p]
-	if f.class[b]&blank != 0 && at.read > 0 && blanks < gap {
+	class := f.class[f.layer.b[p]]
+	within := at.read > 0 && blanks < gap
+	if class&blank != 0 && within {
 		if size := blankAt(f.layer.b[p:]); size > 0 {
 			f.walk(p+size, at, blanks+1)
-		}
-		if f.layer.open && at.read >= cut && !utf8.FullRune(f.layer.b[p:]) {
-			f.partial = true
+		} else if !utf8.FullRune(f.layer.b[p:]) {
+			f.cut(at)
 		}
 	}
-	if f.class[b]&introducer == 0 {
+	if class&introducer == 0 {
 		return
 	}
 	f.escapes.hitEnd = false
 	readings := f.escapes.at(p)
-	if f.escapes.hitEnd && f.layer.open && at.read >= cut {
-		f.partial = true
+	if f.escapes.hitEnd {
+		f.cut(at)
 	}
 	if len(readings) == 0 {
 		return
 	}
-	var own [most]reading
+	var own [most]reading // walk reads others
 	for _, r := range own[:copy(own[:], readings)] {
-		if at.read > 0 && blanks < gap && (r.n == 0 || blankAt(r.bytes[:r.n]) == int(r.n)) {
+		if within && (r.n == 0 || blankAt(r.bytes[:r.n]) == int(r.n)) {
 			f.walk(r.next, at, blanks+1)
 			continue
 		}
-		next, ok := at, true
-		for _, b := range r.bytes[:r.n] {
-			if next, ok = f.step(next, b); !ok {
-				break
-			}
-		}
-		if ok {
+		if next, ok := f.steps(at, r.bytes[:r.n]); ok {
 			f.walk(r.next, next, 0)
 		}
 	}
+}
+
+// cut notes that the text ends within what may be a secret.
+func (f *finder) cut(at place) {
+	f.partial = f.partial || f.layer.open && at.read >= cut
 }
 
 // unescape writes l without its outermost escapes of the usual and that kind. It reports
@@ -223,20 +229,10 @@ func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 
 			p++
 			continue
 		}
-		var best reading
 		f.escapes.hitEnd = false
-		for _, r := range f.escapes.at(p) {
-			seen[r.kind] = true
-			switch {
-			case r.level > 1, r.kind != usual && r.kind != kind:
-			case r.kind > best.kind, r.kind == best.kind && r.next > best.next:
-				best = r
-			}
-		}
+		best := f.outermost(p, kind, &seen)
 		if l.open && f.escapes.hitEnd { // it is cut
-			for i := done; i < p; i++ {
-				out.add(l.b[i], l.span(i))
-			}
+			out.copy(l, done, p)
 			out.open = true
 			return true, seen
 		}
@@ -244,9 +240,7 @@ func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 
 			p++
 			continue
 		}
-		for i := done; i < p; i++ {
-			out.add(l.b[i], l.span(i))
-		}
+		out.copy(l, done, p)
 		for _, b := range best.bytes[:best.n] {
 			out.add(b, l.over(p, best.next))
 		}
@@ -256,9 +250,21 @@ func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 
 	if done == 0 {
 		return false, seen
 	}
-	for i := done; i < len(l.b); i++ {
-		out.add(l.b[i], l.span(i))
-	}
+	out.copy(l, done, len(l.b))
 	out.open = l.open
 	return true, seen
+}
+
+// outermost returns how a text of that kind reads the escape at p, without those
+// within it.
+func (f *finder) outermost(p int, kind kind, seen *[rare + 1]bool) (best reading) {
+	for _, r := range f.escapes.at(p) {
+		seen[r.kind] = true
+		switch {
+		case r.level > 1, r.kind != usual && r.kind != kind:
+		case r.kind > best.kind, r.kind == best.kind && r.next > best.next:
+			best = r
+		}
+	}
+	return best
 }

@@ -1,7 +1,9 @@
 package redact_test
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,11 +29,8 @@ func FuzzCompositions(f *testing.F) {
 	encoders := mixable()
 	f.Add("s3cret-token-000001", byte(1), byte(2), byte(3), false)
 	random := rand.New(rand.NewPCG(1, 2))
-	kinds := []string{}
-	for _, secret := range secrets {
-		kinds = append(kinds, secret)
-	}
-	for range 3000 {
+	kinds := slices.Sorted(maps.Values(secrets))
+	for range 1000 {
 		f.Add(kinds[random.IntN(len(kinds))], byte(random.IntN(256)), byte(random.IntN(256)), byte(random.IntN(256)), random.IntN(2) == 0)
 	}
 	f.Fuzz(func(t *testing.T, secret string, a, b, c byte, inside bool) {

@@ -66,32 +66,35 @@ func newNeedles(secrets []string) *needles {
 	}
 	slices.Sort(n.sorted)
 	n.sorted = slices.Compact(n.sorted)
-	for b := range n.class {
-		switch {
-		case b <= ' ' || b == 0x7f || b == 0xc2 || b == 0xe1 || b == 0xe2 || b == 0xe3:
-			n.class[b] |= blank // or the first byte of one
-		case b == 0xef:
-			n.class[b] |= special
-		case introduces[b]:
-			n.class[b] |= introducer
-		}
-		if b >= ' ' && b < 0x7f || b >= 0x80 && !n.ascii || b == 0 || b >= '\t' && b <= '\r' {
-			n.class[b] |= textual
-		}
-	}
 	for i, needle := range n.sorted {
 		n.longest = max(n.longest, len(needle))
 		c := needle[0]
-		n.class[c] |= starts
-		if c >= 'A' && c <= 'Z' {
-			n.class[c-'A'+'a'] |= starts
-		}
 		if n.begin[c].to == 0 {
 			n.begin[c].from = i
 		}
 		n.begin[c].to, n.begin[c].read = i+1, 1
 	}
+	n.classify()
 	return n
+}
+
+func (n *needles) classify() {
+	for b := range n.class {
+		switch {
+		case b <= ' ' || b == 0x7f || b == 0xc2 || b == 0xe1 || b == 0xe2 || b == 0xe3: // or the first byte of one
+			n.class[b] |= blank
+		case b == 0xef:
+			n.class[b] |= special
+		case introduces[b]:
+			n.class[b] |= introducer
+		}
+		if b == 0 || b >= '\t' && b <= '\r' || b >= ' ' && b < 0x7f || b >= 0x80 && !n.ascii {
+			n.class[b] |= textual
+		}
+		if n.begin[upper[b]].to > 0 {
+			n.class[b] |= starts
+		}
+	}
 }
 
 func (n *needles) add(secret string) {
@@ -181,6 +184,17 @@ func (n *needles) step(p place, b byte) (place, bool) {
 	from := sort.Search(len(in), func(i int) bool { return len(in[i]) > p.read && in[i][p.read] >= b })
 	to := from + sort.Search(len(in)-from, func(i int) bool { return in[from+i][p.read] > b })
 	return place{p.from + from, p.from + to, p.read + 1}, to > from
+}
+
+// steps goes on with several bytes.
+func (n *needles) steps(p place, bytes []byte) (place, bool) {
+	for _, b := range bytes {
+		var ok bool
+		if p, ok = n.step(p, b); !ok {
+			return p, false
+		}
+	}
+	return p, true
 }
 
 // whole reports whether a needle has been read to its end.

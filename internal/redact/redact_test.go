@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,13 +68,15 @@ func reversed(s string) string {
 func leak(clean, secret string, write func(string) string) string {
 	text := write(secret)
 	before, after := 0, 0
-	for _, other := range others(secret) {
+	for n, other := range others(secret) {
+		for i := 0; i < len(secret) && n < 3; i++ {
+			if len(write(secret[:i]+other[i:])) != len(text) { // what follows is another text in base64
+				after = len(text)
+			}
+		}
 		other = write(other)
 		before = max(before, common(text, other))
 		after = max(after, common(reversed(text), reversed(other)))
-		if len(other) != len(text) { // what follows is another text in base64
-			after = len(text)
-		}
 	}
 	parts := strings.Split(clean, redact.Redacted)
 	if len(parts) == 1 {
@@ -276,4 +279,38 @@ func TestHostileTexts(t *testing.T) {
 		t.Logf("%-24s %5.0f ns/byte, %d bytes/byte", name, float64(took)/float64(len(text)), (after.TotalAlloc-before.TotalAlloc)/uint64(len(text)))
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size)*64, name)
 	}
+}
+
+// A text is looked into by windows: what stands across two of them is found too.
+func TestLargeTexts(t *testing.T) {
+	t.Parallel()
+	set := redact.New(secrets["word"])
+	for _, write := range []func(string) string{func(s string) string { return s }, to64, func(s string) string { return to64(to64(s)) }, each(`\\u%04x`), each("%02x ")} {
+		secret := write(secrets["word"])
+		for _, at := range []int{0, 256<<10 - len(secret)/2, 256<<10 + 5000, 512<<10 - 1, 600_000} {
+			text := strings.Repeat("-.", at/2) + secret + strings.Repeat(".-", 50_000)
+			clean := set.Text(text)
+			require.LessOrEqual(t, len(clean), len(text)-len(secret)+len(redact.Redacted)+8)
+			require.Equal(t, 1, strings.Count(clean, redact.Redacted), "%d", at)
+		}
+	}
+	require.Equal(t, strings.Repeat("- [REDACTED] ", 30_000), set.Text(strings.Repeat("- "+secrets["word"]+" ", 30_000)))
+}
+
+func TestConcurrentUse(t *testing.T) {
+	t.Parallel()
+	set := redact.New(slices.Collect(maps.Values(secrets))...)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for _, enc := range encoders {
+				text := enc.write(secrets["plain"])
+				if set.Text(text) == text {
+					t.Error(enc.name)
+				}
+				set.With("another-one").Start([]byte(text))
+			}
+		})
+	}
+	wg.Wait()
 }
