@@ -132,7 +132,11 @@ func TestStart(t *testing.T) {
 				for shown < len(before)+len(whole) && strings.HasPrefix(before+enc.write(secret[:4]+others(secret)[0][4:]), (before + whole)[:shown+1]) {
 					shown++
 				}
-				for cut := 1; cut <= len(whole); cut++ {
+				step := 1
+				if testing.Short() {
+					step = 5
+				}
+				for cut := 1; cut <= len(whole); cut += step {
 					clean := string(set.Start([]byte(before + whole[:cut])))
 					left := len(strings.Split(clean, redact.Redacted)[0])
 					require.LessOrEqual(t, left, shown+12, "%q -> %q", before+whole[:cut], clean)
@@ -277,7 +281,7 @@ func TestHostileTexts(t *testing.T) {
 		took := time.Since(begin)
 		runtime.ReadMemStats(&after)
 		t.Logf("%-24s %5.0f ns/byte, %d bytes/byte", name, float64(took)/float64(len(text)), (after.TotalAlloc-before.TotalAlloc)/uint64(len(text)))
-		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size)*64, name)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size)*64+32<<20, name)
 	}
 }
 
