@@ -614,8 +614,10 @@ func TestCanary(t *testing.T) {
 	t.Parallel()
 	for name, f := range troubles(t) {
 		for kind, credential := range map[string]proxylite.Credential{
-			"key":   proxylite.AppKey(canaryKey),
-			"token": proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return proxylite.Token{Value: canaryToken}, nil }),
+			"key": proxylite.AppKey(canaryKey),
+			"token": proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) {
+				return proxylite.NewToken(canaryToken, time.Time{}), nil
+			}),
 		} {
 			// A client without a middleware has less between the call and the wire.
 			for layers, bare := range map[string]bool{"": false, ", no middleware": true} {
@@ -677,7 +679,7 @@ func watched(t *testing.T, out *spill, credential proxylite.Credential, base str
 	opts = append(opts, f.opts...)
 	c, err := proxylite.NewClient(credential, opts...)
 	require.NoError(t, err)
-	out.show(credential, c, *c, c.Accounts, *c.Accounts, proxylite.Token{Value: canaryToken})
+	out.show(credential, c, *c, c.Accounts, *c.Accounts, proxylite.NewToken(canaryToken, time.Time{}))
 	for _, opt := range opts {
 		out.show(opt)
 	}

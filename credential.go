@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -47,18 +48,29 @@ func checkSecret(secret, name string) error {
 	return nil
 }
 
-// Token is a JWT with the time it ends; a zero Expiry means that it lasts until
-// the API refuses it.
+// Token is a JWT that expires. Like a [Password], nothing shows it by accident.
 type Token struct {
-	Value  string `json:"-"`
-	Expiry time.Time
+	value  sealed
+	expiry time.Time
 }
 
-// String keeps the token out of texts.
-func (Token) String() string { return "proxylite.Token(redacted)" }
+// NewToken returns a token that expires at a time. A zero time means that it lasts
+// until the API refuses it.
+func NewToken(value string, expiry time.Time) Token { return Token{seal(value), expiry} }
 
-// GoString keeps the token out of %#v.
+// String returns when the token expires, and a placeholder for the token.
+func (t Token) String() string {
+	if t.expiry.IsZero() {
+		return "proxylite.Token(" + redactedText + ")"
+	}
+	return "proxylite.Token(" + redactedText + ", expires " + t.expiry.Format(time.RFC3339) + ")"
+}
+
+// GoString is String, for %#v.
 func (t Token) GoString() string { return t.String() }
+
+// LogValue is String, for slog.
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // TokenFrom authenticates with JWTs that expire. The source is asked for one when
 // there is none, 30 seconds before it expires, and after the API refused it; a
@@ -74,10 +86,11 @@ func TokenFrom(source func(context.Context) (Token, error)) Credential {
 		}
 		return transport.Tokens(func(ctx context.Context) (string, time.Time, error) {
 			t, err := source(ctx)
+			value := t.value.open()
 			if err == nil {
-				err = checkSecret(t.Value, "token")
+				err = checkSecret(value, "token")
 			}
-			return t.Value, t.Expiry, err
+			return value, t.expiry, err
 		}), nil
 	}}
 }
