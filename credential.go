@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/proxylite/proxylite-go/internal/redact"
@@ -36,14 +35,8 @@ func fixed(secret string, bearer bool, name string) Credential {
 }
 
 func checkSecret(secret, name string) error {
-	switch {
-	case secret == "":
-		return fmt.Errorf("proxylite: the %s is empty: copy it from the dashboard", name)
-	case len(secret) < redact.Shortest:
-		// A very short one could not be kept out of texts without garbling them.
-		return fmt.Errorf("proxylite: the %s is too short to be one (%d bytes, want at least %d)", name, len(secret), redact.Shortest)
-	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return fmt.Errorf("proxylite: the %s holds a space or control character: copy it without line breaks", name)
+	if err := redact.Check(secret, name); err != nil {
+		return fmt.Errorf("proxylite: %w", err)
 	}
 	return nil
 }
