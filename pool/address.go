@@ -247,46 +247,38 @@ func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
 // dial opens a connection to the proxy that ends with the address. It ends with the
-// use it is for, too, until that has a connection: net/http would keep it for a
-// minute.
+// use it is for, too, until a request has it: net/http would keep it for a minute.
 func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	u, _ := ctx.Value(useKey{}).(*use)
+	var d *dialing
 	if u != nil {
-		u.dialing()
-		if u.Err() != nil {
-			return nil, context.Cause(u)
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(u, cancel)()
+		ctx, d = u.begin(ctx)
 	}
 	raw, err := a.dialer(ctx, network, addr)
 	if err != nil {
-		if a.pool.overBudget() {
-			return nil, ErrByteBudget
+		if d != nil {
+			d.giveUp()
 		}
 		return nil, &dialError{err}
 	}
-	c := &conn{Conn: raw, a: a}
+	c := &conn{Conn: raw, a: a, dialing: d}
 	if u != nil {
 		u.dialed.Store(true)
-		c.session.Store(u.l.meter())
-		c.host.Store(a.pool.traffic.host(u.l.target.host))
+		c.payFor(u.l)
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
+	closed := a.closed
+	if !closed {
+		a.conns[c] = struct{}{}
+	}
+	a.mu.Unlock()
+	switch {
+	case closed:
 		_ = raw.Close()
 		return nil, ErrExpired
-	}
-	a.conns[c] = struct{}{}
-	if u != nil {
-		context.AfterFunc(u, func() {
-			if !c.taken.Load() {
-				_ = c.Close()
-			}
-		})
+	case d != nil && !d.reached(c):
+		_ = c.Close()
+		return nil, &dialError{context.Canceled}
 	}
 	return c, nil
 }
@@ -297,8 +289,20 @@ type conn struct {
 	a     *address
 	taken atomic.Bool // a request got it
 
+	dialing *dialing // nil for raw connections
+
 	// Who the traffic is for. With HTTP/2, the last one who came.
 	session, host atomic.Pointer[meter]
+}
+
+// payFor counts what comes from now on for the lease.
+func (c *conn) payFor(l *Lease) {
+	if m := l.meter(); c.session.Load() != m {
+		c.session.Store(m)
+	}
+	if m := c.host.Load(); m == nil || m.name != l.target.host {
+		c.host.Store(c.a.pool.traffic.host(l.target.host))
+	}
 }
 
 // connOf finds the connection to the proxy under what net/http calls a connection.

@@ -33,7 +33,13 @@ func targetOfURL(u *url.URL) target {
 			port = "80"
 		}
 	}
-	return newTarget(u.Hostname(), port)
+	t := newTarget(u.Hostname(), "")
+	if u.Host[len(u.Host)-len(u.Port()):] == port && strings.HasPrefix(u.Host, t.host) && len(u.Host) == len(t.host)+1+len(port) {
+		t.addr = u.Host // as it is, which saves an allocation
+		return t
+	}
+	t.addr = net.JoinHostPort(t.host, port)
+	return t
 }
 
 func newTarget(host, port string) target {
