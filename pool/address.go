@@ -21,6 +21,7 @@ type address struct {
 	endpoint proxylite.Endpoint
 	url      *url.URL
 	id       string
+	name     string // host:port
 
 	// A renewal moves both.
 	expires  atomic.Pointer[time.Time]
@@ -61,7 +62,7 @@ const (
 
 func (p *Pool) newAddress(proxy Proxy, now time.Time) *address {
 	a := &address{
-		pool: p, endpoint: proxy.Endpoint, url: proxy.Endpoint.URL(p.scheme), id: proxy.id(),
+		pool: p, endpoint: proxy.Endpoint, url: proxy.Endpoint.URL(p.scheme), id: proxy.id(), name: proxy.String(),
 		conns: map[*conn]struct{}{}, dialer: p.template.DialContext,
 	}
 	if a.dialer == nil {
@@ -93,7 +94,7 @@ func (a *address) extend(expires, now time.Time) bool {
 
 func (a *address) proxy() Proxy { return Proxy{a.endpoint, *a.expires.Load()} }
 
-func (a *address) String() string { return a.endpoint.Addr() }
+func (a *address) String() string { return a.name }
 
 func (a *address) deadlineAt() clock.Instant { return clock.Instant(a.deadline.Load()) }
 

@@ -29,7 +29,7 @@ func storm(t *testing.T, p *pool.Pool, bad []string) (good int) {
 	begin := time.Now()
 	for w := range 8 {
 		work.Go(func() {
-			for i := 0; time.Since(begin) < 10*time.Second; i++ {
+			for i := 0; time.Since(begin) < 3*time.Second; i++ {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				url := bad[(w+i)%len(bad)]
 				if i%4 == 0 {
@@ -82,7 +82,7 @@ func TestNothingThatAPlainTargetDoesCostsAProxy(t *testing.T) {
 						good := storm(t, p, bad)
 						require.Equal(t, 5, m.made())
 						require.Zero(t, p.Stats().Dead)
-						require.Greater(t, good, 8)
+						require.NotZero(t, good)
 						time.Sleep(2 * time.Minute)
 					})
 				})
@@ -111,7 +111,7 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 					return dial(ctx, network, addr)
 				}
 				p := newPool(t, m.source(5), pool.WithTransport(tr), pool.WithRotation(pool.PerRequest), pool.WithCoolDown(time.Millisecond, time.Millisecond))
-				for range 2000 {
+				for range 300 {
 					_, err := get(t.Context(), p.Transport(), "http://target.test/")
 					if err != nil {
 						require.ErrorIs(t, err, errno)
