@@ -80,8 +80,8 @@ func (l *Lease) socks5(ctx context.Context, network, addr string) (net.Conn, fin
 	if err == nil {
 		return &leasedConn{Conn: c, raw: raw, l: l}, finding{}
 	}
-	if ctx.Err() == nil && context.Cause(inner) == late { //nolint:errorlint // its own
-		if err = late; raw == nil && late != ErrExpired { //nolint:errorlint // the same
+	if ctx.Err() == nil && context.Cause(inner) == late {
+		if err = late; raw == nil && late != ErrExpired {
 			err = &dialError{late}
 		}
 	}

@@ -591,7 +591,7 @@ func TestProxiesThatComeWithAnErrorAreUsed(t *testing.T) {
 func TestLongLivesDoNotOverflow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for _, expires := range []time.Time{time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().Add(1<<63 - 1)} {
+		for _, expires := range []time.Time{time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().Add(1<<63 - 1), {}} {
 			p := newPool(t, pool.Source{Size: 1, Costs: true, Fetch: func(context.Context, int) ([]pool.Proxy, error) {
 				return []pool.Proxy{{Endpoint: proxylite.Endpoint{Host: "10.0.0.1", Port: 1}, Expires: expires}}, nil
 			}}, pool.WithCoolDown(1<<62, 1<<63-1), pool.WithHostCoolDown(1<<63-1), pool.WithMargin(1<<62))

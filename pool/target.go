@@ -17,6 +17,9 @@ type target struct {
 
 // targetOf reads a host name or host:port.
 func targetOf(s string) target {
+	if !strings.Contains(s, ":") {
+		return newTarget(s, "")
+	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		host = strings.Trim(s, "[]")

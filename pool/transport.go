@@ -424,7 +424,7 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 			d.giveUp()
 		}
 		if late != nil && req.Context().Err() == nil {
-			if err = late; !u.dialed.Load() && late == ErrConnectTimeout { //nolint:errorlint // its own
+			if err = late; !u.dialed.Load() && late == ErrConnectTimeout {
 				err = &dialError{err}
 			}
 		}
