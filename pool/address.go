@@ -21,6 +21,7 @@ type address struct {
 	endpoint proxylite.Endpoint
 	url      *url.URL
 	id       string
+	name     string // host:port
 
 	// A renewal moves both.
 	expires  atomic.Pointer[time.Time]
@@ -61,7 +62,7 @@ const (
 
 func (p *Pool) newAddress(proxy Proxy, now time.Time) *address {
 	a := &address{
-		pool: p, endpoint: proxy.Endpoint, url: proxy.Endpoint.URL(p.scheme), id: proxy.id(),
+		pool: p, endpoint: proxy.Endpoint, url: proxy.Endpoint.URL(p.scheme), id: proxy.id(), name: proxy.String(),
 		conns: map[*conn]struct{}{}, dialer: p.template.DialContext,
 	}
 	if a.dialer == nil {
@@ -93,7 +94,7 @@ func (a *address) extend(expires, now time.Time) bool {
 
 func (a *address) proxy() Proxy { return Proxy{a.endpoint, *a.expires.Load()} }
 
-func (a *address) String() string { return a.endpoint.Addr() }
+func (a *address) String() string { return a.name }
 
 func (a *address) deadlineAt() clock.Instant { return clock.Instant(a.deadline.Load()) }
 
@@ -247,46 +248,38 @@ func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
 // dial opens a connection to the proxy that ends with the address. It ends with the
-// use it is for, too, until that has a connection: net/http would keep it for a
-// minute.
+// use it is for, too, until a request has it: net/http would keep it for a minute.
 func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	u, _ := ctx.Value(useKey{}).(*use)
+	var d *dialing
 	if u != nil {
-		u.dialing()
-		if u.Err() != nil {
-			return nil, context.Cause(u)
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(u, cancel)()
+		ctx, d = u.begin(ctx)
 	}
 	raw, err := a.dialer(ctx, network, addr)
 	if err != nil {
-		if a.pool.overBudget() {
-			return nil, ErrByteBudget
+		if d != nil {
+			d.giveUp()
 		}
 		return nil, &dialError{err}
 	}
-	c := &conn{Conn: raw, a: a}
+	c := &conn{Conn: raw, a: a, dialing: d}
 	if u != nil {
 		u.dialed.Store(true)
-		c.session.Store(u.l.meter())
-		c.host.Store(a.pool.traffic.host(u.l.target.host))
+		c.payFor(u.l)
 	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
+	closed := a.closed
+	if !closed {
+		a.conns[c] = struct{}{}
+	}
+	a.mu.Unlock()
+	switch {
+	case closed:
 		_ = raw.Close()
 		return nil, ErrExpired
-	}
-	a.conns[c] = struct{}{}
-	if u != nil {
-		context.AfterFunc(u, func() {
-			if !c.taken.Load() {
-				_ = c.Close()
-			}
-		})
+	case d != nil && !d.reached(c):
+		_ = c.Close()
+		return nil, &dialError{context.Canceled}
 	}
 	return c, nil
 }
@@ -297,8 +290,20 @@ type conn struct {
 	a     *address
 	taken atomic.Bool // a request got it
 
+	dialing *dialing // nil for raw connections
+
 	// Who the traffic is for. With HTTP/2, the last one who came.
 	session, host atomic.Pointer[meter]
+}
+
+// payFor counts what comes from now on for the lease.
+func (c *conn) payFor(l *Lease) {
+	if m := l.meter(); c.session.Load() != m {
+		c.session.Store(m)
+	}
+	if m := c.host.Load(); m == nil || m.name != l.target.host {
+		c.host.Store(c.a.pool.traffic.host(l.target.host))
+	}
 }
 
 // connOf finds the connection to the proxy under what net/http calls a connection.

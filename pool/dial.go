@@ -7,7 +7,6 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/net/proxy"
 )
@@ -56,10 +55,7 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 
 func (l *Lease) socks5(ctx context.Context, network, addr string) (net.Conn, finding) {
 	a, p := l.a, l.pool
-	patience, late := p.connecting, ErrConnectTimeout
-	if left := a.deadlineLeft(); left < patience {
-		patience, late = left, ErrExpired
-	}
+	patience, late := p.patience(a)
 	inner, cancel := context.WithTimeoutCause(ctx, patience, late)
 	defer cancel()
 	var auth *proxy.Auth
@@ -74,8 +70,7 @@ func (l *Lease) socks5(ctx context.Context, network, addr string) (net.Conn, fin
 		}
 		raw = c.(*conn)
 		raw.taken.Store(true)
-		raw.session.Store(l.meter())
-		raw.host.Store(p.traffic.host(l.target.host))
+		raw.payFor(l)
 		return c, nil
 	}))
 	if err != nil {
@@ -85,8 +80,8 @@ func (l *Lease) socks5(ctx context.Context, network, addr string) (net.Conn, fin
 	if err == nil {
 		return &leasedConn{Conn: c, raw: raw, l: l}, finding{}
 	}
-	if ctx.Err() == nil && context.Cause(inner) == late { //nolint:errorlint // its own
-		if err = late; raw == nil && late != ErrExpired { //nolint:errorlint // the same
+	if ctx.Err() == nil && context.Cause(inner) == late {
+		if err = late; raw == nil && late != ErrExpired {
 			err = &dialError{late}
 		}
 	}
@@ -122,12 +117,24 @@ func (c *leasedConn) Read(b []byte) (int, error) {
 	if n > 0 && !c.got.Load() {
 		c.got.Store(true)
 	}
-	if err != nil && !c.got.Load() && !errors.Is(err, net.ErrClosed) {
-		if t, ok := errors.AsType[net.Error](err); !ok || !t.Timeout() {
-			c.broken.CompareAndSwap(nil, &err)
-		}
-	}
+	c.failed(err)
 	return n, err
+}
+
+func (c *leasedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.failed(err)
+	return n, err
+}
+
+// failed remembers that the other side ended the connection before it was of use.
+func (c *leasedConn) failed(err error) {
+	if err == nil || c.got.Load() || errors.Is(err, net.ErrClosed) {
+		return
+	}
+	if t, ok := errors.AsType[net.Error](err); !ok || !t.Timeout() {
+		c.broken.CompareAndSwap(nil, &err)
+	}
 }
 
 // CloseWrite tells the target that nothing more will be sent.
@@ -142,6 +149,3 @@ func (c *leasedConn) Close() error {
 	c.l.finish(f)
 	return err
 }
-
-// deadlineLeft is the time to the end of life.
-func (a *address) deadlineLeft() time.Duration { return a.expiresAt().Sub(a.pool.now().wall) }

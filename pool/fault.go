@@ -130,6 +130,11 @@ func isSOCKS(err error) bool {
 	return ok && op.Op == "socks connect"
 }
 
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*ConnectError](err)
+	return ok
+}
+
 func isDial(err error) bool {
 	_, ok := errors.AsType[*dialError](err)
 	return ok

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -61,14 +62,14 @@ func (g *Group) Pool(key string) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pool: opening the pool for %q: %w", key, err)
 	}
-	opts := append(g.opts[:len(g.opts):len(g.opts)], func(s *settings) error {
+	opts := slices.Concat(g.opts, []Option{func(s *settings) error {
 		shared := g.ledger
 		if s.store != nil {
 			shared = s.store
 		}
 		s.store = groupStore{NewMemoryStore(), shared}
 		return nil
-	})
+	}})
 	p, err := New(source, opts...)
 	if err != nil {
 		return nil, err

@@ -60,7 +60,8 @@ func (v Verdict) String() string {
 // that can accuse it again: the end of an outage proves one accusation of each, and
 // not three. Enough proven ones condemn it. A failure that a target may have caused
 // counts once for each target, so no single target can condemn a proxy, whatever it
-// does. How many are enough is three where proxies that work hardly ever fail, and
+// does; one of a proxy that hangs up without a word counts half when it is for a target
+// that has counted. How many are enough is three where proxies that work hardly ever fail, and
 // more the more often they do.
 //
 // Errors of this machine and of the caller accuse nobody (see fault.go). Behind a
@@ -88,6 +89,7 @@ type charge struct {
 	at     clock.Instant
 	target bool // the target may have caused it
 	quiet  bool // it may have been a response of the target
+	mute   bool // the proxy said nothing, which some do when they do not reach a target
 }
 
 // doubt is what is open, of all addresses.
@@ -252,7 +254,7 @@ func (p *Pool) accuse(l *Lease, f finding, now moment) {
 	if addr == "" || a.gone.Load() {
 		return
 	}
-	c := &charge{at: now.mono, target: f.class == byTarget, quiet: f.verdict == Unjudged}
+	c := &charge{at: now.mono, target: f.class == byTarget, quiet: f.verdict == Unjudged, mute: !isRefusal(f.err)}
 	if !c.quiet {
 		a.out.set(addr, outFor{until: now.mono.Add(clock.Double(p.coolFirst, a.record.proven[addr], p.coolMax))}, now.mono)
 	}
@@ -362,8 +364,11 @@ func (p *Pool) sentence(a *address, target string, c *charge, now moment) {
 	r := &a.record
 	n := 0
 	for t, times := range r.proven {
-		if t != "" && (c.target || t != target) {
+		switch {
+		case t != "" && (c.target || t != target):
 			times = 1
+		case c.mute:
+			times = (times + 1) / 2
 		}
 		n += times
 	}

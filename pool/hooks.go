@@ -79,4 +79,5 @@ func (h *allHooks) moved(v Move)    { call(h.list, func(h Hooks) func(Move) { re
 func (h *allHooks) retired(v Retirement) {
 	call(h.list, func(h Hooks) func(Retirement) { return h.Retired }, v)
 }
+
 func (h *allHooks) stopped(v error) { call(h.list, func(h Hooks) func(error) { return h.Stopped }, v) }

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"context"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -117,21 +116,8 @@ func ViaOf(resp *http.Response) (Via, bool) {
 		return Via{}, false
 	}
 	v, ok := resp.Request.Context().Value(viaKey{}).(*Via)
-	if !ok {
+	if !ok || v.lease == nil {
 		return Via{}, false
 	}
 	return *v, true
-}
-
-// viaContext is the request's context with a Via.
-type viaContext struct {
-	context.Context
-	via Via
-}
-
-func (c *viaContext) Value(key any) any {
-	if key == (viaKey{}) {
-		return &c.via
-	}
-	return c.Context.Value(key)
 }

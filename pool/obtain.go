@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/clock"
 )
 
 // batch is what one fetch brought.
@@ -24,7 +26,7 @@ func (p *Pool) obtain(need int) (b batch) {
 	ctx := p.ctx
 	b.asked = need
 	take := func() error {
-		more, err := p.store.Take(ctx, need-len(b.fresh), time.Now().Add(max(0, p.margin)))
+		more, err := p.store.Take(ctx, need-len(b.fresh), clock.AddTo(time.Now(), max(0, p.margin)))
 		for _, proxy := range more {
 			if !p.renew(proxy, &b) {
 				b.fresh = append(b.fresh, proxy)
@@ -141,7 +143,7 @@ func (p *Pool) probed(fresh []*address) ([]*address, error) {
 		return fresh, nil
 	}
 	p.mu.Lock()
-	tried := append(fresh, p.held...)
+	tried := slices.Concat(fresh, p.held)
 	p.held = nil
 	control := p.control()
 	p.mu.Unlock()

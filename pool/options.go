@@ -180,7 +180,7 @@ func WithHostCoolDown(d time.Duration) Option {
 func WithJudge(f func(*http.Response) Verdict) Option {
 	return func(s *settings) error {
 		if f != nil {
-			s.judges = append(s.judges, f)
+			s.judges = append(s.judges, f) //nolint:bodyclose // the caller of a judge closes it
 		}
 		return nil
 	}

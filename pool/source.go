@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
@@ -38,7 +37,7 @@ func (p Proxy) id() string {
 // end is the end of life as a time that compares.
 func (p Proxy) end() time.Time {
 	if p.Expires.IsZero() {
-		return time.Unix(math.MaxInt64/int64(time.Second), 0)
+		return time.Unix(1<<40, 0) // later than any other
 	}
 	return p.Expires
 }

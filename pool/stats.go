@@ -176,7 +176,10 @@ func byTraffic(list []Usage) []Usage {
 }
 
 // meter counts bytes.
-type meter struct{ up, down atomic.Int64 }
+type meter struct {
+	name     string // of a host
+	up, down atomic.Int64
+}
 
 func (m *meter) add(up, down int64) {
 	if m == nil {
@@ -208,7 +211,7 @@ func (t *traffic) host(name string) *meter {
 	if name == "" || t.n.Load() >= mostHosts {
 		return &t.others
 	}
-	m, had := t.hosts.LoadOrStore(name, new(meter))
+	m, had := t.hosts.LoadOrStore(name, &meter{name: name})
 	if !had {
 		t.n.Add(1)
 	}

@@ -217,7 +217,7 @@ func (p *Pool) known(id string) bool {
 }
 
 func (p *Pool) has(id string) *address {
-	for _, a := range append(p.all[:len(p.all):len(p.all)], p.held...) {
+	for _, a := range slices.Concat(p.all, p.held) {
 		if a.id == id {
 			return a
 		}

@@ -17,6 +17,9 @@ type target struct {
 
 // targetOf reads a host name or host:port.
 func targetOf(s string) target {
+	if !strings.Contains(s, ":") {
+		return newTarget(s, "")
+	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		host = strings.Trim(s, "[]")
@@ -33,7 +36,13 @@ func targetOfURL(u *url.URL) target {
 			port = "80"
 		}
 	}
-	return newTarget(u.Hostname(), port)
+	t := newTarget(u.Hostname(), "")
+	if u.Host[len(u.Host)-len(u.Port()):] == port && strings.HasPrefix(u.Host, t.host) && len(u.Host) == len(t.host)+1+len(port) {
+		t.addr = u.Host // as it is, which saves an allocation
+		return t
+	}
+	t.addr = net.JoinHostPort(t.host, port)
+	return t
 }
 
 func newTarget(host, port string) target {

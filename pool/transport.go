@@ -228,7 +228,9 @@ func closeBody(body io.Closer) {
 
 type useKey struct{}
 
-// use is one attempt of a request through one proxy. It is the context of it.
+// use is one attempt of a request through one proxy. It is the request's context, with
+// what net/http tells of the way to the proxy: to make a context that can be canceled
+// costs five allocations more, so what a use has dialed is given up by itself.
 type use struct {
 	context.Context
 	l       *Lease
@@ -236,109 +238,181 @@ type use struct {
 	keeping keeping
 	plain   bool // no tunnel: the proxy reads the request
 	trial   bool // the proxy may be given up for another one
+	via     Via
 
-	cancel context.CancelCauseFunc
 	trace  httptrace.ClientTrace
-	sent   atomic.Bool // a byte of the request may have left
-	dialed atomic.Bool // the proxy was reached
-	begun  atomic.Bool // dialing
-	tunnel atomic.Bool // the proxy has made one
-	sentAt atomic.Int64
+	sent   atomic.Bool  // a byte of the request may have left
+	dialed atomic.Bool  // the proxy was reached
+	begun  atomic.Bool  // dialing
+	tunnel atomic.Bool  // the proxy has made one
+	sentAt atomic.Int64 // clock.Instant
+	over   atomic.Bool  // send has returned
 
 	responded bool // the response has begun
 
 	mu       sync.Mutex
-	patience *time.Timer // of connecting
-	over     bool
-	late     error // why patience ended
+	late     error       // connecting took too long
+	dials    []*dialing  // that may be given up
+	patience *time.Timer // with a proxy that says nothing
 }
 
 func (l *Lease) use(req *http.Request, k keeping) *use {
-	u := &use{l: l, req: req, keeping: k}
+	u := &use{Context: req.Context(), l: l, req: req, keeping: k}
 	u.plain = req.URL.Scheme == "http" && !strings.HasPrefix(l.pool.scheme, "socks5")
-	ctx, cancel := context.WithCancelCause(req.Context())
-	u.cancel = cancel
-	u.Context = ctx
 	return u
 }
 
+// traceKey is the key of a context's trace, which net/http/httptrace does not export.
+var traceKey = func() any {
+	var c keyCatcher
+	httptrace.ContextClientTrace(&c)
+	return c.key
+}()
+
+type keyCatcher struct {
+	context.Context
+	key any
+}
+
+func (c *keyCatcher) Value(key any) any {
+	c.key = key
+	return nil
+}
+
 func (u *use) Value(key any) any {
-	if key == (useKey{}) {
+	switch {
+	case key == (useKey{}):
 		return u
+	case key == (viaKey{}):
+		return &u.via
+	case key == traceKey && !u.over.Load():
+		return &u.trace
 	}
 	return u.Context.Value(key)
 }
 
-// dialing starts the timeout of connecting, so that waiting for a turn does not count.
-func (u *use) dialing() {
-	u.begun.Store(true)
-	u.limit(ErrConnectTimeout)
+// dialing is a connection to a proxy that is being made for a use.
+type dialing struct {
+	u      *use
+	cancel context.CancelFunc
+	timer  *time.Timer
+	stop   func() bool // looking at the request's context
+
+	mu   sync.Mutex
+	conn *conn // once the proxy is reached
+	done bool
 }
 
-func (u *use) limit(late error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.patience != nil || u.over {
-		return
-	}
-	d := u.l.pool.connecting
-	if left := u.l.a.deadlineLeft(); left < d {
-		d, late = left, ErrExpired
-	}
-	u.patience = time.AfterFunc(d, func() {
+// begin starts the timeout of connecting, so that waiting for a turn does not count.
+func (u *use) begin(ctx context.Context) (context.Context, *dialing) {
+	u.begun.Store(true)
+	d := &dialing{u: u}
+	ctx, d.cancel = context.WithCancel(ctx)
+	patience, late := u.l.pool.patience(u.l.a)
+	d.mu.Lock() // until all is there
+	d.timer = time.AfterFunc(patience, func() {
 		u.mu.Lock()
-		over := u.over
-		if !over {
+		if !u.over.Load() && u.late == nil {
 			u.late = late
 		}
 		u.mu.Unlock()
-		if !over {
-			u.cancel(late)
-		}
+		d.giveUp()
 	})
+	d.stop = context.AfterFunc(u.Context, d.giveUp)
+	d.mu.Unlock()
+	u.mu.Lock()
+	u.dials = append(u.dials, d)
+	u.mu.Unlock()
+	return ctx, d
 }
 
-// connected ends the timeout of connecting.
-func (u *use) connected() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.patience != nil {
-		u.patience.Stop()
-		u.patience = nil
+// giveUp closes what no request has got.
+func (d *dialing) giveUp() {
+	d.mu.Lock()
+	c, done := d.conn, d.done
+	d.done = true
+	d.mu.Unlock()
+	d.cancel()
+	d.timer.Stop()
+	d.stop()
+	if c != nil && !done && !c.taken.Load() {
+		_ = c.Close()
 	}
-	u.over = true
+}
+
+// reached returns false if it was given up meanwhile.
+func (d *dialing) reached(c *conn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conn = c
+	return !d.done
+}
+
+// taken ends the timeout: a request has the connection.
+func (d *dialing) taken() {
+	d.mu.Lock()
+	d.done = true
+	d.mu.Unlock()
+	d.cancel()
+	d.timer.Stop()
+	d.stop()
+}
+
+// patience returns how long connecting may take, and the error when it takes longer.
+func (p *Pool) patience(a *address) (time.Duration, error) {
+	if left := a.expiresAt().Sub(p.now().wall); left < p.connecting {
+		return left, ErrExpired
+	}
+	return p.connecting, ErrConnectTimeout
 }
 
 // gotConn is called when the request has a connection.
 func (u *use) gotConn(info httptrace.GotConnInfo) {
-	u.connected()
-	if c := connOf(info.Conn); c != nil {
-		c.taken.Store(true)
-		c.session.Store(u.l.meter())
-		c.host.Store(u.l.pool.traffic.host(u.l.target.host))
+	p := u.l.pool
+	c := connOf(info.Conn)
+	if c != nil {
+		if !c.taken.Swap(true) && c.dialing != nil {
+			c.dialing.taken()
+		}
+		c.payFor(u.l)
 	}
-	u.sentAt.Store(int64(u.l.pool.now().mono))
+	u.sentAt.Store(int64(p.now().mono))
 	u.sent.Store(true)
-	if u.trial && u.plain && u.l.a.worked.Load() == 0 && !u.l.pool.source.Rotating && len(u.l.pool.live.Load().proxies) > 1 {
+	if u.trial && u.plain && c != nil && u.l.a.worked.Load() == 0 && !p.source.Rotating && len(p.live.Load().proxies) > 1 {
 		u.mu.Lock()
-		u.over = false
+		u.patience = time.AfterFunc(p.connecting, func() { // nothing else would tell that it is silent
+			u.mu.Lock()
+			u.late = ErrConnectTimeout
+			u.mu.Unlock()
+			_ = c.Close()
+		})
 		u.mu.Unlock()
-		u.limit(ErrConnectTimeout) // nothing else would tell that it is silent
 	}
 }
 
 // send sends the request through the leased proxy, once.
 func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error) {
 	l := u.l
-	u.trace.GotConn = u.gotConn
-	out := req.WithContext(httptrace.WithClientTrace(u, &u.trace))
+	if parent := httptrace.ContextClientTrace(u.Context); parent != nil {
+		u.Context = httptrace.WithClientTrace(u.Context, &httptrace.ClientTrace{GotConn: u.gotConn}) // both
+		u.trace = *httptrace.ContextClientTrace(u.Context)
+	} else {
+		u.trace.GotConn = u.gotConn
+	}
+	out := req.WithContext(u)
 	out.Body = body
 	if body != nil && body != http.NoBody {
 		out.Body = markedBody{body}
 	}
 	resp, err := l.a.transport(u.keeping).RoundTrip(out)
+	u.over.Store(true)
 	took := l.pool.now().mono.Sub(l.start)
-	u.connected()
+	u.mu.Lock()
+	late, dials := u.late, u.dials
+	if u.patience != nil {
+		u.patience.Stop()
+	}
+	u.mu.Unlock()
 	if err == nil && u.plain && (resp.StatusCode == http.StatusProxyAuthRequired || resp.Status == "509 OK") {
 		// Without a tunnel the proxy's refusals look like responses. 407 is never a
 		// target's, and "509 OK" is how the gateway writes it. Others may be.
@@ -346,21 +420,23 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 		closeBody(resp.Body)
 	}
 	if err != nil {
-		if u.late != nil && req.Context().Err() == nil {
-			if err = u.late; !u.dialed.Load() && err == ErrConnectTimeout { //nolint:errorlint // its own
+		for _, d := range dials {
+			d.giveUp()
+		}
+		if late != nil && req.Context().Err() == nil {
+			if err = late; !u.dialed.Load() && late == ErrConnectTimeout {
 				err = &dialError{err}
 			}
 		}
-		u.cancel(nil)
 		return nil, socksRefusal(l.String(), err)
 	}
 	u.responded = true
 	l.a.took(took)
-	via := &viaContext{Context: req.Context(), via: Via{Proxy: l.String(), Session: l.session.name(), Took: took, lease: l}}
+	u.via = Via{Proxy: l.String(), Session: l.session.name(), Took: took, lease: l}
 	if l.moved != nil && l.session != nil {
-		via.via.Moved = l.moved.String()
+		u.via.Moved = l.moved.String()
 	}
-	resp.Request = req.WithContext(via)
+	out.Body, resp.Request = req.Body, out
 	return resp, nil
 }
 
@@ -408,7 +484,6 @@ func (u *use) end(f finding) {
 	if u.l.auto {
 		u.l.finish(f)
 	}
-	u.cancel(nil)
 }
 
 // watchedBody is the body of a response.
