@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -136,6 +137,9 @@ func newChain(s *settings, secret *transport.Secret) (chain, error) {
 	ch := chain{
 		credential: credential, direct: len(s.middleware) == 0, first: credential,
 		header: http.Header{"User-Agent": {s.userAgent}, "Accept": {"application/json"}},
+	}
+	if runtime.GOOS == "js" { // the browser's fetch would follow redirects
+		ch.header["js.fetch:redirect"] = []string{"manual"}
 	}
 	for _, m := range slices.Backward(s.middleware) {
 		if ch.first = m(ch.first); ch.first == nil {

@@ -3,7 +3,7 @@ package proxylite
 import (
 	"context"
 	"errors"
-	"math"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -195,7 +195,11 @@ func (c *call) retry() bool {
 		return false
 	}
 	if !c.client.budget.spend() {
-		e.cause = errors.Join(e.cause, ErrRetryBudget)
+		if e.cause == nil {
+			e.cause = ErrRetryBudget
+		} else {
+			e.cause = fmt.Errorf("%w; %w", e.cause, ErrRetryBudget)
+		}
 		return false
 	}
 	return true
@@ -236,8 +240,11 @@ func mayRetry(class Class, e *Error) bool {
 	return false
 }
 
+// longestRetryAfter leaves room to add to it without an overflow.
+const longestRetryAfter = 100 * 365 * 24 * time.Hour
+
 // parseRetryAfter reads seconds or a date; the date counts from the answer's own
-// Date, as the clocks may differ. Nonsense gives 0, too much the longest duration.
+// Date, as the clocks may differ. Nonsense gives 0.
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
@@ -245,8 +252,8 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	if strings.Trim(v, "0123456789") == "" {
 		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n > int64(math.MaxInt64/time.Second) {
-			return math.MaxInt64
+		if err != nil || n > int64(longestRetryAfter/time.Second) {
+			return longestRetryAfter
 		}
 		return time.Duration(n) * time.Second
 	}
@@ -257,5 +264,5 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return max(0, at.Sub(now))
+	return min(max(0, at.Sub(now)), longestRetryAfter)
 }
