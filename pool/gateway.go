@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/clock"
 )
 
 // The gateways. They serve HTTP and SOCKS5 on one port.
@@ -28,8 +29,8 @@ type Gateway struct {
 	// Account as Accounts.List returns it: "pl-bob". A name without a hyphen
 	// gets the prefix "pl-".
 	Account  string
-	Password string `json:"-"` // never in String, Format or slog
-	Host     string // host:port; default GatewayUS
+	Password proxylite.Password // as Accounts.List returns it, or NewPassword of a text
+	Host     string             // host:port; default GatewayUS
 
 	Area  string // country of two upper-case letters: "US"
 	State string // letters and digits, without spaces: "NewYork"; needs Area
@@ -129,7 +130,7 @@ func (g Gateway) Endpoint() (proxylite.Endpoint, error) {
 	if err != nil {
 		return proxylite.Endpoint{}, err
 	}
-	if g.Password == "" || len(g.Password) > 255 {
+	if n := len(g.Password.Reveal()); n == 0 || n > 255 {
 		return proxylite.Endpoint{}, errors.New("pool: Gateway.Password is required, and of at most 255 bytes")
 	}
 	e, err := proxylite.ParseEndpoint(cmp.Or(g.Host, GatewayUS))
@@ -153,7 +154,7 @@ func (g Gateway) URL(scheme string) (*url.URL, error) {
 // by Life or by failing, is replaced with a new one. Sessions are free; their
 // traffic is not.
 func (g Gateway) Sessions(n int) Source {
-	s := Source{Size: n, OneLogin: true}
+	s := Source{Size: n, OneLogin: true, Disposable: true}
 	if n <= 0 || g.Session != "" {
 		s.err = errors.New("pool: Gateway.Sessions needs a number of sessions, and makes their ids itself")
 		return s
@@ -169,7 +170,7 @@ func (g Gateway) Sessions(n int) Source {
 			}
 			p := Proxy{Endpoint: e}
 			if g.Life > 0 {
-				p.Expires = time.Now().Add(g.Life)
+				p.Expires = clock.AddTo(time.Now(), g.Life)
 			}
 			proxies = append(proxies, p)
 		}
@@ -184,7 +185,7 @@ func (g Gateway) Sessions(n int) Source {
 func (g Gateway) Rotating() Source {
 	e, err := g.Endpoint()
 	s := Fixed(e)
-	s.OneLogin, s.err = true, err
+	s.OneLogin, s.Rotating, s.err = true, true, err
 	return s
 }
 
