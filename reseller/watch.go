@@ -47,7 +47,7 @@ type Watch struct {
 	state  watchState
 }
 
-// NewWatch returns a watch. Its state is nil, or what [WatchConfig.Save] or
+// NewWatch returns a watch. Its state is empty, or what [WatchConfig.Save] or
 // [Watch.State] got from an earlier one: then events are not told again.
 func (m *Manager) NewWatch(config WatchConfig, state []byte) (*Watch, error) {
 	w := &Watch{config: config, m: m}
@@ -83,7 +83,7 @@ func (m *Manager) NewWatch(config WatchConfig, state []byte) (*Watch, error) {
 		c.Now = time.Now
 	}
 	w.state = watchState{Version: 1, Born: c.Now(), Seen: c.Now(), Accounts: map[string]*watched{}, Plans: map[int64]*expiring{}}
-	if state != nil {
+	if len(state) > 0 {
 		if err := json.Unmarshal(state, &w.state); err != nil {
 			return nil, fmt.Errorf("reseller: the state of the watch can't be read: %w", err)
 		}

@@ -268,7 +268,7 @@ func TestAWatchRefusesWhatItCannotUse(t *testing.T) {
 		_, err := m.NewWatch(config, nil)
 		require.Error(t, err)
 	}
-	for _, state := range []string{"", "{", `{"version":2}`} {
+	for _, state := range []string{"{", "[]", `{"version":2}`} {
 		_, err := m.NewWatch(reseller.WatchConfig{Notify: notify}, []byte(state))
 		require.Error(t, err)
 	}
