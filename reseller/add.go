@@ -122,7 +122,7 @@ func (r *run) added(ctx context.Context, steps []Step, remark string) {
 		if err != nil {
 			r.stop(err)
 		}
-		steps = append(exist, missing...)
+		steps = slices.Concat(exist, missing)
 	}
 	var limits, disables, remarks []Step
 	for _, s := range steps {

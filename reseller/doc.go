@@ -18,8 +18,8 @@
 //
 // The API documents no error code for an account that is missing or already there.
 // So there is no error value for a refusal for that reason: it is a
-// [proxylite.Error] with the code and the message as sent. [ErrNotListed] is for
-// what a list of the accounts shows.
+// [proxylite.Error] with the code and the message as sent. [ErrNoAccount] is what a
+// list of the accounts shows.
 //
 // The API does not document since when a limit counts traffic. See [Counting].
 package reseller
