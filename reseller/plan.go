@@ -194,7 +194,7 @@ func (p *Plan) compare(w *Want, accounts []*proxylite.Account) {
 	for _, a := range accounts {
 		limit, known := a.Limit()
 		if w.Limit != 0 && (!known || limit != w.limit()) {
-			was := "unknown"
+			was := unlisted
 			if known && limit == 0 {
 				was = "no limit"
 			} else if known {
@@ -204,6 +204,9 @@ func (p *Plan) compare(w *Want, accounts []*proxylite.Account) {
 		}
 		if w.Password != (proxylite.Password{}) && a.Password != w.Password {
 			need[StepPassword] = Step{Password: w.Password}
+			if a.Password == (proxylite.Password{}) {
+				need[StepPassword] = Step{Password: w.Password, was: unlisted}
+			}
 		}
 		if w.Remark != nil && a.Remark != *w.Remark {
 			need[StepRemark] = Step{Remark: *w.Remark, was: fmt.Sprintf("%q", a.Remark)}
@@ -227,10 +230,14 @@ func (p *Plan) compare(w *Want, accounts []*proxylite.Account) {
 	}
 }
 
-// isOpen reports whether an account can be used without a limit that is wanted.
+// unlisted stands for a value that the list does not show.
+const unlisted = "unknown"
+
+// isOpen reports whether an account can be used without a limit that is wanted. One
+// whose limit is not listed is not: it would be disabled for an odd response.
 func isOpen(w *Want, a *proxylite.Account) bool {
 	limit, known := a.Limit()
-	return w.Limit > 0 && (!known || limit == 0) && a.Status != proxylite.AccountDisabled
+	return w.Limit > 0 && known && limit == 0 && a.Status != proxylite.AccountDisabled
 }
 
 // Empty reports whether nothing has to be done. There can still be problems.
