@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // wireForms are the requests whose form on the wire is kept in testdata/wire. Edges
@@ -25,24 +26,24 @@ var wireForms = []struct {
 	op         string
 	credential proxylite.Credential
 }{
-	{"read", "Accounts.List", proxylite.AppKey(testKey)},
-	{"read-token", "Accounts.List", proxylite.BearerToken(testKey)},
-	{"change", "Accounts.Enable", proxylite.AppKey(testKey)},
-	{"spend-get", "IP.Extract", proxylite.AppKey(testKey)},
-	{"spend-post", "Orders.Create", proxylite.AppKey(testKey)},
+	{"read", "Accounts.List", proxylite.AppKey(apitest.Key)},
+	{"read-token", "Accounts.List", proxylite.BearerToken(apitest.Key)},
+	{"change", "Accounts.Enable", proxylite.AppKey(apitest.Key)},
+	{"spend-get", "IP.Extract", proxylite.AppKey(apitest.Key)},
+	{"spend-post", "Orders.Create", proxylite.AppKey(apitest.Key)},
 }
 
 func TestFormOnTheWire(t *testing.T) {
 	t.Parallel()
 	for _, over := range []string{over1, over2} {
 		for _, form := range wireForms {
-			var op operation
-			for _, op = range operations {
-				if op.name == form.op {
+			var op apitest.Operation
+			for _, op = range apitest.Operations {
+				if op.Name == form.op {
 					break
 				}
 			}
-			if over == over2 && op.repeat == proxylite.ClassUnsafe {
+			if over == over2 && op.Class == proxylite.ClassUnsafe {
 				continue // it goes over HTTP/1.1
 			}
 			t.Run(over+" "+form.name, func(t *testing.T) {
@@ -56,7 +57,7 @@ func TestFormOnTheWire(t *testing.T) {
 				}
 				c, err := proxylite.NewClient(form.credential, proxylite.WithTransport(s.transport), proxylite.WithBaseURL(s.url))
 				require.NoError(t, err)
-				_, err = op.call(t.Context(), c)
+				_, err = op.Call(t.Context(), c)
 				require.NoError(t, err)
 				s.transport.CloseIdleConnections()
 				got := <-seen
