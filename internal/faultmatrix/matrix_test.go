@@ -1,4 +1,6 @@
-package proxylite_test
+// Package faultmatrix_test plays every fault of a connection, a server and a response to
+// every operation, and measures what becomes of the calls. docs/reliability.md has the tables.
+package faultmatrix_test
 
 import (
 	"context"
@@ -6,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,12 +17,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-var update = flag.Bool("update", false, "write the fault table of docs/reliability.md as it is measured")
+var update = flag.Bool("update", false, "write the tables of docs/reliability.md and the requests in testdata as they are measured")
 
 // textExtraction is an operation whose answer is no JSON.
 var textExtraction = apitest.Operation{
@@ -71,6 +75,8 @@ var matched = []struct {
 	{"context.Canceled", context.Canceled},
 	{"context.DeadlineExceeded", context.DeadlineExceeded},
 }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestFaultMatrix plays every fault to every operation. What it measures must be
 // what docs/reliability.md says, and keep the rules that no table can change.
@@ -199,23 +205,24 @@ func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
 
 // checkDocument compares the tables of docs/reliability.md with what is measured.
 func checkDocument(t *testing.T, all []apitest.Operation, measured [][]cell) {
-	const file = "docs/reliability.md"
+	const name = "docs/reliability.md"
+	file := filepath.Join(apitest.Root(), name)
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	document := string(b)
 	faultTable, exceptionTable := faultTables(t, all, measured)
-	for name, table := range map[string]string{"operations": operationTable(), "faults": faultTable, "exceptions": exceptionTable} {
-		begin, end := "<!-- "+name+": made by TestFaultMatrix -->\n", "<!-- end of "+name+" -->"
+	for title, table := range map[string]string{"operations": operationTable(), "faults": faultTable, "exceptions": exceptionTable} {
+		begin, end := "<!-- "+title+": made by TestFaultMatrix -->\n", "<!-- end of "+title+" -->"
 		before, rest, ok := strings.Cut(document, begin)
-		require.True(t, ok, name)
+		require.True(t, ok, title)
 		old, after, ok := strings.Cut(rest, end)
-		require.True(t, ok, name)
+		require.True(t, ok, title)
 		if *update {
 			document = before + begin + "\n" + table + "\n" + end + after
 			continue
 		}
 		require.Equal(t, strings.TrimSpace(table), strings.TrimSpace(old),
-			file+" does not say what happens. If the new behaviour is right: go test -run TestFaultMatrix -update . and read the difference")
+			name+" does not say what happens. If the new behaviour is right: go test -run TestFaultMatrix -update ./internal/faultmatrix and read the difference")
 	}
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(document), 0o644))

@@ -1,4 +1,4 @@
-package proxylite_test
+package faultmatrix_test
 
 import (
 	"bytes"
@@ -174,7 +174,8 @@ func warm(n int, f wireFault) wireFault {
 	return f
 }
 
-func closes(*site, net.Conn) bool        { return false }
+func closes(*site, net.Conn) bool { return false }
+
 func resets(_ *site, conn net.Conn) bool { reset(conn); return false }
 
 // stays waits until the client has gone.
@@ -296,7 +297,8 @@ func rst(code http2.ErrCode) fault2 {
 }
 
 func hangsUp2(_ *site, st stream) { _ = st.conn.Close() }
-func stays2(*site, stream)        {}
+
+func stays2(*site, stream) {}
 
 // goAway names a last stream that is off the request's by so much.
 func goAway(offset int, then fault2) fault2 {

@@ -1,4 +1,4 @@
-package proxylite_test
+package faultmatrix_test
 
 import (
 	"bufio"
@@ -348,7 +348,8 @@ func (l *memoryListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *memoryListener) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
+
 func (l *memoryListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
 
 // bufferedConn gives a pipe the buffer of a kernel, so that both ends may write at once.

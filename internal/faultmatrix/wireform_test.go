@@ -1,4 +1,4 @@
-package proxylite_test
+package faultmatrix_test
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-// wireForms are the requests whose form on the wire is kept in testdata/wire. Edges
+// wireForms are the requests whose form on the wire is kept in testdata. Edges
 // refuse what is out of the ordinary, so each byte of it is on purpose.
 var wireForms = []struct {
 	name       string
@@ -62,7 +62,7 @@ func TestFormOnTheWire(t *testing.T) {
 				s.transport.CloseIdleConnections()
 				got := <-seen
 				got = strings.ReplaceAll(got, strings.TrimPrefix(strings.TrimPrefix(s.url, "https://"), "http://"), "127.0.0.1:port")
-				file := filepath.Join("testdata", "wire", fmt.Sprintf("http%s-%s.txt", strings.TrimPrefix(over, "HTTP/"), form.name))
+				file := filepath.Join("testdata", fmt.Sprintf("http%s-%s.txt", strings.TrimPrefix(over, "HTTP/"), form.name))
 				if *update {
 					require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
 				}
