@@ -29,8 +29,8 @@ type Gateway struct {
 	// Account as Accounts.List returns it: "pl-bob". A name without a hyphen
 	// gets the prefix "pl-".
 	Account  string
-	Password string `json:"-"` // never in String, Format or slog
-	Host     string // host:port; default GatewayUS
+	Password proxylite.Password // as Accounts.List returns it, or NewPassword of a text
+	Host     string             // host:port; default GatewayUS
 
 	Area  string // country of two upper-case letters: "US"
 	State string // letters and digits, without spaces: "NewYork"; needs Area
@@ -130,14 +130,14 @@ func (g Gateway) Endpoint() (proxylite.Endpoint, error) {
 	if err != nil {
 		return proxylite.Endpoint{}, err
 	}
-	if g.Password == "" || len(g.Password) > 255 {
+	if n := len(g.Password.Reveal()); n == 0 || n > 255 {
 		return proxylite.Endpoint{}, errors.New("pool: Gateway.Password is required, and of at most 255 bytes")
 	}
 	e, err := proxylite.ParseEndpoint(cmp.Or(g.Host, GatewayUS))
 	if err != nil || e.Username != "" {
 		return proxylite.Endpoint{}, errors.New("pool: Gateway.Host must be host:port, such as " + GatewayUS)
 	}
-	e.Username, e.Password = user, proxylite.NewPassword(g.Password)
+	e.Username, e.Password = user, g.Password
 	return e, nil
 }
 

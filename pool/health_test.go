@@ -306,7 +306,7 @@ func TestABadExitOfARotatingGatewayIsLeftAtOnce(t *testing.T) {
 					}
 					return plain(200, addr)
 				}
-				p := newPool(t, pool.Gateway{Account: "bob", Password: "pw", Host: "10.0.0.1:1000"}.Rotating(),
+				p := newPool(t, pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}.Rotating(),
 					pool.WithTransport(n.secure(site)), pool.WithRotation(pool.PerRequest))
 				begin := time.Now()
 				for range 100 {
@@ -332,7 +332,7 @@ func TestABannedExitOfARotatingGatewayIsLeftAtOnce(t *testing.T) {
 			}
 			return plain(200, addr)
 		}
-		p := newPool(t, pool.Gateway{Account: "bob", Password: "pw", Host: "10.0.0.1:1000"}.Rotating(),
+		p := newPool(t, pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}.Rotating(),
 			pool.WithTransport(n.transport()), pool.WithBanStatus(403, 429))
 		begin := time.Now()
 		for range 100 {
@@ -349,7 +349,7 @@ func TestABannedExitOfARotatingGatewayIsLeftAtOnce(t *testing.T) {
 func TestALoginThatWorkedIsConfirmedToBeWrong(t *testing.T) {
 	t.Parallel()
 	site := newTarget(t, true, nil)
-	g := pool.Gateway{Account: "bob", Password: "pw", Host: "10.0.0.1:1000"}
+	g := pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}
 	for name, source := range map[string]pool.Source{
 		"sessions": g.Sessions(5), "rotating": g.Rotating(), "fixed": pool.Fixed(proxylite.Endpoint{Host: "10.0.0.1", Port: 1000, Username: "u", Password: proxylite.NewPassword("p")}),
 	} {
