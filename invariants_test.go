@@ -4,15 +4,10 @@ import (
 	"context"
 	"go/build"
 	"net/http"
-	"net/url"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 
-	"github.com/jarcoal/httpmock"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
@@ -214,74 +209,6 @@ func TestEmptyListsAreNotNil(t *testing.T) {
 			}
 		}
 	}
-}
-
-// Invariant 9. A client may be used by many at once, starts no goroutine that
-// outlives a call, and leaves alone what it is handed.
-func TestClientIsSafeForConcurrentUse(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // fails when a goroutine is left behind
-		mock := httpmock.NewMockTransport()
-		mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
-			if r.URL.Path == "/end-point/user/info" {
-				return httpmock.NewStringResponse(503, ""), nil
-			}
-			for _, op := range apitest.Operations {
-				if r.URL.Path == "/end-point"+op.Path {
-					return httpmock.NewStringResponse(200, apitest.Fixture(t, op.Name+".json")), nil
-				}
-			}
-			return nil, http.ErrNoLocation
-		})
-		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(mock))
-		require.NoError(t, err)
-		var wg sync.WaitGroup
-		for range 8 {
-			for _, op := range apitest.Operations {
-				wg.Go(func() {
-					got, err := op.Call(t.Context(), c)
-					if op.Name == "User.Info" {
-						assert.ErrorContains(t, err, "safe to retry")
-						return
-					}
-					assert.NoError(t, err)
-					assert.Equal(t, op.Documented, got, op.Name)
-				})
-			}
-		}
-		wg.Wait()
-	})
-}
-
-func TestClientLeavesItsInputAlone(t *testing.T) {
-	t.Parallel()
-	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{}}`)
-	query, payload := url.Values{"b": {"2"}, "a": {"1"}}, map[string]any{"x": 1}
-	_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "POST", Path: "/x", KeyInBody: true}, query, payload, proxylite.CallQuery("c", "3"))
-	require.NoError(t, err)
-	require.Equal(t, url.Values{"b": {"2"}, "a": {"1"}}, query)
-	require.Equal(t, map[string]any{"x": 1}, payload)
-
-	names := []string{"bob", "eve"}
-	opts := make([]proxylite.CallOption, 0, 8)
-	require.NoError(t, c.Accounts.Delete(t.Context(), names, opts...))
-	require.Equal(t, []string{"bob", "eve"}, names)
-	require.Nil(t, opts[:1][0], "nothing is appended to the caller's options")
-
-	orders := proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: 2}}
-	for range c.Orders.All(t.Context(), orders) {
-		break
-	}
-	require.Equal(t, 2, orders.Page)
-}
-
-func TestNewClientReadsNoEnvironment(t *testing.T) {
-	t.Setenv("PROXYLITE_BASE_URL", "http://evil.example.com")
-	t.Setenv("PROXYLITE_TOKEN", apitest.Key)
-	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key))
-	require.NoError(t, err)
-	require.Contains(t, c.String(), proxylite.DefaultBaseURL)
 }
 
 // Invariant 10. A user's vendor folder gets what a call needs and no more.
