@@ -91,7 +91,7 @@ const (
 // before, or when all entries that are counted have come. Counts that promise more
 // than what comes are not an error: the API is known to count wrong. Lists that
 // have no end, or go round, end in an error.
-func walk[T any, K comparable](start int, list func(page int) (Page[T], error), key func(T) (k K, ok bool)) iter.Seq2[T, error] {
+func walk[T any, K comparable](start int, list func(page int) (Page[T], error), key func(T) (k K, ok bool)) iter.Seq2[T, error] { //nolint:cyclop // the ends of a walk are one list
 	return func(yield func(T, error) bool) {
 		var none T
 		var before map[K]struct{}
