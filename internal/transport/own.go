@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 )
@@ -19,6 +20,9 @@ import (
 // It is a clone of t, with its proxy, dialer and TLS configuration, or nil where a
 // clone would not do what t does: then t counts as foreign.
 func ownTransport(t *http.Transport) *http.Transport {
+	if runtime.GOOS == "js" {
+		return nil // requests go through the browser's fetch, unless there is a dialer
+	}
 	c := t.Clone()
 	// A clone has a TLSNextProto only if the caller set one, and it lacks
 	// protocols that were registered.
