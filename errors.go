@@ -43,11 +43,11 @@ var (
 	// ErrMalformedResponse means that a response with a success status is not valid:
 	// it has no envelope or no code, is truncated or too large, or has a value of the
 	// wrong type.
-	ErrMalformedResponse = errors.New("malformed answer")
+	ErrMalformedResponse = errors.New("malformed response")
 	// ErrResponseTooLarge means that the response exceeds [WithMaxResponse], or that
 	// its values would take too much memory. Such an error is also an
 	// ErrMalformedResponse.
-	ErrResponseTooLarge = errors.New("answer larger than the bound")
+	ErrResponseTooLarge = errors.New("response too large")
 	// ErrInvalidInput means that the input is invalid and nothing was sent. The error
 	// wraps an [InputError], which lists the problems.
 	ErrInvalidInput = errors.New("invalid input")
@@ -141,7 +141,7 @@ var knownCodes = map[int]struct {
 	err  error
 	text string
 }{
-	codeInvalidKey: {ErrInvalidAppKey, "app_key or token is invalid or has expired: copy it anew from the dashboard"},
+	codeInvalidKey: {ErrInvalidAppKey, "app_key or token is invalid or has expired: copy it again from the dashboard"},
 	156:            {ErrNotVerified, "the account has not passed real-name verification: do so in the dashboard"},
 	202:            {ErrIPNotAllowed, "the caller's IP is not on the allow list: add it in the dashboard"},
 	286:            {ErrVerificationNeeded, "phone verification is needed: do so in the dashboard"},
@@ -355,6 +355,6 @@ func transportKind(err error) Kind {
 }
 
 var (
-	errEndless = errors.New("the list has no end: stopped after 10000 pages; walk it with List")
-	errRound   = errors.New("the list goes round: the API gave the same pages again and again; walk it with List")
+	errEndless = errors.New("stopped after 10000 pages: the list does not end, read it with List")
+	errRound   = errors.New("the API returned the same pages again and again: read the list with List")
 )
