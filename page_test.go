@@ -240,7 +240,7 @@ func TestRowsWithoutAnIDAllCome(t *testing.T) {
 		for _, err := range all(t.Context(), c, proxylite.PageParams{}) {
 			last = err
 		}
-		require.ErrorContains(t, last, "goes round", walk)
+		require.ErrorContains(t, last, "the same pages again and again", walk)
 		require.Equal(t, 4, mock.GetTotalCallCount())
 	}
 }
