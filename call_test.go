@@ -51,12 +51,12 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 	require.Equal(t, "/end-point/a%2Fb/c", got.URL.EscapedPath(), "an escaped slash of an ID stays escaped")
 
 	for says, err := range map[string]error{
-		`CallBody: is a field that the body has already (got "pid")`:          create(proxylite.CallBody("pid", 8)),
+		`CallBody: is already a field of the body (got "pid")`:                create(proxylite.CallBody("pid", 8)),
 		`CallBody: is given twice (got "x")`:                                  create(proxylite.CallBody("x", 1), proxylite.CallBody("x", 2)),
 		`CallBody: must name a field other than app_key (got "app_key")`:      create(proxylite.CallBody("app_key", 1)),
 		`CallBody: must be writable as JSON`:                                  create(proxylite.CallBody("x", make(chan int))),
 		`CallQuery: is given twice (got "x")`:                                 create(proxylite.CallQuery("x", "1"), proxylite.CallQuery("x", "2")),
-		`CallQuery: is a parameter that the call has already (got "a")`:       raw(url.Values{"a": {"1"}}, nil, proxylite.CallQuery("a", "2")),
+		`CallQuery: is already a parameter of the call (got "a")`:             raw(url.Values{"a": {"1"}}, nil, proxylite.CallQuery("a", "2")),
 		`CallQuery: must name a parameter other than app_key (got "app_key")`: create(proxylite.CallQuery("app_key", "k")),
 		`body: must not have app_key: the client adds it`:                     raw(nil, map[string]any{"app_key": "k"}),
 		`CallBody: needs a body that is a JSON object`:                        raw(nil, []int{1}, proxylite.CallBody("x", 1)),

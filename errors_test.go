@@ -239,10 +239,10 @@ func TestNewErrorIsWhatACallReturns(t *testing.T) {
 				body = fmt.Sprintf(`{"code":%d,"msg":"no"}`, code)
 			}
 			_, err := apitest.Playing(apitest.Reply(status, body)).Client(t, apitest.TryOnce).Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
-			real, mock := apitest.AsError(t, err), proxylite.NewError(status, code, "no")
-			require.Equal(t, []any{real.Kind, real.Outcome, real.Status}, []any{mock.Kind, mock.Outcome, mock.Status}, "%d %d: %v", status, code, err)
+			actual, mock := apitest.AsError(t, err), proxylite.NewError(status, code, "no")
+			require.Equal(t, []any{actual.Kind, actual.Outcome, actual.Status}, []any{mock.Kind, mock.Outcome, mock.Status}, "%d %d: %v", status, code, err)
 			for _, sentinel := range sentinels {
-				require.Equal(t, errors.Is(real, sentinel), errors.Is(mock, sentinel), "%d %d %v", status, code, sentinel)
+				require.Equal(t, errors.Is(actual, sentinel), errors.Is(mock, sentinel), "%d %d %v", status, code, sentinel)
 			}
 		}
 	}

@@ -32,7 +32,7 @@ const (
 	required    = "is required"
 	inList      = "must not contain a comma, a colon"
 	plainWord   = "letters A-Z a-z and digits only"
-	nameRule    = "letters and digits, with a brand prefix"
+	nameRule    = "letters and digits, optionally after a brand prefix"
 	countryRule = "country code of two letters"
 	negative    = "must not be negative"
 	noSpaces    = "must not contain spaces or control"

@@ -71,15 +71,15 @@ func TestBaseURL(t *testing.T) {
 func TestOptionsThatCanNotBe(t *testing.T) {
 	t.Parallel()
 	for want, opt := range map[string]proxylite.Option{
-		"transport is nil":                 proxylite.WithTransport(nil),
-		"http.Client is nil":               proxylite.WithHTTPClient(nil),
-		"timeout must be positive":         proxylite.WithAttemptTimeout(0),
-		"time zone is nil":                 proxylite.WithTimeZone(nil),
-		"bound of an answer must be":       proxylite.WithMaxResponse(0),
-		"user agent must be printable":     proxylite.WithUserAgent("a\nb"),
-		"middleware returned nil":          proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper { return nil }),
-		"the base URL must be absolute, s": proxylite.WithBaseURL("x"),
-		"must not be negative (Max":        proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: -1}),
+		"transport is nil":                       proxylite.WithTransport(nil),
+		"http.Client is nil":                     proxylite.WithHTTPClient(nil),
+		"timeout must be positive":               proxylite.WithAttemptTimeout(0),
+		"time zone is nil":                       proxylite.WithTimeZone(nil),
+		"maximum response size must be positive": proxylite.WithMaxResponse(0),
+		"user agent must be printable":           proxylite.WithUserAgent("a\nb"),
+		"middleware returned nil":                proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper { return nil }),
+		"the base URL must be absolute, s":       proxylite.WithBaseURL("x"),
+		"must not be negative (Max":              proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: -1}),
 	} {
 		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), nil, opt)
 		require.ErrorContains(t, err, want)

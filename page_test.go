@@ -243,7 +243,7 @@ func TestRowsWithoutAnIDAllCome(t *testing.T) {
 		for _, err := range all(t.Context(), c, proxylite.PageParams{}) {
 			last = err
 		}
-		require.ErrorContains(t, last, "goes round", walk)
+		require.ErrorContains(t, last, "the same pages again and again", walk)
 		require.Equal(t, 4, mock.GetTotalCallCount())
 	}
 }
@@ -388,11 +388,11 @@ func TestWalksEndForEveryLyingServer(t *testing.T) {
 		"one entry a request is added in front": {serve: func(p int) ([]int, int, int) {
 			return []int{p, p + 1}[:min(2, 7-p)], 6 + p, 4 + p/2
 		}, want: "1 2 3 4 5 6", requests: 7},
-		"pages by turns": {serve: func(p int) ([]int, int, int) { return pageOf(1+p%2, 4), 0, 0 }, want: "3 4 1 2 3 4 1 2 3 4 1 2 3 4 1 2 3 4", requests: 9, err: "goes round"},
+		"pages by turns": {serve: func(p int) ([]int, int, int) { return pageOf(1+p%2, 4), 0, 0 }, want: "3 4 1 2 3 4 1 2 3 4 1 2 3 4 1 2 3 4", requests: 9, err: "the same pages again and again"},
 		"pages by turns, empty between": {serve: func(p int) ([]int, int, int) {
 			return [][]int{{1, 2}, nil, {3, 4}}[p%3], 99, 50
-		}, requests: 14, err: "goes round"},
-		"round of 7":           {serve: func(p int) ([]int, int, int) { return pageOf(1+p%7, 14), 0, 0 }, requests: 31, err: "goes round"},
+		}, requests: 14, err: "the same pages again and again"},
+		"round of 7":           {serve: func(p int) ([]int, int, int) { return pageOf(1+p%7, 14), 0, 0 }, requests: 31, err: "the same pages again and again"},
 		"always something new": {serve: func(p int) ([]int, int, int) { return []int{2 * p, 2*p + 1}, 0, 0 }, requests: 10_000, err: "stopped after 10000 pages"},
 		"refusal in the middle": {serve: func(p int) ([]int, int, int) {
 			if p == 3 {

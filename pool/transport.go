@@ -391,7 +391,7 @@ func (u *use) gotConn(info httptrace.GotConnInfo) {
 }
 
 // send sends the request through the leased proxy, once.
-func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error) {
+func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error) { //nolint:cyclop // the steps of one use, in order
 	l := u.l
 	if parent := httptrace.ContextClientTrace(u.Context); parent != nil {
 		u.Context = httptrace.WithClientTrace(u.Context, &httptrace.ClientTrace{GotConn: u.gotConn}) // both

@@ -142,6 +142,11 @@ func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http
 		u.RawQuery = key
 		out.URL = &u
 	}
+	return l.choose(a, out, body)
+}
+
+// choose gives the request its body, and returns the transport to send it by.
+func (l *Credential) choose(a *Attempt, out *http.Request, body []byte) (http.RoundTripper, error) {
 	out.Body, out.GetBody = nil, nil
 	if out.ContentLength = int64(len(body)); body != nil {
 		out.Body = io.NopCloser(bytes.NewReader(body))
