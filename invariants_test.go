@@ -2,9 +2,16 @@ package proxylite_test
 
 import (
 	"context"
+	"fmt"
+	"go/ast"
 	"go/build"
+	"go/parser"
+	"go/token"
 	"net/http"
+	"path/filepath"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,14 +21,82 @@ import (
 	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-// The invariants of the client, each with the tests that hold it:
-//
-//	1  the credential is in one layer only    TestNothingShowsTheCredential, TestRedirectsAreNotFollowed, …
-//	2  nothing is paid twice                  TestNothingIsPaidTwice, …
-//	3  every failure says its outcome         TestEveryFailureSaysItsOutcome, …
-//	4  a call ends                            TestACallEnds, TestAnswersAreBounded, TestRetryBudget, TestAnEndlessListEnds
-//	5  odd answers decode, wrong ones error   TestOnlyAnEnvelopeIsAnAnswer, and the others here
-//	8  two results, lazy iterators            TestAllIsLazy
+// The invariants of the client, and the tests that hold them. A test of another package
+// stands behind its directory.
+var invariants = []struct {
+	rule  string
+	tests []string
+}{
+	{"1. One layer alone has the credential. Nothing else shows it, and it goes to one host only.", []string{
+		"TestCanary", "TestCredentialPlacementOnTheWire", "TestCredentialIsEscaped", "TestRedirectsAreNotFollowed",
+		"TestMiddlewareCanNotMisleadTheCredential", "TestACutAnswerShowsNoPartOfTheCredential", "TestPartsOfABadLocationAreNotShown",
+		"TestRetryAfterIsNotTheKey", "TestNamesInAnAnswerAreNotShown", "TestTokenIsRedacted", "TestTheLastTokenStaysHidden",
+		"TestNoPrinterShowsAPassword", "TestNoTextOfAHolderHasThePassword", "TestPersonalDataStaysOutOfTexts",
+		"internal/redact TestHostileTexts", "otel TestNoSpanHoldsASecret",
+	}},
+	{"2. Nothing is paid for twice.", []string{
+		"TestNothingIsPaidTwice", "TestACallThatSpendsHasAConnectionOfItsOwn", "TestACallThatSpendsNeedsHTTP1",
+		"TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport", "TestMiddlewareCanNotSpendTwice", "TestNoMiddlewareSpendsTwice",
+		"TestATransportThatRetriesIsRefused", "TestWhatIsRepeated",
+		"internal/faultmatrix TestFaultMatrix", "internal/faultmatrix TestSpendingIsReadOnce", "internal/faultmatrix TestStaleConnections",
+		"internal/faultmatrix TestAStormOfResets", "internal/faultmatrix TestNetHTTPSendsNoMoreThanThePolicyAllows",
+	}},
+	{"3. Every failure says whether the call had an effect.", []string{
+		"TestEveryFailureSaysItsOutcome", "TestEveryOperationFailsWell", "TestEveryOperationObeysACanceledContext",
+		"TestAnUnknownAttemptKeepsTheOutcomeUnknown", "TestWhatWasNotSentSaysSo", "TestARegisteredProtocolProvesNothing",
+		"TestAForeignProtocolIsUsedAndProvesNothing", "TestAnAlertIsNoRequest", "internal/faultmatrix TestFaultMatrix",
+	}},
+	{"4. A call ends, and an outage is not made worse.", []string{
+		"TestACallEnds", "TestAContextThatEndsIsTheReason", "TestRetryAfterIsObeyedUpToTheCap", "TestAnswersAreBounded",
+		"TestCompressedAnswersAreBounded", "TestExtractionIsBounded", "TestWalksEndForEveryLyingServer", "TestRetryBudget",
+		"TestAnOutageIsNotMadeWorse", "internal/faultmatrix TestTheBudgetBoundsNetHTTPToo",
+	}},
+	{"5. Odd responses decode, and wrong responses are errors.", []string{
+		"TestOnlyAnEnvelopeIsAnAnswer", "TestOrdersAndUsersNeedData", "TestOddAnswersDecodeOrFailHonestly",
+		"TestEveryOperationDecodesTheDocumentedAnswer", "TestEveryFieldDecodes", "TestTextExtractionFailsWell", "FuzzEnvelope", "FuzzEveryAnswer",
+	}},
+	{"6. Nothing of a response is lost.", []string{"TestRawAnswerOfEveryOperation", "TestNothingIsLost", "TestErrorKeepsWhatTheAPISaid"}},
+	{"7. Zero and absent differ.", []string{"TestZeroIsNotAbsent", "TestWhatIsLeftOutIsNotSent", "TestEveryOperationOnTheWire"}},
+	{"8. A result or an error, never neither. Iterators are lazy.", []string{"TestEmptyListsAreNotNil", "TestAllIsLazy", "internal/faultmatrix TestFaultMatrix"}},
+	{"9. Many may use a client at once. It starts nothing, reads no environment and changes nothing that it is handed.", []string{
+		"TestMain", "TestClientIsSafeForConcurrentUse", "TestManyUseOneClientOverTheNetwork", "TestClientLeavesItsInputAlone",
+		"TestNewClientReadsNoEnvironment", "TestLoggerGetsOneLineForACall",
+	}},
+	{"10. The root module stays light.", []string{"TestRootModuleStaysLight"}},
+}
+
+// Each test that is named for an invariant exists, and each test whose comment begins with
+// "Invariant N." is named for it.
+func TestInvariantsHaveTests(t *testing.T) {
+	t.Parallel()
+	said := map[string]string{} // what the comment of a test begins with, if it is an invariant
+	for _, dir := range []string{".", "internal/redact", "internal/faultmatrix", "otel"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+			require.NoError(t, err)
+			for _, decl := range f.Decls {
+				if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && regexp.MustCompile("^(Test|Fuzz)").MatchString(fn.Name.Name) {
+					said[strings.TrimPrefix(dir+" "+fn.Name.Name, ". ")] = regexp.MustCompile(`^Invariant \d+\.`).FindString(fn.Doc.Text())
+				}
+			}
+		}
+	}
+	for i, invariant := range invariants {
+		require.True(t, strings.HasPrefix(invariant.rule, strconv.Itoa(i+1)+". "))
+		require.NotEmpty(t, invariant.tests, invariant.rule)
+		for _, test := range invariant.tests {
+			_, exists := said[test]
+			require.True(t, exists, "there is no %s, which is to hold invariant %s", test, invariant.rule)
+		}
+		for test, number := range said {
+			if number == fmt.Sprintf("Invariant %d.", i+1) {
+				require.Contains(t, invariant.tests, test, invariant.rule)
+			}
+		}
+	}
+}
 
 // Invariant 5. A missing code is not success, nor is anything that is no envelope.
 func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
