@@ -56,9 +56,9 @@ func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp != nil {
 		resp.Request = req
 		resp.Status = hide.Text(resp.Status)
-		resp.Header = hide.Header(resp.Header)
+		resp.Header, resp.Trailer = hide.Header(resp.Header), hide.Header(resp.Trailer)
 		if resp.Body != nil {
-			resp.Body = hidingBody{resp.Body, hide}
+			resp.Body = &hidingBody{resp.Body, resp, hide}
 		}
 	}
 	return resp, nil
@@ -202,15 +202,19 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// hidingBody keeps what the server echoes out of the errors of reading.
+// hidingBody hides secrets in the errors of reading, and in the trailers, which
+// net/http adds to the response at the end of the body.
 type hidingBody struct {
 	io.ReadCloser
+	resp *http.Response
 	hide *redact.Set
 }
 
-func (b hidingBody) Read(p []byte) (int, error) {
+func (b *hidingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err == io.EOF {
+		b.resp.Trailer = b.hide.Header(b.resp.Trailer)
+	} else if err != nil {
 		err = b.hide.Error(err)
 	}
 	return n, err
