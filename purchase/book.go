@@ -53,6 +53,9 @@ func (b *book) apply(r Record) {
 	i.state, i.note = r.State, cmp.Or(r.Note, i.note)
 	if r.Order != nil {
 		i.order = *r.Order
+		if i.order.ProductID != 0 {
+			b.learned[i.ProductID] = i.order.ProductID
+		}
 	}
 }
 

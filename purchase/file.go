@@ -3,6 +3,7 @@ package purchase
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -127,7 +128,10 @@ func (f *File) Close() error {
 func (f *File) Read(_ context.Context, after int64) ([]Record, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(f.records, after+1, func(r Record, seq int64) int { return int(r.Seq - seq) })
+	i, found := slices.BinarySearchFunc(f.records, after, func(r Record, seq int64) int { return cmp.Compare(r.Seq, seq) })
+	if found {
+		i++
+	}
 	return slices.Clone(f.records[i:]), nil
 }
 
@@ -239,7 +243,7 @@ func needed(records []Record, now time.Time) []Record {
 			return false
 		case open == nil || r.Open == nil && r.Seq != end.Seq:
 			return true
-		case open.Open.extraction() || end.State == NotSent || end.State == Closed, end.State == Made && settled(end.Order.Status):
+		case open.Open.extraction() || end.State == NotSent || end.State == Closed, end.State == Made && end.Order != nil && settled(end.Order.Status):
 			return now.Sub(open.Time) > keepFor
 		}
 		return false

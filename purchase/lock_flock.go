@@ -26,7 +26,11 @@ func acquire(path string) (*os.File, error) {
 	return lock, nil
 }
 
-func release(lock *os.File) error { return lock.Close() }
+// release unlocks before it closes: a process that is being started at this moment has
+// the file open too, until it runs its program.
+func release(lock *os.File) error {
+	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
+}
 
 // syncDir makes the names in a file's folder survive a crash of the machine.
 func syncDir(path string) error {

@@ -129,3 +129,10 @@ func onCreate(f func(body []byte) []byte) proxylite.Option {
 		})
 	})
 }
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}

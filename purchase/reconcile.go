@@ -173,7 +173,9 @@ func (b *Buyer) close(ctx context.Context, seq int64, order proxylite.Order) (Pu
 		if i.state != ClosePending || !settled(now.Status) {
 			return nil, nil //nolint:nilnil // nothing has changed
 		}
-		return &Record{State: i.verdict(now), Order: &now, Note: "costs more than its limit; is " + now.Status.String()}, nil
+		o := i.order // with the fee that it is closed for
+		o.Status = now.Status
+		return &Record{State: i.verdict(o), Order: &o, Note: "costs more than its limit; is " + o.Status.String()}, nil
 	})
 	if p.State != ClosePending {
 		closeErr, lookErr = nil, nil
