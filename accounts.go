@@ -30,6 +30,8 @@ type Account struct {
 	// varies: use [Account.Limit].
 	LimitRaw *int64        `json:"limit_flow"`
 	Status   AccountStatus `json:"status" wire:"absent=-1"`
+
+	Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 }
 
 // Name returns the user name without the brand's prefix: bob for pl-bob. That is

@@ -39,8 +39,16 @@ func TestNamesWithAndWithoutTheBrandsPrefix(t *testing.T) {
 		a, b string
 		same bool
 	}{
-		{"bob", "bob", true}, {"pl-bob", "bob", true}, {"bob", "pl-bob", true}, {"pl-bob", "pl-bob", true},
-		{"pl-bob", "xx-bob", false}, {"bob", "eve", false}, {"pl-bob", "pl-eve", false}, {"bob", "Bob", false}, {"", "pl-", false}, {"", "", true},
+		{"bob", "bob", true},
+		{"pl-bob", "bob", true},
+		{"bob", "pl-bob", true},
+		{"pl-bob", "pl-bob", true},
+		{"pl-bob", "xx-bob", false},
+		{"bob", "eve", false},
+		{"pl-bob", "pl-eve", false},
+		{"bob", "Bob", false},
+		{"", "pl-", false},
+		{"", "", true},
 	} {
 		require.Equal(t, tt.same, proxylite.SameAccount(tt.a, tt.b), fmt.Sprint(tt))
 	}

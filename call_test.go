@@ -165,7 +165,7 @@ func TestATokenSourceThatIsGivenUp(t *testing.T) {
 				pass(time.Second) // slow to notice
 				return proxylite.Token{}, ctx.Err()
 			case 2:
-				return proxylite.Token{Value: "token-2"}, nil
+				return proxylite.NewToken("token-2", time.Time{}), nil
 			}
 			panic("no more tokens")
 		}
@@ -176,7 +176,7 @@ func TestATokenSourceThatIsGivenUp(t *testing.T) {
 		_, err = c.User.Info(t.Context(), proxylite.CallAttempts(1))
 		require.NoError(t, err)
 		_, err = c.User.Info(t.Context())
-		require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
+		require.Equal(t, 401, asError(t, err).Status)
 		_, err = c.User.Info(t.Context())
 		require.ErrorContains(t, err, "the token source panicked: no more tokens")
 	})
@@ -204,7 +204,7 @@ func TestFewStreams(t *testing.T) {
 		_, _ = io.WriteString(w, fine)
 	}))
 	server.EnableHTTP2 = true
-	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 5}
+	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 10}
 	server.TLS = tlsServer(t, nil).TLS.Clone()
 	server.Config.ErrorLog = quiet
 	server.StartTLS()

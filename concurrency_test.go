@@ -107,7 +107,7 @@ func TestManyCallsThatAreRefusedAskForATokenOnce(t *testing.T) {
 			c, err := proxylite.NewClient(
 				proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) {
 					pass(time.Second)
-					return proxylite.Token{Value: fmt.Sprintf("token-%d", asked.Add(1)), Expiry: time.Now().Add(time.Hour)}, nil
+					return proxylite.NewToken(fmt.Sprintf("token-%d", asked.Add(1)), time.Now().Add(time.Hour)), nil
 				}),
 				proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
 					pass(time.Second) // all of them are under way before the first answer

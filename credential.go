@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"log/slog"
 	"time"
 
 	"github.com/proxylite/proxylite-go/internal/redact"
@@ -35,30 +35,35 @@ func fixed(secret string, bearer bool, name string) Credential {
 }
 
 func checkSecret(secret, name string) error {
-	switch {
-	case secret == "":
-		return fmt.Errorf("proxylite: the %s is empty: copy it from the dashboard", name)
-	case len(secret) < redact.Shortest:
-		// A very short one could not be kept out of texts without garbling them.
-		return fmt.Errorf("proxylite: the %s is too short to be one (%d bytes, want at least %d)", name, len(secret), redact.Shortest)
-	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return fmt.Errorf("proxylite: the %s holds a space or control character: copy it without line breaks", name)
+	if err := redact.Check(secret, name); err != nil {
+		return fmt.Errorf("proxylite: %w", err)
 	}
 	return nil
 }
 
-// Token is a JWT with the time it ends; a zero Expiry means that it lasts until
-// the API refuses it.
+// Token is a JWT that expires. Like a [Password], nothing shows it by accident.
 type Token struct {
-	Value  string `json:"-"`
-	Expiry time.Time
+	value  sealed
+	expiry time.Time
 }
 
-// String keeps the token out of texts.
-func (Token) String() string { return "proxylite.Token(redacted)" }
+// NewToken returns a token that expires at a time. A zero time means that it lasts
+// until the API refuses it.
+func NewToken(value string, expiry time.Time) Token { return Token{seal(value), expiry} }
 
-// GoString keeps the token out of %#v.
+// String returns when the token expires, and a placeholder for the token.
+func (t Token) String() string {
+	if t.expiry.IsZero() {
+		return "proxylite.Token(" + redactedText + ")"
+	}
+	return "proxylite.Token(" + redactedText + ", expires " + t.expiry.Format(time.RFC3339) + ")"
+}
+
+// GoString is String, for %#v.
 func (t Token) GoString() string { return t.String() }
+
+// LogValue is String, for slog.
+func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // TokenFrom authenticates with JWTs that expire. The source is asked for one when
 // there is none, 30 seconds before it expires, and after the API refused it; a
@@ -74,10 +79,11 @@ func TokenFrom(source func(context.Context) (Token, error)) Credential {
 		}
 		return transport.Tokens(func(ctx context.Context) (string, time.Time, error) {
 			t, err := source(ctx)
+			value := t.value.open()
 			if err == nil {
-				err = checkSecret(t.Value, "token")
+				err = checkSecret(value, "token")
 			}
-			return t.Value, t.Expiry, err
+			return value, t.expiry, err
 		}), nil
 	}}
 }

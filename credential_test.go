@@ -250,9 +250,9 @@ func TestABadLocationIsNotShown(t *testing.T) {
 func TestPartsOfABadLocationAreNotShown(t *testing.T) {
 	t.Parallel()
 	for secret, location := range map[string]string{
-		"a9Zk4PqT77WmX2sVbN":           "http://[::%s]/", // hexadecimal at first: the parser stops within
-		"ключ\u200bсекрет123":          "/%%zz%s",
-		"k3y\"b\\c\xffdefgh1234\u00e9": "/%%zz%s",
+		"a9Zk4PqT77WmX2sVbN":       "http://[::%s]/", // hexadecimal at first: the parser stops within
+		"ключсекрет123":            "/%%zz%s",
+		"k3y\"b\\cdefgh1234\u00e9": "/%%zz%s",
 	} {
 		c, err := proxylite.NewClient(proxylite.BearerToken(secret), tryOnce,
 			proxylite.WithTransport(roundTripper(reply(302, "", "Location", fmt.Sprintf(location, secret)))))
@@ -325,10 +325,10 @@ func TestSecretsThatCanNotBe(t *testing.T) {
 		{proxylite.Credential{}, "no credential: use AppKey"},
 		{proxylite.AppKey(""), "app_key is empty"},
 		{proxylite.AppKey("k3y12"), "app_key is too short to be one (5 bytes"},
-		{proxylite.AppKey("k3y123 "), "app_key holds a space"},
+		{proxylite.AppKey("k3y123 "), "app_key has a space"},
 		{proxylite.BearerToken(""), "token is empty"},
-		{proxylite.BearerToken("k3y123\n"), "token holds a space or control character"},
-		{proxylite.BearerToken("k3y\x7f123"), "token holds a space or control character"},
+		{proxylite.BearerToken("k3y123\n"), "token has a control character (U+000A) at byte 6"},
+		{proxylite.BearerToken("k3y\x7f123"), "token has a control character (U+007F) at byte 3"},
 		{proxylite.TokenFrom(nil), "token source is nil"},
 	} {
 		c, err := proxylite.NewClient(tt.credential)

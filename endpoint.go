@@ -3,6 +3,7 @@ package proxylite
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -20,48 +21,127 @@ type Endpoint struct {
 	Host string `json:"host"` // an IP address without brackets, or a name
 	Port int    `json:"port"`
 
-	Username string `json:"username,omitempty"`
-	Password string `json:"password,omitempty"` // never in String, Format or slog
+	Username string   `json:"username,omitempty"`
+	Password Password `json:"password,omitzero"`
 
-	// Raw is the entry as it was sent where it was an object, which nobody
-	// documented; empty otherwise.
-	Raw string `json:"raw,omitempty"`
+	// Raw is the entry as the API sent it, if it was an object, whose members nobody
+	// documents. It is zero otherwise.
+	Raw RawEntry `json:"raw,omitzero"`
 }
 
-// ParseEndpoint reads host:port, host:port:user:password, user:password@host:port
-// and the same with an IPv6 address in brackets. The error does not repeat the
-// input, which may hold a password.
+// ParseEndpoint reads a proxy as vendors write it: host:port, host:port:user:password,
+// user:password@host:port, host:port@user:password, user:password:host:port, or a
+// URL. A password may hold colons and at signs; an IPv6 address needs brackets.
+//
+// The login of a URL is percent-decoded, so that what [Endpoint.URL] writes reads
+// back the same; without a scheme a login is taken as it is. The scheme must be
+// http, socks5 or socks5h, and is not kept. The error does not repeat the input,
+// which may hold a password.
 func ParseEndpoint(s string) (Endpoint, error) {
 	s = strings.TrimSpace(s)
-	if _, rest, ok := strings.Cut(s, "://"); ok {
+	n := len(s)
+	scheme, rest, isURL := strings.Cut(s, "://")
+	if isURL {
 		s = strings.TrimSuffix(rest, "/")
-	}
-	var e Endpoint
-	if login, rest, ok := cutLast(s, "@"); ok {
-		e.Username, e.Password, _ = strings.Cut(login, ":")
-		s = rest
-	}
-	var rest string
-	var ok bool
-	if inside, isV6 := strings.CutPrefix(s, "["); isV6 {
-		e.Host, rest, ok = strings.Cut(inside, "]:")
-		if addr, err := netip.ParseAddr(e.Host); err != nil || !addr.Is6() {
-			ok = false
+		switch strings.ToLower(scheme) {
+		case "http", "socks5", "socks5h":
+		default:
+			return Endpoint{}, errors.New("proxylite: not a proxy endpoint: the scheme must be http, socks5 or socks5h, " +
+				`as an Endpoint does not keep it (for a proxy over TLS, give host:port and ask for URL("https"))`)
 		}
+	}
+	for _, read := range []func(string) (Endpoint, bool){loginFirst, loginLast, loginAfterAt, loginBeforeColon} {
+		e, ok := read(s)
+		if !ok {
+			continue
+		}
+		if isURL {
+			e.Username, e.Password = unescaped(e.Username), NewPassword(unescaped(e.Password.Reveal()))
+		}
+		return e, nil
+	}
+	return Endpoint{}, fmt.Errorf("proxylite: not a proxy endpoint: want host:port or host:port:user:password (%d bytes given)", n)
+}
+
+// loginFirst reads host:port and user:password@host:port.
+func loginFirst(s string) (Endpoint, bool) {
+	login, address, hasLogin := cutLast(s, "@")
+	if !hasLogin {
+		return hostPort(s)
+	}
+	e, ok := hostPort(address)
+	// host:port:user:p@ss:80 looks the same, but for where the better host is.
+	if other, isOther := loginLast(s); isOther && (isIP(other.Host) || !strings.Contains(e.Host, ".") && strings.Contains(other.Host, ".")) {
+		return Endpoint{}, false
+	}
+	e.setLogin(login)
+	return e, ok
+}
+
+// loginLast reads host:port:user:password.
+func loginLast(s string) (Endpoint, bool) {
+	end := strings.IndexByte(s, ':')
+	if strings.HasPrefix(s, "[") {
+		end = strings.Index(s, "]:") + 1
+	}
+	if end <= 0 {
+		return Endpoint{}, false
+	}
+	port, login, hasLogin := strings.Cut(s[end+1:], ":")
+	e, ok := hostPort(s[:end+1] + port)
+	e.setLogin(login)
+	return e, ok && hasLogin
+}
+
+// loginAfterAt reads host:port@user:password.
+func loginAfterAt(s string) (Endpoint, bool) {
+	address, login, _ := strings.Cut(s, "@")
+	e, ok := hostPort(address)
+	e.setLogin(login)
+	return e, ok
+}
+
+// loginBeforeColon reads user:password:host:port, where the host has a dot.
+func loginBeforeColon(s string) (Endpoint, bool) {
+	rest, port, _ := cutLast(s, ":")
+	login, host, _ := cutLast(rest, ":")
+	e, ok := hostPort(host + ":" + port)
+	return e, ok && e.setLogin(login) && strings.Contains(host, ".")
+}
+
+// setLogin takes user:password and reports whether it has a password, if an empty one.
+func (e *Endpoint) setLogin(login string) (hasPassword bool) {
+	user, password, hasPassword := strings.Cut(login, ":")
+	e.Username, e.Password = user, NewPassword(password)
+	return hasPassword
+}
+
+func hostPort(s string) (e Endpoint, ok bool) {
+	var port string
+	if inside, isV6 := strings.CutPrefix(s, "["); isV6 {
+		e.Host, port, ok = strings.Cut(inside, "]:")
+		addr, err := netip.ParseAddr(e.Host)
+		ok = ok && err == nil && addr.Is6()
 	} else {
-		e.Host, rest, ok = strings.Cut(s, ":")
+		e.Host, port, ok = strings.Cut(s, ":")
+		ok = ok && plausibleHost(e.Host)
 	}
-	port, login, hasLogin := strings.Cut(rest, ":")
-	if hasLogin {
-		ok = ok && e.Username == "" // two logins: which one holds?
-		e.Username, e.Password, _ = strings.Cut(login, ":")
+	var isPort bool
+	e.Port, isPort = parsePort(port)
+	return e, ok && isPort
+}
+
+func isIP(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+// unescaped decodes a part of a URL's login, unless it was not encoded.
+func unescaped(s string) string {
+	if decoded, err := url.PathUnescape(s); err == nil {
+		return decoded
 	}
-	n, isPort := parsePort(port)
-	if !ok || !isPort || !plausibleHost(e.Host) {
-		return Endpoint{}, fmt.Errorf("proxylite: not a proxy endpoint: want host:port or host:port:user:password (%d bytes given)", len(s))
-	}
-	e.Port = n
-	return e, nil
+	return s
 }
 
 func parsePort(s string) (port int, ok bool) {
@@ -101,8 +181,8 @@ func (e Endpoint) Addr() string { return net.JoinHostPort(e.Host, strconv.Itoa(e
 // where there is one. The scheme is "http", "https", "socks5" or "socks5h".
 func (e Endpoint) URL(scheme string) *url.URL {
 	u := &url.URL{Scheme: scheme, Host: e.Addr()}
-	if e.Username != "" {
-		u.User = url.UserPassword(e.Username, e.Password)
+	if e.Username != "" || e.Password != (Password{}) {
+		u.User = url.UserPassword(e.Username, e.Password.Reveal())
 	}
 	return u
 }
@@ -113,13 +193,10 @@ func (e Endpoint) HTTP() *url.URL { return e.URL("http") }
 // SOCKS5 returns the URL for a SOCKS5 proxy.
 func (e Endpoint) SOCKS5() *url.URL { return e.URL("socks5") }
 
-// String returns host:port; the login is left out.
+// String returns host:port, without the login.
 func (e Endpoint) String() string { return e.Addr() }
 
-// GoString keeps the login out of %#v.
-func (e Endpoint) GoString() string { return "proxylite.Endpoint(" + e.Addr() + ")" }
-
-// LogValue keeps the login out of logs.
+// LogValue is String, for slog.
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.Addr()) }
 
 // UnmarshalJSON reads an entry in any of the forms the API is seen to use: the
@@ -139,7 +216,9 @@ func (e *Endpoint) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	type fields struct {
-		IP, Host, Port, Username, User, Password, Pass, Raw text
+		IP, Host, Port, Username, User text
+		Password, Pass                 Password
+		Raw                            RawEntry
 	}
 	var o fields
 	if err := json.Unmarshal(b, &o); err != nil {
@@ -153,10 +232,10 @@ func (e *Endpoint) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	parsed.Username, parsed.Password = string(cmp.Or(o.Username, o.User)), string(cmp.Or(o.Password, o.Pass))
-	parsed.Raw = string(o.Raw)
-	if o.Raw == "" && o.Host == "" {
-		parsed.Raw = string(b)
+	parsed.Username, parsed.Password = string(cmp.Or(o.Username, o.User)), cmp.Or(o.Password, o.Pass)
+	parsed.Raw = o.Raw
+	if o.Raw == (RawEntry{}) && o.Host == "" {
+		parsed.Raw = NewRawEntry(b)
 	}
 	*e = parsed
 	return nil

@@ -117,8 +117,8 @@ type Error struct {
 
 	Status  int             // HTTP status; 0 without an answer
 	Code    int             // the API's error code; 0 without one
-	Message string          // the API's msg or message as sent, mostly Chinese
-	Details json.RawMessage // the API's errors member as sent, of unknown shape
+	Message string          // the API's msg or message, mostly Chinese; at most 4 KiB of it
+	Details json.RawMessage // the API's errors member, of unknown shape; nil if larger than 64 KiB
 
 	RetryAfter time.Duration // what the answer's Retry-After asked for; 0 without one
 	Attempts   int           // requests that were tried

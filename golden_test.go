@@ -102,8 +102,11 @@ func everyFieldSet(t *testing.T, path string, values ...reflect.Value) {
 			for _, v := range values {
 				all = append(all, v.Field(i))
 			}
-			if path != "IP.Extract.Endpoints[]" || v.Type().Field(i).Name != "Raw" { // for objects only
-				everyFieldSet(t, path+"."+v.Type().Field(i).Name, all...)
+			switch name := v.Type().Field(i).Name; {
+			case path == "IP.Extract.Endpoints[]" && name == "Raw": // for objects only
+			case name == "Unread": // see TestTextsThatAreNoTime
+			default:
+				everyFieldSet(t, path+"."+name, all...)
 			}
 		}
 	default:

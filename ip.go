@@ -414,7 +414,7 @@ func (s StaticIPStatus) String() string { return enumName(staticIPStatusNames, s
 // Endpoint returns the address of the static IP as a proxy, with its login. ok is
 // false if the entry has no address in the fields that this package knows.
 func (ip StaticIP) Endpoint() (e Endpoint, ok bool) {
-	e = Endpoint{Host: ip.IP, Port: ip.Port, Username: ip.Username, Password: ip.Password.Reveal()}
+	e = Endpoint{Host: ip.IP, Port: ip.Port, Username: ip.Username, Password: ip.Password}
 	return e, plausibleHost(ip.IP) && 0 < ip.Port && ip.Port < 1<<16
 }
 

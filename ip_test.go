@@ -15,7 +15,7 @@ import (
 // Extraction understands every form that the API is seen to use.
 func TestExtractForms(t *testing.T) {
 	t.Parallel()
-	two := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"}}
+	two := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: proxylite.NewPassword("p")}}
 	object := `{"ip":"1.2.3.4","port":"80","city":"Austin"}`
 	host := `{"host":"1.2.3.4","port":81,"user":"u","pass":"p"}`
 	for body, want := range map[string][]proxylite.Endpoint{
@@ -28,10 +28,10 @@ func TestExtractForms(t *testing.T) {
 		`{"code":0,"data":{}}`:                                                      {},
 		`{"code":0}`:                                                                {},
 		`{"code":0,"data":{"list":[[` + object + `],` + host + `]}}`: {
-			{Host: "1.2.3.4", Port: 80, Raw: object}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"},
+			{Host: "1.2.3.4", Port: 80, Raw: raw(object)}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: proxylite.NewPassword("p")},
 		},
 		`{"code":0,"data":{"list":[{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}]}}`: {
-			{Host: "1.2.3.4", Port: 80, Username: "u", Password: "7", Raw: `{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}`},
+			{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword("7"), Raw: raw(`{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}`)},
 		},
 	} {
 		c, _ := mocked(t, 200, body)
@@ -49,7 +49,7 @@ func TestExtractForms(t *testing.T) {
 
 func TestExtractText(t *testing.T) {
 	t.Parallel()
-	two := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: "p"}}
+	two := []proxylite.Endpoint{{Host: "1.2.3.4", Port: 80}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: proxylite.NewPassword("p")}}
 	for _, tt := range []struct {
 		separator, body string
 		want            []proxylite.Endpoint
@@ -92,7 +92,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 		`"` + strings.Repeat("x", 99) + `"`: `"` + strings.Repeat("x", 80) + `…" is not host:port`,
 		// A login is not shown, wherever it stands.
 		`"1.2.3.4:99999:bob:s3cret"`:                            `"1.2.3.4:99999:"[REDACTED] is not host:port`,
-		`"s3cret:bob:1.2.3.4:80"`:                               `[REDACTED] is not host:port`,
+		`"s3cret:bob:nohost:80"`:                                `[REDACTED] is not host:port`,
 		`"bob:s3cret@1.2.3.4:0"`:                                `[REDACTED] is not host:port`,
 		`{"host":"bob:s3cret@x","port":{"password":"s3cret"}}`:  `an object with ip none, host [REDACTED] and port [REDACTED] is not host:port`,
 		`{"ip":"1.2.3.4","username":"bob","password":"s3cret"}`: `an object with ip "1.2.3.4", host none and port none is not host:port`,
@@ -167,7 +167,7 @@ func TestStaticIPEndpoint(t *testing.T) {
 	ip := proxylite.StaticIP{IP: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword("p")}
 	e, ok := ip.Endpoint()
 	require.True(t, ok)
-	require.Equal(t, proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: "p"}, e)
+	require.Equal(t, proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword("p")}, e)
 	for _, ip := range []proxylite.StaticIP{{IP: "1.2.3.4"}, {Port: 80}, {IP: "a b", Port: 80}, {IP: "1.2.3.4", Port: 65536}} {
 		_, ok := ip.Endpoint()
 		require.False(t, ok, ip)

@@ -162,7 +162,7 @@ var operations = []operation{
 		documented: documentedIPs(),
 		full: proxylite.Extraction{Endpoints: []proxylite.Endpoint{
 			{Host: "150.109.114.72", Port: 1140},
-			{Host: "2001:db8::1", Port: 1141, Username: "u", Password: "p"},
+			{Host: "2001:db8::1", Port: 1141, Username: "u", Password: proxylite.NewPassword("p")},
 			{Host: "gate.example.com", Port: 9},
 		}, Rejected: []proxylite.RejectedEntry{{Entry: raw(`"N/A"`), Reason: `"N/A" is not host:port`}}},
 	},

@@ -26,6 +26,11 @@ type Order struct {
 	PayFee      Decimal     `json:"pay_fee"`   // amount to pay
 	Status      OrderStatus `json:"status" wire:"absent=-1"`
 	CreatedAt   time.Time   `json:"created_at"`
+
+	// Unread has the values that could not be read, by their names in the response: a
+	// text in a time field that is no time, such as "N/A". The field is then zero.
+	// It is nil if everything was read.
+	Unread map[string]string `json:"unread,omitempty" wire:"unread"`
 }
 
 // String describes the order in a line: number, product, what is to be paid and

@@ -3,7 +3,6 @@ package proxylite
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
@@ -48,13 +47,6 @@ type pageResponse[T any] struct {
 }
 
 func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request, opts []CallOption) (Page[T], error) {
-	in.valid = func(out any) error {
-		a := out.(*pageResponse[T])
-		if a.List == nil && cmp.Or(a.TotalCount, a.Pagination.Total) > 0 {
-			return errors.New("the response counts entries but has no list")
-		}
-		return nil
-	}
 	a, err := send[pageResponse[T]](ctx, c, op, in, opts)
 	if err != nil {
 		return Page[T]{}, err

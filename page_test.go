@@ -184,7 +184,7 @@ func TestAPageThatCountsEntriesHasAList(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, data)
-		require.ErrorContains(t, err, "has no list", data)
+		require.ErrorContains(t, err, "no list", data)
 		require.Zero(t, page)
 	}
 }

@@ -156,6 +156,8 @@ func (s *sealed) UnmarshalText(text []byte) error {
 // as the API may send a password of digits without quotes. null changes nothing.
 func (p *Password) UnmarshalJSON(b []byte) error {
 	switch {
+	case len(b) == 0, b[0] == '{', b[0] == '[':
+		return errors.New("proxylite: no text where a password belongs")
 	case string(b) == "null":
 		return nil
 	case isPlain(b):
@@ -166,8 +168,6 @@ func (p *Password) UnmarshalJSON(b []byte) error {
 			return err
 		}
 		return p.UnmarshalText([]byte(text))
-	case b[0] == '{' || b[0] == '[':
-		return errors.New("proxylite: a list or an object where a password belongs")
 	}
 	return p.UnmarshalText(b)
 }

@@ -18,6 +18,8 @@ type PurchasedProduct struct {
 	ProductType ProductType  `json:"product_type"`
 	TradeNo     string       `json:"trade_no"`
 	Order       ProductOrder `json:"order"`
+
+	Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 }
 
 // ProductType says what a plan or an order is for. It is an open set: a value
@@ -66,6 +68,8 @@ type ProductOrder struct {
 	CreatedAt time.Time `json:"created_at"`
 	PaidAt    time.Time `json:"pay_at"` // zero if it was not paid
 	Title     string    `json:"title"`
+
+	Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 }
 
 // ProductListParams select purchased plans. All fields are optional.

@@ -94,14 +94,25 @@ func (c *call) decode(resp *http.Response, b *wire.Body) *Error {
 	return c.refused(&r, v)
 }
 
+// What an error keeps of a response. To search more of it for secrets takes time,
+// which a hostile server must not command.
+const (
+	maxMessage = 4 << 10
+	maxDetails = 64 << 10
+)
+
 // refused makes the error of a response.
 func (c *call) refused(r *reply, v verdict) *Error {
 	e := c.fail(v.kind, v.why)
 	e.Outcome = v.outcome
-	e.Message = c.hide().Text(r.env.Message)
+	if e.Message = r.env.Message; len(e.Message) <= maxMessage {
+		e.Message = c.hide().Text(e.Message)
+	} else {
+		e.Message = string(c.hide().Start([]byte(e.Message[:maxMessage])))
+	}
 	if v.why != nil && v.why == r.err {
 		e.Kind, e.cause = c.whyCut(v.kind, r.err)
-	} else if r.env.Errors != nil {
+	} else if len(r.env.Errors) <= maxDetails && r.env.Errors != nil {
 		e.Details = c.hide().JSON(r.env.Errors)
 	}
 	return e

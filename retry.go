@@ -136,8 +136,10 @@ type sender struct {
 	loop   retryablehttp.Client
 	client http.Client
 	req    retryablehttp.Request
-	stub   http.Response
 }
+
+// done is what the library and http.Client see of a response; neither changes it.
+var done = &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
 
 // run makes attempts of the call until one succeeds, one must not be retried, or
 // the context ends. The failure of the last attempt is in the call; the error is
@@ -158,7 +160,6 @@ func (s *sender) run() error {
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return s.call.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	s.stub = http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
 	_, err := s.loop.Do(&s.req)
 	return err
 }
@@ -167,7 +168,7 @@ func (s *sender) run() error {
 // timeout, so http.Client and the library see an empty one.
 func (s *sender) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.call.failure = s.call.attempt(req)
-	return &s.stub, nil
+	return done, nil
 }
 
 // retriesItself reports whether a transport is known to send requests again.
@@ -202,13 +203,19 @@ func (c *call) retry() bool {
 
 // resend decides whether net/http may send a request of an attempt again by itself.
 // That counts as an attempt. What an HTTP/2 server gave back costs it nothing, so
-// it takes nothing from the budget.
-func (c *call) resend(givenBack bool) bool {
-	if int(c.attempts.Load()) >= c.policy.MaxAttempts || !givenBack && !c.client.budget.spend() {
-		return false
+// it takes nothing from the budget. The first time there is no wait, as after the
+// GOAWAY of a server that closes a connection as it should.
+func (c *call) resend(givenBack bool) (wait time.Duration, ok bool) {
+	n := int(c.attempts.Load())
+	if n >= c.policy.MaxAttempts || !givenBack && !c.client.budget.spend() {
+		return 0, false
 	}
 	c.attempts.Add(1)
-	return true
+	if n > 1 {
+		base := min(c.policy.MinBackoff, time.Minute)
+		wait = base + rand.N(base)
+	}
+	return wait, true
 }
 
 func mayRetry(class Class, e *Error) bool {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,7 +21,7 @@ func TestALateRefusalKeepsTheNewToken(t *testing.T) {
 	c, err := proxylite.NewClient(
 		proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) {
 			asked++
-			return proxylite.Token{Value: []string{"old-token", "new-token", "third-token"}[asked-1]}, nil
+			return proxylite.NewToken([]string{"old-token", "new-token", "third-token"}[asked-1], time.Time{}), nil
 		}), tryOnce,
 		proxylite.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
 			old := strings.HasSuffix(r.Header.Get("Authorization"), "old-token")

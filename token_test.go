@@ -45,12 +45,12 @@ func TestTheLastTokenStaysHidden(t *testing.T) {
 
 func TestTokenIsRedacted(t *testing.T) {
 	t.Parallel()
-	token := proxylite.Token{Value: sentinel, Expiry: start}
+	token := proxylite.NewToken(sentinel, start)
 	asJSON, err := json.Marshal(token)
 	require.NoError(t, err)
 	text := fmt.Sprintf("%v %+v %#v %s %s", token, token, &token, token, asJSON)
 	require.NotContains(t, text, "key")
-	require.Contains(t, text, "redacted")
+	require.Contains(t, text, "REDACTED")
 }
 
 // tokens is a source that counts how often it is asked.
@@ -67,11 +67,11 @@ func (s *tokens) get(ctx context.Context) (proxylite.Token, error) {
 	case <-ctx.Done():
 		return proxylite.Token{}, ctx.Err()
 	}
-	token := proxylite.Token{Value: fmt.Sprintf("token-%d", n)}
+	var expiry time.Time
 	if s.life > 0 {
-		token.Expiry = time.Now().Add(s.life)
+		expiry = time.Now().Add(s.life)
 	}
-	return token, nil
+	return proxylite.NewToken(fmt.Sprintf("token-%d", n), expiry), nil
 }
 
 func TestManyCallsAskForATokenOnce(t *testing.T) {
@@ -145,7 +145,7 @@ func TestAFailingTokenSourceEndsTheCallUnsent(t *testing.T) {
 	cause := errors.New("vault is sealed")
 	for _, token := range []func() (proxylite.Token, error){
 		func() (proxylite.Token, error) { return proxylite.Token{}, cause },
-		func() (proxylite.Token, error) { return proxylite.Token{Value: "short"}, nil },
+		func() (proxylite.Token, error) { return proxylite.NewToken("short", time.Time{}), nil },
 	} {
 		mock := httpmock.NewMockTransport()
 		c, err := proxylite.NewClient(proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return token() }), proxylite.WithTransport(mock))

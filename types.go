@@ -118,6 +118,8 @@ type (
 		IP        string    `json:"ip"`
 		Remark    string    `json:"remark"`
 		CreatedAt time.Time `json:"created_at"`
+
+		Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 	}
 
 	// WhitelistAccount is the document's short form of an [Account]. The units of
@@ -137,6 +139,8 @@ type (
 		Code       string    `json:"code"`
 		Discount   Decimal   `json:"discount"`
 		ExpireTime time.Time `json:"expire_time"`
+
+		Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 	}
 
 	// Article is a text of the vendor's site.
@@ -145,5 +149,7 @@ type (
 		Title     string    `json:"title"`
 		Content   string    `json:"content"`
 		CreatedAt time.Time `json:"created_at"`
+
+		Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 	}
 )

@@ -103,7 +103,9 @@ func TestDecimalsInJSON(t *testing.T) {
 		_, err := c.Marketing.RechargeGiftRatios(t.Context())
 		require.ErrorContains(t, err, "/data/list/0/amount: not a number", in)
 	}
-	require.Error(t, new(proxylite.Decimal).UnmarshalJSON([]byte(`"\x"`)))
+	for _, in := range []string{``, `"`, `"\x"`, `1 2`} {
+		require.Error(t, new(proxylite.Decimal).UnmarshalJSON([]byte(in)), in)
+	}
 	b, err := json.Marshal(proxylite.Decimal("18.20"))
 	require.NoError(t, err)
 	require.Equal(t, `"18.20"`, string(b))
@@ -173,7 +175,7 @@ func TestPersonalDataStaysOutOfTexts(t *testing.T) {
 			ID: 7, Username: "pl-bob", Password: hidden, Status: proxylite.AccountEnabled, Used: proxylite.GB,
 		},
 		"bob":                                   proxylite.NewAccount{Username: "bob", Password: hidden},
-		"1.2.3.4:80":                            proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: secret, Password: secret},
+		"1.2.3.4:80":                            proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword(secret)},
 		"static IP 31 (1.2.3.4 DE, valid)":      proxylite.StaticIP{ID: "31", IP: "1.2.3.4", CountryCode: "DE", Status: proxylite.StaticIPValid, Username: "u", Password: hidden, Raw: raw(secret)},
 		"[account bob (id 0, absent, used 0 KB": []proxylite.Account{{Username: "bob", Password: hidden, Status: -1}},
 	} {
@@ -194,4 +196,69 @@ func logged(v any) string {
 	var out bytes.Buffer
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "v", v)
 	return out.String()
+}
+
+// A text that is no time is kept apart, in every type with times, and costs neither
+// the other fields nor the other entries.
+func TestTextsThatAreNoTime(t *testing.T) {
+	t.Parallel()
+	const odd = "N/A"
+	for _, v := range []any{
+		proxylite.Account{},
+		proxylite.DailyUsage{},
+		proxylite.PurchasedProduct{},
+		proxylite.ProductOrder{},
+		proxylite.Order{},
+		proxylite.User{},
+		proxylite.WhiteIP{},
+		proxylite.Coupon{},
+		proxylite.Article{},
+	} {
+		typ := reflect.TypeOf(v)
+		want, entry := map[string]string{}, map[string]string{}
+		for field := range typ.Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); field.Type == reflect.TypeFor[time.Time]() {
+				want[name], entry[name] = odd, odd
+			}
+		}
+		require.NotEmpty(t, want, typ)
+		b, err := json.Marshal(entry)
+		require.NoError(t, err)
+		unread := readAs(t, typ, string(b)).FieldByName("Unread")
+		require.Equal(t, want, unread.Interface(), typ)
+		require.True(t, readAs(t, typ, `{}`).FieldByName("Unread").IsNil(), typ)
+	}
+	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"created_at":"N/A"},{"id":2,"created_at":"2022-05-13 12:14:15"}]}}`)
+	accounts, err := c.Accounts.List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"created_at": "N/A"}, accounts[0].Unread)
+	require.Zero(t, accounts[0].CreatedAt)
+	require.Nil(t, accounts[1].Unread)
+	require.True(t, at(2022, 5, 13, 12, 14, 15).Equal(accounts[1].CreatedAt))
+}
+
+// readAs decodes data as a response does, into a struct that holds a value of typ.
+func readAs(t *testing.T, typ reflect.Type, data string) reflect.Value {
+	t.Helper()
+	c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`)
+	op := proxylite.Operation{Name: "X", Method: "GET", Path: "/x"}
+	for _, read := range []func() (any, error){
+		func() (any, error) { return proxylite.Call[proxylite.Account](t.Context(), c, op, nil, nil) },
+		func() (any, error) { return proxylite.Call[proxylite.DailyUsage](t.Context(), c, op, nil, nil) },
+		func() (any, error) { return proxylite.Call[proxylite.PurchasedProduct](t.Context(), c, op, nil, nil) },
+		func() (any, error) { return proxylite.Call[proxylite.ProductOrder](t.Context(), c, op, nil, nil) },
+		func() (any, error) { return proxylite.Call[proxylite.Order](t.Context(), c, op, nil, nil) },
+		func() (any, error) { return proxylite.Call[proxylite.User](t.Context(), c, op, nil, nil) },
+		func() (any, error) { return proxylite.Call[proxylite.WhiteIP](t.Context(), c, op, nil, nil) },
+		func() (any, error) { return proxylite.Call[proxylite.Coupon](t.Context(), c, op, nil, nil) },
+		func() (any, error) { return proxylite.Call[proxylite.Article](t.Context(), c, op, nil, nil) },
+	} {
+		v, err := read()
+		require.NoError(t, err)
+		if reflect.TypeOf(v) == typ {
+			return reflect.ValueOf(v)
+		}
+	}
+	t.Fatalf("%s is not read", typ)
+	return reflect.Value{}
 }

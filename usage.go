@@ -21,6 +21,8 @@ type UsageDailyParams struct {
 type DailyUsage struct {
 	Day     time.Time `json:"day"` // its beginning in the client's time zone
 	Traffic Traffic   `json:"flow" wire:"round"`
+
+	Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 }
 
 var opUsageDaily = Operation{Name: "Usage.Daily", Method: http.MethodGet, Path: "/user-usage-flow/total", Class: ClassSafe}

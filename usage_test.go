@@ -2,6 +2,7 @@ package proxylite_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata" // the zones of the test are everywhere
@@ -25,10 +26,14 @@ func TestADayWithoutMidnightIsThatDay(t *testing.T) {
 	} {
 		location, err := time.LoadLocation(zone)
 		require.NoError(t, err)
-		for _, form := range []string{"%s", "%s 00:00:00", "%sT00:00:00", "%s 00:00"} {
+		for _, form := range []string{"%s", "%s 00:00:00", "%sT00:00:00", "%s 00:00", "compact"} {
 			body := `{"code":0,"data":{"list":[`
 			for i, day := range days {
-				body += fmt.Sprintf(`{"day":"`+form+`","flow":%d},`, day, i+1)
+				shown := strings.ReplaceAll(day, "-", "") + "000000"
+				if form != "compact" {
+					shown = fmt.Sprintf(form, day)
+				}
+				body += fmt.Sprintf(`{"day":%q,"flow":%d},`, shown, i+1)
 			}
 			c, _ := mocked(t, 200, body[:len(body)-1]+`]}}`, proxylite.WithTimeZone(location))
 			usage, err := c.Usage.Daily(t.Context(), proxylite.UsageDailyParams{})

@@ -20,6 +20,8 @@ type User struct {
 	Status     int       `json:"status" wire:"absent=-1"` // values are not documented; -1 if the response had none
 	IsRealName *bool     `json:"is_real_name"`            // passed real-name verification; nil if the response did not say
 	CreatedAt  time.Time `json:"created_at"`
+
+	Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 }
 
 // String returns the ID, without e-mail address and phone number.

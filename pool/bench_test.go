@@ -2,15 +2,21 @@ package pool_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/pool"
+	"github.com/proxylite/proxylite-go/proxylitetest"
 )
 
 // BenchmarkPick measures what it costs to pick a proxy and to account for it, by
@@ -21,7 +27,7 @@ func BenchmarkPick(b *testing.B) {
 		endpoints = append(endpoints, proxylite.Endpoint{Host: "10.0.0.1", Port: 1000 + port})
 	}
 	rotations := map[string]pool.Rotation{
-		"round robin": pool.RoundRobin, "per host": pool.PerHost, "least used": pool.LeastUsed, "weighted": pool.Weighted,
+		"round robin": pool.RoundRobin, "per host": pool.PerHost, "least used": pool.LeastUsed, "weighted": pool.Weighted, "fastest": pool.Fastest,
 	}
 	get := func(ctx context.Context, p *pool.Pool) error {
 		l, err := p.GetFor(ctx, "target.test")
@@ -73,4 +79,101 @@ func BenchmarkPick(b *testing.B) {
 			return err
 		})
 	}
+}
+
+// BenchmarkTransport measures requests through 20 proxies on loopback, by 64
+// goroutines, beside what one would write by hand: a round robin over one
+// http.Transport for each proxy.
+func BenchmarkTransport(b *testing.B) {
+	for _, secure := range []bool{false, true} {
+		site := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+		site.Config.ErrorLog = quiet
+		site.EnableHTTP2 = true
+		name := "http"
+		if secure {
+			name = "https"
+			site.StartTLS()
+		} else {
+			site.Start()
+		}
+		template := proxylite.NewTransport()
+		if secure {
+			template.TLSClientConfig = &tls.Config{RootCAs: site.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+		}
+		var endpoints []proxylite.Endpoint
+		var byHand handMade
+		for range 20 {
+			proxy := proxylitetest.NewProxy(b, proxylitetest.ProxyOptions{})
+			endpoints = append(endpoints, proxy.Endpoint())
+			tr := template.Clone()
+			tr.Proxy = http.ProxyURL(proxy.Endpoint().HTTP())
+			byHand.transports = append(byHand.transports, tr)
+		}
+		p, err := pool.New(pool.Fixed(endpoints...), pool.WithTransport(template))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, way := range []struct {
+			name string
+			rt   http.RoundTripper
+		}{{"by hand", &byHand}, {"pool", p.Transport()}} {
+			b.Run(name+"/"+way.name, func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetParallelism(max(1, 64/runtime.GOMAXPROCS(0)))
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						req, _ := http.NewRequest(http.MethodGet, site.URL, nil)
+						resp, err := way.rt.RoundTrip(req)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						_, _ = io.Copy(io.Discard, resp.Body)
+						_ = resp.Body.Close()
+					}
+				})
+			})
+		}
+		_ = p.Close()
+		for _, tr := range byHand.transports {
+			tr.CloseIdleConnections()
+		}
+		site.Close()
+	}
+}
+
+// BenchmarkPosts measures what it costs that a POST has a connection of its own, as it
+// is never sent twice.
+func BenchmarkPosts(b *testing.B) {
+	site := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer site.Close()
+	template := proxylite.NewTransport()
+	template.TLSClientConfig = &tls.Config{RootCAs: site.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	p, err := pool.New(pool.Fixed(proxylitetest.NewProxy(b, proxylitetest.ProxyOptions{}).Endpoint()), pool.WithTransport(template))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	for name, ctx := range map[string]context.Context{"once": b.Context(), "repeatable": pool.Repeatable(b.Context())} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				req, _ := http.NewRequestWithContext(ctx, http.MethodPost, site.URL, strings.NewReader("order"))
+				resp, err := p.Transport().RoundTrip(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+		})
+	}
+}
+
+type handMade struct {
+	turns      atomic.Uint64
+	transports []*http.Transport
+}
+
+func (h *handMade) RoundTrip(req *http.Request) (*http.Response, error) {
+	return h.transports[h.turns.Add(1)%uint64(len(h.transports))].RoundTrip(req)
 }

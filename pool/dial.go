@@ -2,9 +2,11 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/net/proxy"
 )
@@ -12,14 +14,22 @@ import (
 // DialContext connects to addr (host:port) over SOCKS5 through a proxy, for raw
 // TCP. The name is resolved by the proxy. The proxy is in use until the connection
 // is closed. When one does not connect, another is tried, up to [WithAttempts];
-// nothing has been sent then. It is what http.Transport.DialContext wants, too, and
-// the same warning as at [Pool.Proxy] holds.
+// nothing has been sent then. A connection that breaks before its first byte came
+// counts against the proxy as a failure for that target. It has CloseWrite. It is
+// what http.Transport.DialContext wants, too, and the same warning as at
+// [Pool.Proxy] holds.
 func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil || !strings.HasPrefix(network, "tcp") {
 		return nil, fmt.Errorf("pool: can dial tcp to host:port only, not %s to %q", network, addr)
 	}
-	q := query{host: strings.ToLower(host), session: sessionOf(ctx)}
+	if p.scheme == "https" {
+		return nil, errors.New(`pool: raw connections go over SOCKS5, which WithScheme("https") rules out`)
+	}
+	if err := checkHost(host); err != nil {
+		return nil, err
+	}
+	q := newQuery(ctx, targetOf(addr))
 	var failed *Error
 	for attempt := 1; ; attempt++ {
 		l, err := p.lease(ctx, q)
@@ -30,14 +40,12 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 			}
 			return nil, err
 		}
-		conn, err := l.a.socks5(ctx, p, network, addr)
-		if err == nil {
-			l.reported = true
-			l.report(Worked, nil)
-			return &leasedConn{conn, l}, nil
+		conn, f := l.socks5(ctx, network, addr)
+		if conn != nil {
+			return conn, nil
 		}
-		l.finish(judge(ctx, err, false), err)
-		failed = &Error{Proxy: l.String(), Attempts: attempt, Err: err}
+		l.finish(f)
+		failed = &Error{Proxy: l.String(), Attempts: attempt, Err: f.err}
 		if ctx.Err() != nil || attempt >= p.attempts {
 			return nil, failed
 		}
@@ -45,26 +53,44 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	}
 }
 
-func (a *address) socks5(ctx context.Context, p *Pool, network, addr string) (net.Conn, error) {
+func (l *Lease) socks5(ctx context.Context, network, addr string) (net.Conn, finding) {
+	a, p := l.a, l.pool
 	patience, late := p.patience(a)
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, late)
+	inner, cancel := context.WithTimeoutCause(ctx, patience, late)
 	defer cancel()
 	var auth *proxy.Auth
-	if a.Endpoint.Username != "" {
-		auth = &proxy.Auth{User: a.Endpoint.Username, Password: a.Endpoint.Password}
+	if a.endpoint.Username != "" {
+		auth = &proxy.Auth{User: a.endpoint.Username, Password: a.endpoint.Password.Reveal()}
 	}
-	dialer, err := proxy.SOCKS5("tcp", a.Endpoint.Addr(), auth, dialFunc(a.dial))
+	var raw *conn
+	dialer, err := proxy.SOCKS5("tcp", a.endpoint.Addr(), auth, dialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := a.dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		raw = c.(*conn)
+		raw.taken.Store(true)
+		raw.payFor(l)
+		return c, nil
+	}))
 	if err != nil {
-		return nil, err
+		return nil, finding{err: err}
 	}
-	conn, err := dialer.(proxy.ContextDialer).DialContext(ctx, network, addr)
+	c, err := dialer.(proxy.ContextDialer).DialContext(inner, network, addr)
 	if err == nil {
-		return conn, nil
+		return &leasedConn{Conn: c, raw: raw, l: l}, finding{}
 	}
-	if context.Cause(ctx) == late {
-		return nil, late
+	if ctx.Err() == nil && context.Cause(inner) == late {
+		if err = late; raw == nil && late != ErrExpired {
+			err = &dialError{late}
+		}
 	}
-	return nil, socksRefusal(a.String(), err)
+	s := situation{
+		err: socksRefusal(a.String(), err), reached: raw != nil,
+		canceled: errors.Is(ctx.Err(), context.Canceled), late: errors.Is(ctx.Err(), context.DeadlineExceeded),
+	}
+	s.slow = s.late && p.now().mono.Sub(l.start) >= p.connecting/3
+	return nil, judge(s)
 }
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -80,11 +106,46 @@ func (f dialFunc) Dial(network, addr string) (net.Conn, error) {
 // leasedConn ends its lease when it is closed.
 type leasedConn struct {
 	net.Conn
-	l *Lease
+	raw    *conn
+	l      *Lease
+	got    atomic.Bool  // a byte came
+	broken atomic.Value // error: the other side ended it before
 }
+
+func (c *leasedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.got.Load() {
+		c.got.Store(true)
+	}
+	c.failed(err)
+	return n, err
+}
+
+func (c *leasedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.failed(err)
+	return n, err
+}
+
+// failed remembers that the other side ended the connection before it was of use.
+func (c *leasedConn) failed(err error) {
+	if err == nil || c.got.Load() || errors.Is(err, net.ErrClosed) {
+		return
+	}
+	if t, ok := errors.AsType[net.Error](err); !ok || !t.Timeout() {
+		c.broken.CompareAndSwap(nil, &err)
+	}
+}
+
+// CloseWrite tells the target that nothing more will be sent.
+func (c *leasedConn) CloseWrite() error { return c.raw.CloseWrite() }
 
 func (c *leasedConn) Close() error {
 	err := c.Conn.Close()
-	c.l.finish(Worked, nil)
+	f := finding{verdict: Worked}
+	if broken, ok := c.broken.Load().(*error); ok {
+		f = judge(situation{err: *broken, reached: true, tunnel: true})
+	}
+	c.l.finish(f)
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/pool"
 	"github.com/proxylite/proxylite-go/proxylitetest"
 )
@@ -90,8 +91,8 @@ func TestRefusalsOverSOCKS5AreTypedErrors(t *testing.T) {
 	const nobody = "127.0.0.1:1" // a port that was just free may be another test's by now
 	proxy := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Username: "bob", Password: "secret"})
 	wrong, none := proxy.Endpoint(), proxy.Endpoint()
-	wrong.Password = "wrong"
-	none.Username, none.Password = "", ""
+	wrong.Password = proxylite.NewPassword("wrong")
+	none.Username, none.Password = "", proxylite.Password{}
 
 	for _, endpoint := range []pool.Source{pool.Fixed(wrong), pool.Fixed(none)} {
 		p := newPool(t, endpoint, trusting(site), pool.WithScheme("socks5"))
@@ -115,9 +116,9 @@ func TestRefusalsOverSOCKS5AreTypedErrors(t *testing.T) {
 	require.Equal(t, 1, p.Stats().Live)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = p.GetFor(ctx, "127.0.0.1")
-	require.ErrorIs(t, err, pool.ErrNoProxy, "out for this host")
-	l, err := p.Get(t.Context())
+	_, err = p.GetFor(ctx, nobody)
+	require.ErrorIs(t, err, pool.ErrNoProxy, "out for this target")
+	l, err := p.GetFor(t.Context(), "127.0.0.1:2") // but for no other port
 	require.NoError(t, err)
 	l.Done(pool.Unjudged)
 }

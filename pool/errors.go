@@ -1,10 +1,15 @@
 package pool
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The errors to branch on, with errors.Is.
@@ -22,6 +27,10 @@ var (
 	// ErrExhausted is for a source of your own: an error that wraps it says that
 	// there is no balance left, and stops the pool.
 	ErrExhausted = errors.New("balance or plan is exhausted")
+	// ErrByteBudget: the bytes of [WithByteBudget] are spent; [Pool.Resume] goes on.
+	ErrByteBudget = errors.New("byte budget of the pool is spent")
+	// ErrSessionLost: the proxy of a session with [StayOrFail] is gone.
+	ErrSessionLost = errors.New("the session's proxy is gone: end the session to begin anew")
 	// ErrExpired: the lease's proxy has reached the end of its life, or the lease
 	// is done.
 	ErrExpired = errors.New("proxy has expired or the lease is done: get another lease")
@@ -83,6 +92,63 @@ func (e *ConnectError) Error() string {
 
 // Unwrap returns ErrProxyAuth, ErrProxyDead, ErrNotAllowed, ErrProxyTLS or nil.
 func (e *ConnectError) Unwrap() error { return e.kind }
+
+// refused reads a proxy's refusal.
+func refused(proxy *url.URL, resp *http.Response) *ConnectError {
+	_, reason, _ := strings.Cut(resp.Status, " ")
+	e := &ConnectError{Proxy: proxy.Host, Status: resp.StatusCode, Reason: reason, kind: refusals[resp.StatusCode]}
+	body := make(chan []byte, 1)
+	go func() { // ends at the latest when the connection is closed
+		// One read gets what came with the header. Some proxies (tinyproxy) do not
+		// hang up by themselves, so the end of the body is not waited for.
+		b := make([]byte, 512)
+		n, _ := io.ReadAtLeast(resp.Body, b, 1)
+		body <- b[:n]
+	}()
+	patience := time.NewTimer(200 * time.Millisecond)
+	defer patience.Stop()
+	select {
+	case b := <-body:
+		e.Body = string(b)
+	case <-patience.C:
+	}
+	hide := hideLogin(proxy.User)
+	e.Reason, e.Body = hide.Replace(e.Reason), hide.Replace(e.Body)
+	return e
+}
+
+// hideLogin hides the login that a proxy may echo, in the forms that it travels in.
+// A part of one or two letters is hidden only where it stands with the rest, as it
+// would garble texts and can't be kept a secret anyway.
+func hideLogin(login *url.Userinfo) *strings.Replacer {
+	user := login.Username()
+	password, _ := login.Password()
+	pair := user + ":" + password
+	var hidden []string
+	add := func(s string, least int) {
+		for _, form := range []string{
+			s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20"),
+			base64.StdEncoding.EncodeToString([]byte(s)), base64.URLEncoding.EncodeToString([]byte(s)),
+			base64.RawStdEncoding.EncodeToString([]byte(s)), strings.Trim(strconv.Quote(s), `"`),
+		} {
+			if len(s) >= least {
+				hidden = append(hidden, form, "redacted")
+			}
+			if lower := strings.ToLower(form); len(s) >= least && lower != form && strings.Contains(form, "%") {
+				hidden = append(hidden, lower, "redacted")
+			}
+		}
+	}
+	if login != nil && pair != ":" {
+		add(pair, 0)
+		if s := login.String(); s != "" {
+			hidden = append(hidden, s, "redacted")
+		}
+		add(password, 3)
+		add(user, 3)
+	}
+	return strings.NewReplacer(hidden...)
+}
 
 // Error is a request that failed, after what the pool tried.
 type Error struct {

@@ -44,7 +44,7 @@ func Example() {
 
 // A lease is one proxy for as long as you hold it.
 func ExamplePool_Get() {
-	p, err := pool.New(pool.Fixed(proxylite.Endpoint{Host: "203.0.113.7", Port: 8080, Username: "bob", Password: "secret"}))
+	p, err := pool.New(pool.Fixed(proxylite.Endpoint{Host: "203.0.113.7", Port: 8080, Username: "bob", Password: proxylite.NewPassword("secret")}))
 	if err != nil {
 		fmt.Println(err)
 		return

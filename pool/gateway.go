@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/clock"
 )
 
 // The gateways. They serve HTTP and SOCKS5 on one port.
@@ -136,7 +137,7 @@ func (g Gateway) Endpoint() (proxylite.Endpoint, error) {
 	if err != nil || e.Username != "" {
 		return proxylite.Endpoint{}, errors.New("pool: Gateway.Host must be host:port, such as " + GatewayUS)
 	}
-	e.Username, e.Password = user, g.Password
+	e.Username, e.Password = user, proxylite.NewPassword(g.Password)
 	return e, nil
 }
 
@@ -153,7 +154,7 @@ func (g Gateway) URL(scheme string) (*url.URL, error) {
 // by Life or by failing, is replaced with a new one. Sessions are free; their
 // traffic is not.
 func (g Gateway) Sessions(n int) Source {
-	s := Source{Size: n, OneLogin: true}
+	s := Source{Size: n, OneLogin: true, Disposable: true}
 	if n <= 0 || g.Session != "" {
 		s.err = errors.New("pool: Gateway.Sessions needs a number of sessions, and makes their ids itself")
 		return s
@@ -169,7 +170,7 @@ func (g Gateway) Sessions(n int) Source {
 			}
 			p := Proxy{Endpoint: e}
 			if g.Life > 0 {
-				p.Expires = time.Now().Add(g.Life)
+				p.Expires = clock.AddTo(time.Now(), g.Life)
 			}
 			proxies = append(proxies, p)
 		}
@@ -184,7 +185,7 @@ func (g Gateway) Sessions(n int) Source {
 func (g Gateway) Rotating() Source {
 	e, err := g.Endpoint()
 	s := Fixed(e)
-	s.OneLogin, s.err = true, err
+	s.OneLogin, s.Rotating, s.err = true, true, err
 	return s
 }
 

@@ -1,162 +1,29 @@
 package pool
 
 import (
-	"context"
-	"math"
-	"net"
 	"net/http"
-	"net/url"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/proxylite/proxylite-go/internal/clock"
 )
-
-// address is a proxy in the pool, with its health and its connections.
-type address struct {
-	Proxy
-	url      *url.URL
-	deadline int64         // end of life less the margin: wall clock, as life is
-	life     time.Duration // that was left when it came
-
-	gone     atomic.Bool // out for good
-	until    atomic.Int64
-	hosts    atomic.Pointer[map[string]int64] // out for a host until then
-	inFlight atomic.Int64
-	uses     atomic.Uint64
-	worked   atomic.Uint64
-	failed   atomic.Uint64
-	shaky    atomic.Bool // strikes or rests is not 0
-
-	// Under Pool.mu.
-	strikes      int    // failures in a row
-	rests        int    // refusals in a row that are not its fault
-	failedAt     int64  // the last of them
-	workedBefore uint64 // successes of the pool at the first of them
-
-	dialer func(ctx context.Context, network, addr string) (net.Conn, error)
-
-	mu          sync.Mutex
-	kept, fresh atomic.Pointer[http.Transport] // with keep-alive and without; made on demand
-	conns       map[*conn]struct{}             // open ones
-	closed      bool
-}
-
-func (p *Pool) newAddress(proxy Proxy, now time.Time) *address {
-	a := &address{
-		Proxy: proxy, url: proxy.Endpoint.URL(p.scheme), conns: map[*conn]struct{}{},
-		deadline: math.MaxInt64, life: math.MaxInt64, dialer: p.template.DialContext,
-	}
-	if a.dialer == nil {
-		a.dialer = new(net.Dialer).DialContext
-	}
-	if !proxy.Expires.IsZero() {
-		a.life = proxy.Expires.Sub(now)
-		margin := p.margin
-		if margin < 0 {
-			margin = min(10*time.Second, a.life/10)
-		}
-		a.deadline = proxy.Expires.Add(-margin).UnixNano()
-	}
-	return a
-}
-
-// outUntil returns when the address can be used again for host.
-func (a *address) outUntil(host string) int64 {
-	until := a.until.Load()
-	if hosts := a.hosts.Load(); hosts != nil {
-		until = max(until, (*hosts)[host])
-	}
-	return until
-}
-
-// hold counts a use, unless the address has gone in the meantime.
-func (a *address) hold() bool {
-	a.inFlight.Add(1)
-	if a.gone.Load() {
-		a.release()
-		return false
-	}
-	a.uses.Add(1)
-	return true
-}
-
-func (a *address) release() {
-	if a.inFlight.Add(-1) == 0 {
-		a.closeIfUnused()
-	}
-}
-
-// closeIfUnused closes what is open when the address is gone and nobody holds it.
-func (a *address) closeIfUnused() {
-	if !a.gone.Load() || a.inFlight.Load() != 0 {
-		return
-	}
-	a.mu.Lock()
-	a.closed = true
-	conns := a.conns
-	a.conns = nil
-	a.mu.Unlock()
-	for _, t := range []*http.Transport{a.kept.Load(), a.fresh.Load()} {
-		if t != nil {
-			t.CloseIdleConnections()
-		}
-	}
-	for c := range conns { // those of a dial that nobody waits for
-		_ = c.Conn.Close()
-	}
-}
-
-// patience returns how long connecting may take, and the error when it takes longer.
-func (p *Pool) patience(a *address) (time.Duration, error) {
-	if left := time.Until(a.end()); left < p.connecting {
-		return left, ErrExpired
-	}
-	return p.connecting, ErrConnectTimeout
-}
-
-// dial opens a connection to the proxy that ends with the address.
-func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	raw, err := a.dialer(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{raw, a}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
-		_ = raw.Close()
-		return nil, ErrExpired
-	}
-	a.conns[c] = struct{}{}
-	return c, nil
-}
-
-type conn struct {
-	net.Conn
-	a *address
-}
-
-func (c *conn) Close() error {
-	c.a.mu.Lock()
-	delete(c.a.conns, c)
-	c.a.mu.Unlock()
-	return c.Conn.Close()
-}
 
 // Lease is the use of one proxy.
 type Lease struct {
-	pool  *Pool
-	a     *address
-	host  string
-	start int64
-	done  atomic.Bool
+	pool    *Pool
+	a       *address
+	target  target
+	session *session // nil without
+	moved   *address // the session's home, which this use may replace
+	start   clock.Instant
+	done    atomic.Bool
 
-	auto     bool // it ends with the answer to a request
+	auto     bool // it ends with the response to a request
 	reported bool
 }
 
 // Proxy returns the proxy, with its login.
-func (l *Lease) Proxy() Proxy { return l.a.Proxy }
+func (l *Lease) Proxy() Proxy { return l.a.proxy() }
 
 // String returns host:port.
 func (l *Lease) String() string { return l.a.String() }
@@ -165,30 +32,92 @@ func (l *Lease) String() string { return l.a.String() }
 func (l *Lease) GoString() string { return "pool.Lease(" + l.String() + ")" }
 
 // RoundTrip sends a request through this proxy and no other, with keep-alive (see
-// [Pool.Transport]) and without repeating: a lease is an [http.RoundTripper] for an http.Client. At the
-// end of the proxy's life it fails with ErrExpired. What became of the request
-// is for Done to say.
+// [Pool.Transport]) and without retries: a lease is an [http.RoundTripper] for an
+// http.Client. At the end of the proxy's life it fails with ErrExpired. What became
+// of the request is for Done or [Lease.DoneError] to say.
 func (l *Lease) RoundTrip(req *http.Request) (*http.Response, error) {
-	if time.Now().UnixNano() >= l.a.deadline || l.done.Load() {
+	if err := checkRequest(req); err != nil {
+		closeBody(req.Body)
+		return nil, err
+	}
+	if l.pool.now().wall >= l.a.deadlineAt() || l.done.Load() {
 		closeBody(req.Body)
 		return nil, &Error{Proxy: l.String(), Attempts: 1, Err: ErrExpired}
 	}
-	resp, _, failure := l.try(req, req.Body, true)
+	u := l.use(req, keepFor(req, keep))
+	resp, failure := u.send(req, req.Body)
 	if failure != nil {
-		return nil, &Error{Proxy: l.String(), Attempts: 1, Sent: failure.sent, Err: failure.err}
+		return nil, &Error{Proxy: l.String(), Attempts: 1, Sent: u.sent.Load(), Err: failure}
 	}
+	u.watch(resp)
 	return resp, nil
 }
 
 // Done ends the lease and says how it went. Only the first call counts.
-func (l *Lease) Done(v Verdict) { l.finish(v, nil) }
+func (l *Lease) Done(v Verdict) { l.finish(finding{verdict: v}) }
 
-func (l *Lease) finish(v Verdict, err error) {
+// DoneError ends the lease and lets the pool judge the error of whatever was done
+// with the proxy, as [Pool.Transport] judges its own: a local error, a canceled
+// context or a refused certificate is not the proxy's fault. nil means that it worked.
+func (l *Lease) DoneError(err error) { l.finish(findingOf(err)) }
+
+func (l *Lease) finish(f finding) {
 	if l.done.Swap(true) {
 		return
 	}
 	if !l.reported {
-		l.report(v, err)
+		l.report(f)
 	}
 	l.a.release()
+}
+
+// report takes what was found to the pool.
+func (l *Lease) report(f finding) {
+	p := l.pool
+	if f.verdict == FailedForHost && l.target.host == "" {
+		f.verdict = Failed
+	}
+	now := p.now()
+	if p.hooks.wantUsed {
+		p.hooks.used(Use{
+			Proxy: l.a.String(), Host: l.target.host, Target: l.target.addr, Session: l.session.name(),
+			Verdict: f.verdict, Duration: now.mono.Sub(l.start), Err: f.err,
+		})
+	}
+	p.conclude(l, f, now)
+}
+
+func (l *Lease) meter() *meter {
+	if l.session == nil {
+		return nil
+	}
+	return &l.session.meter
+}
+
+// Via says which proxy a response came through.
+type Via struct {
+	Proxy   string // host:port
+	Session string // of [WithSession]
+	// Moved is the proxy that the session had before, if it has just left it.
+	Moved string
+	Took  time.Duration // until the response began
+	lease *Lease
+}
+
+// Endpoint returns the proxy with its login, for [Pool.Report] and [Pool.Drop].
+func (v Via) Endpoint() Proxy { return v.lease.Proxy() }
+
+type viaKey struct{}
+
+// ViaOf tells which proxy a response of [Pool.Transport] came through. It is kept in
+// the context of resp.Request; nothing of it is sent to the target.
+func ViaOf(resp *http.Response) (Via, bool) {
+	if resp == nil || resp.Request == nil {
+		return Via{}, false
+	}
+	v, ok := resp.Request.Context().Value(viaKey{}).(*Via)
+	if !ok || v.lease == nil {
+		return Via{}, false
+	}
+	return *v, true
 }

@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+const cut = "\x00" // of network.raw: nothing is sent any more
+
 // network is made of proxies in memory, for tests in virtual time. What goes
 // through one is answered by the proxy itself, with its own address as the body.
 type network struct {
@@ -41,7 +43,8 @@ type network struct {
 	dead  map[string]bool
 	// answer says what a proxy does with a request; nil closes the connection.
 	answer func(addr string, req *http.Request) *http.Response
-	tls    *tls.Config // of what CONNECT leads to, with the address as the body again
+	raw    func(addr string, req *http.Request) string // instead, where it is not empty: all that is sent
+	tls    *tls.Config                                 // of what CONNECT leads to, with the address as the body again
 }
 
 func newNetwork() *network {
@@ -70,6 +73,15 @@ func (n *network) transport() *http.Transport {
 	}}
 }
 
+// secure makes CONNECT lead to a target with the certificate of site, whatever its
+// name, and returns a transport that trusts it.
+func (n *network) secure(site *target) *http.Transport {
+	n.tls = &tls.Config{Certificates: site.TLS.Certificates}
+	tr := n.transport()
+	tr.TLSClientConfig = &tls.Config{RootCAs: rootCAs(site), ServerName: "example.com"}
+	return tr
+}
+
 func (n *network) serve(addr string, conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	for r := bufio.NewReader(conn); ; {
@@ -80,8 +92,14 @@ func (n *network) serve(addr string, conn net.Conn) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		n.mu.Lock()
 		n.hits[addr]++
-		answer, dead := n.answer, n.dead[addr]
+		answer, raw, dead := n.answer, n.raw, n.dead[addr]
 		n.mu.Unlock()
+		if raw != nil {
+			if s := raw(addr, req); s != "" {
+				_, _ = io.WriteString(conn, strings.TrimSuffix(s, cut))
+				return
+			}
+		}
 		resp := plain(200, addr)
 		if answer != nil {
 			resp = answer(addr, req)

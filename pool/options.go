@@ -28,21 +28,26 @@ type settings struct {
 	coolFirst  time.Duration
 	coolMax    time.Duration
 	coolHost   time.Duration
-	judge      func(*http.Response) Verdict
+	judges     []func(*http.Response) Verdict
 	stopOn     func(error) bool
 	probe      func(context.Context, http.RoundTripper) error
 	store      Store
 	template   *http.Transport
 	connecting time.Duration
-	hooks      Hooks
+	hooks      allHooks
 	log        *slog.Logger
+
+	useLimit     uint64
+	concurrency  int64
+	sessionLimit int
+	byteBudget   int64
 }
 
 func (s *settings) apply(source Source, opts []Option) error {
 	*s = settings{
 		size: source.Size, scheme: "http", attempts: 3, margin: -1,
 		coolFirst: time.Second, coolMax: time.Minute, coolHost: time.Minute,
-		connecting: 15 * time.Second, log: slog.New(slog.DiscardHandler),
+		connecting: 15 * time.Second, log: slog.New(slog.DiscardHandler), sessionLimit: 100_000,
 	}
 	for _, opt := range opts {
 		if opt == nil {
@@ -67,6 +72,11 @@ func (s *settings) apply(source Source, opts []Option) error {
 	if s.template == nil {
 		s.template = proxylite.NewTransport()
 	}
+	//lint:ignore SA1019 whoever sets the deprecated field must hear of it, too
+	if (s.template.DialTLSContext != nil || s.template.DialTLS != nil) && s.scheme != "https" { //nolint:staticcheck // the same
+		return errors.New("pool: DialTLSContext of the transport would not be used, as net/http makes TLS with targets behind a proxy itself: " +
+			"use an http.Transport of your own with DialContext: pool.DialContext, and make TLS on that")
+	}
 	return nil
 }
 
@@ -87,7 +97,7 @@ func WithSize(n int) Option {
 // WithRotation sets which proxy is next; default [RoundRobin].
 func WithRotation(r Rotation) Option {
 	return func(s *settings) error {
-		if r < RoundRobin || r > Weighted {
+		if r < RoundRobin || r > Fastest {
 			return fmt.Errorf("pool: no such rotation: %d", r)
 		}
 		s.rotation = r
@@ -96,15 +106,15 @@ func WithRotation(r Rotation) Option {
 }
 
 // WithScheme sets how [Pool.Transport] and [Pool.Proxy] speak to the proxies:
-// "http" (the default), "socks5" or "socks5h".
+// "http" (the default), "https" (HTTP over TLS), "socks5" or "socks5h".
 func WithScheme(scheme string) Option {
 	return func(s *settings) error {
 		switch scheme {
-		case "http", "socks5", "socks5h":
+		case "http", "https", "socks5", "socks5h":
 			s.scheme = scheme
 			return nil
 		}
-		return fmt.Errorf("pool: the scheme must be http, socks5 or socks5h, not %q", scheme)
+		return fmt.Errorf("pool: the scheme must be http, https, socks5 or socks5h, not %q", scheme)
 	}
 }
 
@@ -142,8 +152,9 @@ func WithQuota(n int, per time.Duration) Option {
 	}
 }
 
-// WithCoolDown sets how long a proxy that failed is out: first, twice as long
-// after each further failure in a row, and at most longest. Default 1 s, 1 min.
+// WithCoolDown sets how long a proxy that failed rests: first, twice as long each
+// time it fails again while others work, and at most longest. Default 1 s, 1 min. When
+// all rest, they are tried again after a second.
 func WithCoolDown(first, longest time.Duration) Option {
 	return func(s *settings) error {
 		s.coolFirst, s.coolMax = first, max(first, longest)
@@ -157,17 +168,28 @@ func WithHostCoolDown(d time.Duration) Option {
 	return func(s *settings) error { s.coolHost = d; return positive("the cool-down", d) }
 }
 
-// WithJudge lets f judge the proxy by the target's answer: by status, header, or
-// body; what f reads of the body is put back. [Unjudged] means that all is well.
-// Answers with another verdict are repeated through another proxy where that is
-// allowed; the last one is returned as it is.
+// WithJudge lets f judge the proxy by the target's response: by status, header, or
+// body; what f reads of the body is put back. [Unjudged] means that all is well. Given
+// more than once, the first judge with something against it decides.
+//
+// A response with another verdict is repeated through another proxy where that is
+// allowed and one is free; the last one is returned as it is. [FailedForHost] counts
+// for a second, and for the time of [WithHostCoolDown] once another proxy has got a
+// better response to the same request: if none has, it may be the page. On status 429
+// it counts for as long as Retry-After says, and sessions wait for it.
 func WithJudge(f func(*http.Response) Verdict) Option {
-	return func(s *settings) error { s.judge = f; return nil }
+	return func(s *settings) error {
+		if f != nil {
+			s.judges = append(s.judges, f) //nolint:bodyclose // the caller of a judge closes it
+		}
+		return nil
+	}
 }
 
 // WithBanStatus is [WithJudge] with [FailedForHost] for these statuses, such as
 // 403 and 429.
 func WithBanStatus(statuses ...int) Option {
+	statuses = slices.Clone(statuses)
 	return WithJudge(func(resp *http.Response) Verdict {
 		if slices.Contains(statuses, resp.StatusCode) {
 			return FailedForHost
@@ -183,7 +205,9 @@ func WithStopOn(f func(error) bool) Option {
 	return func(s *settings) error { s.stopOn = f; return nil }
 }
 
-// WithProbe tries each new proxy before it is given out; an error drops it. It is
+// WithProbe tries each new proxy before it is given out; an error drops it, if other
+// proxies pass or it is not reached. When none passes the probe itself may be at
+// fault: then nothing is bought, and they are held back and tried again later. It is
 // off by default, as it costs traffic and time.
 //
 //	pool.WithProbe(func(ctx context.Context, through http.RoundTripper) error { … })
@@ -198,8 +222,9 @@ func WithStore(store Store) Option {
 }
 
 // WithTransport sets what the transport of each proxy is cloned from: time-outs,
-// TLS, the dialer that reaches the proxies. Its Proxy, OnProxyConnectResponse and
-// DisableKeepAlives are the pool's affair. Default: [proxylite.NewTransport].
+// TLS, the dialer that reaches the proxies. Its Proxy is the pool's affair, and its
+// MaxIdleConns is for all proxies together, with one for each at least (0 means 256).
+// DialTLSContext is an error, but with https:// proxies. Default: [proxylite.NewTransport].
 func WithTransport(template *http.Transport) Option {
 	return func(s *settings) error { s.template = template; return nil }
 }
@@ -211,9 +236,37 @@ func WithConnectTimeout(d time.Duration) Option {
 	return func(s *settings) error { s.connecting = d; return positive("the connect timeout", d) }
 }
 
-// WithHooks sets what is called for metrics.
+// WithUses gives each proxy out n times, and then replaces it; default: no limit.
+func WithUses(n int) Option {
+	return func(s *settings) error { s.useLimit = uint64(max(0, n)); return positive("the number of uses", n) }
+}
+
+// WithConcurrency allows n uses of a proxy at once; default: no limit. Further ones
+// go to another proxy, or wait.
+func WithConcurrency(n int) Option {
+	return func(s *settings) error { s.concurrency = int64(n); return positive("the concurrency", n) }
+}
+
+// WithSessionLimit sets how many keys of sessions (and hosts of [PerHost]) are
+// remembered; default 100,000. When there are more, keys that were not used for long
+// are forgotten: at least n/2 that were used last are kept.
+func WithSessionLimit(n int) Option {
+	return func(s *settings) error { s.sessionLimit = n; return positive("the session limit", n) }
+}
+
+// WithByteBudget stops all traffic with [ErrByteBudget] after n bytes, both ways, until
+// [Pool.Resume] starts a new one. Requests under way are cut. Default: none.
+func WithByteBudget(n int64) Option {
+	return func(s *settings) error { s.byteBudget = n; return positive("the byte budget", int(n)) }
+}
+
+// WithHooks adds what is called for metrics.
 func WithHooks(h Hooks) Option {
-	return func(s *settings) error { s.hooks = h; return nil }
+	return func(s *settings) error {
+		s.hooks.list = append(s.hooks.list, h)
+		s.hooks.wantUsed = s.hooks.wantUsed || h.Used != nil
+		return nil
+	}
 }
 
 // WithLogger logs fetches at debug, lost proxies at info, failures of the source

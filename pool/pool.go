@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/proxylite/proxylite-go/internal/clock"
 )
 
 // Pool keeps proxies and hands them out. It is safe for concurrent use. At rest it
@@ -19,31 +21,45 @@ type Pool struct {
 	source Source
 	ctx    context.Context // of fetches; Close ends it
 	cancel context.CancelFunc
+	born   time.Time // the origin of the monotonic instants
 
 	// What picking reads. It takes no lock.
 	live     atomic.Pointer[snapshot]
 	turns    atomic.Uint64 // of the rotation
-	sessions sync.Map      // session or host → *address
+	detours  atomic.Uint64 // turns of proxies that are out, given to the others
+	sessions sessions
 	changed  atomic.Pointer[chan struct{}]
 
 	counters counters
+	traffic  traffic
+	doubt    doubt // see health.go
 
 	mu      sync.Mutex // for all below: what is rare
 	running sync.WaitGroup
 	busy    bool // a refill is running
 	closed  bool
-	all     []*address       // given out, or out for a while
-	gone    map[string]int64 // ids that never come back, until then
-	events  []func()         // hooks to call when mu is free
+	all     []*address               // given out, or out for a while
+	held    []*address               // failed a probe, which may be the probe's fault
+	gone    map[string]clock.Instant // ids that never come back, until then
+	events  []func()                 // hooks to call when mu is free
 	supply  supply
+}
+
+// moment is now, on both clocks. Lives end by the wall clock, as the vendor counts
+// them; rests and pauses go by the monotonic one.
+type moment struct{ mono, wall clock.Instant }
+
+func (p *Pool) now() moment {
+	t := time.Now()
+	return moment{clock.Since(p.born, t), clock.Wall(t)}
 }
 
 // snapshot is the state that picks work on. It is never changed, only replaced.
 type snapshot struct {
-	proxies  []*address
-	refillAt int64  // from then on, a pick starts a refill
-	growAt   uint64 // from that turn on, too, if it is not before next
-	next     int64
+	proxies []*address
+	next    clock.Instant // monotonic: no refill before
+	needAt  clock.Instant // wall: from then on, a pick starts a refill
+	growAt  uint64        // or from that use on
 }
 
 // New returns a pool over a source. It fetches nothing before the first use.
@@ -54,13 +70,14 @@ func New(source Source, opts ...Option) (*Pool, error) {
 	if source.Fetch == nil {
 		return nil, errors.New("pool: Source.Fetch is required: see Extract, Static, Fixed and Gateway")
 	}
-	p := &Pool{source: source, gone: map[string]int64{}}
+	p := &Pool{source: source, born: time.Now(), gone: map[string]clock.Instant{}}
 	if err := p.apply(source, opts); err != nil {
 		return nil, err
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.supply.target = p.size
-	p.live.Store(&snapshot{growAt: math.MaxUint64})
+	p.sessions.init(p.sessionLimit)
+	p.live.Store(&snapshot{needAt: clock.Past, growAt: math.MaxUint64})
 	p.changed.Store(new(make(chan struct{})))
 	return p, nil
 }
@@ -69,53 +86,62 @@ func New(source Source, opts ...Option) (*Pool, error) {
 // once with [WithFailFast]. Call Done when the proxy is not used any more.
 func (p *Pool) Get(ctx context.Context) (*Lease, error) { return p.GetFor(ctx, "") }
 
-// GetFor is [Pool.Get] for a target host, for [PerHost] and for proxies that are
-// out for that host.
-func (p *Pool) GetFor(ctx context.Context, host string) (*Lease, error) {
-	return p.lease(ctx, query{host: host, session: sessionOf(ctx)})
+// GetFor is [Pool.Get] for a target, for [PerHost] and for proxies that are out for
+// it. The target is a host name or host:port in any spelling.
+func (p *Pool) GetFor(ctx context.Context, target string) (*Lease, error) {
+	return p.lease(ctx, newQuery(ctx, targetOf(target)))
 }
 
+// lease waits for a proxy.
 func (p *Pool) lease(ctx context.Context, q query) (*Lease, error) {
 	for {
 		changed := *p.changed.Load() // before the pick, so that no change is missed
-		now := time.Now().UnixNano()
-		if a := p.pick(now, q); a != nil {
-			return &Lease{pool: p, a: a, host: q.host, start: now}, nil
+		now := p.now()
+		l, err := p.pick(now, q)
+		if l != nil || err != nil {
+			return l, err
 		}
 		p.refill(now)
-		wake, err := p.outlook(now, q.host)
+		wait, err := p.outlook(now, q)
 		if err != nil {
 			return nil, err
 		}
-		if err := p.wait(ctx, changed, time.Duration(wake-now)); err != nil {
+		if err := p.wait(ctx, changed, wait); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// outlook says when a proxy may be there for host without anything else happening,
-// or why to wait is of no use.
-func (p *Pool) outlook(now int64, host string) (wake int64, err error) {
+// outlook says how long to wait for a proxy if nothing else happens, or why waiting
+// is of no use.
+func (p *Pool) outlook(now moment, q query) (time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return 0, ErrClosed
 	}
-	wake = min(now+int64(time.Hour), max(p.due(), now+1))
+	wait := time.Hour
+	if s := p.live.Load(); s.next != clock.Never {
+		wait = min(wait, max(s.next.Sub(now.mono), s.needAt.Sub(now.wall)))
+	}
 	alive := false
+	p.endOutage(now, q)
 	for _, a := range p.all {
-		if now < a.deadline {
+		if now.wall < a.deadlineAt() {
 			alive = true
-			wake = min(wake, max(a.outUntil(host), now+1))
+			if until := a.outUntil(q); until > now.mono {
+				wait = min(wait, until.Sub(now.mono))
+			}
+			wait = min(wait, a.deadlineAt().Sub(now.wall))
 		}
 	}
 	switch {
 	case p.supply.stopped != nil && !alive:
 		return 0, fmt.Errorf("pool: %w: %w", ErrStopped, p.supply.stopped)
-	case p.failFast:
+	case p.failFast && !(p.busy && p.source.final): // a list that is known is there at once
 		return 0, p.supply.noProxy(nil)
 	}
-	return wake, nil
+	return max(wait, 1), nil
 }
 
 func (p *Pool) wait(ctx context.Context, changed chan struct{}, d time.Duration) error {
@@ -136,18 +162,21 @@ func (p *Pool) wait(ctx context.Context, changed chan struct{}, d time.Duration)
 
 // publish makes the state under mu what picks see, and wakes who waits.
 func (p *Pool) publish() {
-	s := &snapshot{refillAt: p.due(), growAt: math.MaxUint64}
+	s := &snapshot{next: clock.Never, needAt: clock.Never, growAt: math.MaxUint64}
 	if !p.closed {
 		s.proxies = slices.Clone(p.all)
 	}
-	if !p.busy && p.supply.stopped == nil {
-		s.next, s.growAt = p.supply.next, p.growAt()
+	if !p.busy && !p.closed && p.supply.stopped == nil {
+		s.next, s.needAt, s.growAt = p.supply.next, p.needAt(), p.growAt()
 	}
 	p.live.Store(s)
-	close(*p.changed.Swap(new(make(chan struct{}))))
+	p.wake()
 }
 
-// unlock frees mu and calls the hooks that wait for it.
+// wake lets who waits for a proxy look again.
+func (p *Pool) wake() { close(*p.changed.Swap(new(make(chan struct{})))) }
+
+// unlock frees mu and then calls the hooks of what has happened.
 func (p *Pool) unlock() {
 	events := p.events
 	p.events = nil
@@ -161,14 +190,19 @@ func (p *Pool) unlock() {
 func (p *Pool) retire(a *address, why Reason) {
 	p.all = slices.DeleteFunc(p.all, func(b *address) bool { return a == b })
 	a.gone.Store(true)
+	p.acquit(a)
 	uses := a.uses.Load()
 	p.counters.uses.Add(uses)
 	switch {
 	case why == ReasonExpired:
 		p.counters.expired.Add(1)
 	case why != ReasonClosed:
-		p.counters.dead.Add(1)
-		p.gone[a.id()] = a.end().UnixNano()
+		if why != ReasonUsedUp {
+			p.counters.dead.Add(1)
+		}
+		if !p.source.Disposable { // its next ones are others
+			p.gone[a.id] = a.expiresAt()
+		}
 	}
 	if p.source.Costs && uses == 0 && why != ReasonClosed {
 		p.counters.wasted.Add(1)
@@ -176,20 +210,12 @@ func (p *Pool) retire(a *address, why Reason) {
 			p.supply.target = max(1, p.supply.target-1) // one less is needed
 		}
 	}
-	p.sessions.Range(func(key, pinned any) bool {
-		if pinned == any(a) {
-			p.sessions.CompareAndDelete(key, pinned)
-		}
-		return true
-	})
 	p.events = append(p.events, func() {
 		a.closeIfUnused()
 		if why != ReasonClosed {
-			p.log.Info("proxy retired", slog.Any("proxy", a.Proxy), slog.String("reason", string(why)), slog.Uint64("uses", uses))
+			p.log.Info("proxy retired", slog.String("proxy", a.String()), slog.String("reason", string(why)), slog.Uint64("uses", uses))
 		}
-		if p.hooks.Retired != nil {
-			p.hooks.Retired(Retirement{Proxy: a.String(), Reason: why, Uses: uses})
-		}
+		p.hooks.retired(Retirement{Proxy: a.String(), Reason: why, Uses: uses, Up: a.up.Load(), Down: a.down.Load()})
 	})
 }
 
@@ -213,12 +239,15 @@ func (p *Pool) Close() error {
 
 	p.mu.Lock()
 	var left []Proxy
-	for _, a := range slices.Clone(p.all) {
+	now := p.now()
+	for _, a := range append(slices.Clone(p.all), p.held...) {
+		sound := !a.accused()
 		p.retire(a, ReasonClosed)
-		if a.inFlight.Load() == 0 && a.strikes == 0 && time.Now().UnixNano() < a.deadline {
-			left = append(left, a.Proxy)
+		if sound && a.inFlight.Load() == 0 && now.wall < a.deadlineAt() {
+			left = append(left, a.proxy())
 		}
 	}
+	p.held = nil
 	p.publish()
 	p.unlock()
 	if len(left) == 0 {

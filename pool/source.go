@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/clock"
 )
 
 // Proxy is a proxy with the end of its life.
 type Proxy struct {
-	Endpoint proxylite.Endpoint `json:"endpoint"` // with the login, also in JSON: a [Store] needs it
+	Endpoint proxylite.Endpoint `json:"endpoint"` // json.Marshal redacts its password: a [Store] uses proxylite.MarshalRevealed
 	Expires  time.Time          `json:"expires"`  // zero: no known end
 }
 
@@ -28,12 +28,16 @@ func (p Proxy) GoString() string { return "pool.Proxy(" + p.String() + ")" }
 func (p Proxy) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // id tells proxies apart: the sessions of a gateway share host and port.
-func (p Proxy) id() string { return p.Endpoint.Username + "@" + p.Endpoint.Addr() }
+func (p Proxy) id() string {
+	e := p.Endpoint
+	e.Host = newTarget(e.Host, "").host
+	return e.Username + "@" + e.Addr()
+}
 
 // end is the end of life as a time that compares.
 func (p Proxy) end() time.Time {
 	if p.Expires.IsZero() {
-		return time.Unix(math.MaxInt64/int64(time.Second), 0)
+		return time.Unix(1<<40, 0) // later than any other
 	}
 	return p.Expires
 }
@@ -59,6 +63,13 @@ type Source struct {
 	// OneLogin means that all proxies share one login: a proxy that refuses it
 	// (407) stops the pool.
 	OneLogin bool
+	// Disposable means that a proxy without an end of life is replaced, too, when it
+	// fails where others work: the source makes others. It never comes again.
+	Disposable bool
+	// Rotating means that each connection through a proxy has another exit, so that a
+	// failure says nothing about the next one: nothing rests, and requests that may be
+	// repeated go on at once.
+	Rotating bool
 
 	final bool // there will never be others
 
@@ -87,7 +98,7 @@ func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
 		s.err = fmt.Errorf("pool: IPExtractParams.Life is required, in whole minutes, not %s: the pool must know when a proxy ends", params.Life)
 	}
 	s.Fetch = func(ctx context.Context, need int) ([]Proxy, error) {
-		expires := time.Now().Add(params.Life)
+		expires := clock.AddTo(time.Now(), params.Life)
 		params := params
 		params.Quantity = need
 		extracted, err := ip.Extract(ctx, params)

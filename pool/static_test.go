@@ -47,7 +47,7 @@ func TestStaticIPsThatWorkAreProxies(t *testing.T) {
 	got, err := source.Fetch(t.Context(), 1)
 	require.NoError(t, err)
 	require.Equal(t, []pool.Proxy{
-		{Endpoint: proxylite.Endpoint{Host: "10.0.0.1", Port: 80, Username: "u", Password: "p"}, Expires: end},
+		{Endpoint: proxylite.Endpoint{Host: "10.0.0.1", Port: 80, Username: "u", Password: proxylite.NewPassword("p")}, Expires: end},
 		{Endpoint: proxylite.Endpoint{Host: "10.0.0.3", Port: 80}},
 	}, got)
 

@@ -515,6 +515,98 @@ func TestAProbeDropsWhatDoesNotWork(t *testing.T) {
 	})
 }
 
+// A probe that fails for all may be at fault itself: it buys nothing, and is tried
+// again. With one that passes, or a proxy that works, to compare, it is not.
+func TestAProbeWhosePageIsDownBuysNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &made{life: 2 * time.Hour}
+		down := errors.New("the page is down")
+		broken, only := true, ""
+		p := newPool(t, m.source(20), pool.WithProbe(func(_ context.Context, through http.RoundTripper) error {
+			proxy, err := through.(*http.Transport).Proxy(&http.Request{})
+			require.NoError(t, err)
+			if broken || proxy.Host == only {
+				return down
+			}
+			return nil
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err := p.Get(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, down)
+		require.Equal(t, 20, m.made())
+
+		broken, only = false, first
+		take(t, p)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, 19, p.Stats().Live)
+		require.EqualValues(t, 1, p.Stats().Wasted)
+		for range 5 {
+			take(t, p)
+			time.Sleep(10 * time.Second)
+		}
+		require.Equal(t, 21, m.made())
+	})
+}
+
+// An extraction of which nothing can be used may have been paid for.
+func TestExtractionsWithNothingUsableStopTheFetching(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		p := newPool(t, pool.Extract(api(t, func() (*http.Response, error) {
+			calls++
+			return plain(200, `{"code":200,"data":{"list":["sold out"]}}`), nil
+		}).IP, tenForAnHour))
+		_, err := p.Get(t.Context())
+		require.ErrorIs(t, err, pool.ErrStopped)
+		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
+		require.Equal(t, 3, calls)
+	})
+}
+
+// What came with an error is used.
+func TestProxiesThatComeWithAnErrorAreUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &made{life: time.Hour}
+		source := m.source(3)
+		source.Fetch = func(ctx context.Context, need int) ([]pool.Proxy, error) {
+			list, err := m.fetch(ctx, need)
+			return list, errors.Join(err, errors.New("one entry is bad"))
+		}
+		p := newPool(t, source)
+		seen := map[string]bool{}
+		for range 6 {
+			seen[take(t, p)] = true
+		}
+		require.Len(t, seen, 3)
+	})
+}
+
+// A life may be as long as a duration, and an end of life past what a clock counts.
+func TestLongLivesDoNotOverflow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, expires := range []time.Time{time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().Add(1<<63 - 1), {}} {
+			p := newPool(t, pool.Source{Size: 1, Costs: true, Fetch: func(context.Context, int) ([]pool.Proxy, error) {
+				return []pool.Proxy{{Endpoint: proxylite.Endpoint{Host: "10.0.0.1", Port: 1}, Expires: expires}}, nil
+			}}, pool.WithCoolDown(1<<62, 1<<63-1), pool.WithHostCoolDown(1<<63-1), pool.WithMargin(1<<62))
+			l, err := p.GetFor(t.Context(), "target.test")
+			require.NoError(t, err)
+			require.True(t, expires.Equal(l.Proxy().Expires))
+			l.Done(pool.FailedForHost)
+			for range 3 {
+				require.NotEmpty(t, take(t, p))
+				time.Sleep(time.Hour)
+			}
+		}
+	})
+}
+
 // Two pools on one store share what one extraction brought, and no proxy is in both.
 func TestPoolsShareAStore(t *testing.T) {
 	t.Parallel()

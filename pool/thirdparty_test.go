@@ -62,7 +62,7 @@ func TestThirdPartyHTTPProxy(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.GreaterOrEqual(t, refused.Status, 500)
 
-	e.Password = "wrong"
+	e.Password = proxylite.NewPassword("wrong")
 	_, err = get(t.Context(), newPool(t, pool.Fixed(e), trusting(secure)).Transport(), secure.URL)
 	require.ErrorIs(t, err, pool.ErrProxyAuth)
 	require.EqualValues(t, 20, secure.hits.Load())
@@ -85,7 +85,7 @@ func TestThirdPartySOCKSProxy(t *testing.T) {
 	var refused *pool.ConnectError
 	require.ErrorAs(t, err, &refused)
 
-	e.Password = "wrong"
+	e.Password = proxylite.NewPassword("wrong")
 	_, err = newPool(t, pool.Fixed(e)).DialContext(t.Context(), "tcp", tcp)
 	require.ErrorIs(t, err, pool.ErrProxyAuth)
 }

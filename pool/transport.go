@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/proxylite/proxylite-go/internal/clock"
 )
+
+type repeatableKey struct{}
 
 // Repeatable marks requests with this context as fit to be sent twice, whatever
 // their method: the target is to know them again, or not to care.
@@ -28,9 +31,11 @@ func Repeatable(ctx context.Context) context.Context {
 // A request goes on through another proxy, up to [WithAttempts], as long as no byte
 // of it was sent; when it may have been sent only if it is a GET, HEAD, OPTIONS or
 // TRACE, or marked with [Repeatable]. Either way its body must be nil or have a
-// GetBody, as http.NewRequest gives it. Other requests are never sent twice, not
-// by net/http either, and have a connection of their own: on a kept one that has
-// just been closed nobody could say whether they were sent. A request that fails in the end has an [*Error].
+// GetBody, as http.NewRequest gives it. Other requests are never sent twice, not by
+// net/http either: each has an HTTP/1.1 connection of its own, as nobody could say
+// whether it was sent on a kept one that has just been closed. A request that fails
+// in the end, and a body that is cut, have an [*Error]. [ViaOf] tells which proxy a
+// response came through.
 //
 // Each proxy has an http.Transport of its own, so a kept connection never leads
 // through another proxy than the one that was picked.
@@ -38,54 +43,161 @@ func (p *Pool) Transport() http.RoundTripper { return roundTripper{p} }
 
 type roundTripper struct{ *Pool }
 
-func (p roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL == nil {
-		closeBody(req.Body)
-		return nil, errors.New("pool: the request has no URL")
+// CloseIdleConnections closes the connections of all proxies that no request uses.
+func (p roundTripper) CloseIdleConnections() {
+	for _, a := range p.live.Load().proxies {
+		a.closeIdle()
 	}
-	ctx, body := req.Context(), req.Body
-	q := query{host: strings.ToLower(req.URL.Hostname()), session: sessionOf(ctx)}
-	keep := p.rotation != PerRequest || q.session != ""
-	sent := false
-	var failed *Error
-	for attempt := 1; ; attempt++ {
-		l, err := p.lease(ctx, q)
-		if err != nil {
-			closeBody(body)
-			if failed != nil {
-				failed.Err = fmt.Errorf("%w; then %w", failed.Err, err)
-				return nil, failed
-			}
-			return nil, err
-		}
-		l.auto = true
-		resp, verdict, failure := l.try(req, body, keep)
-		if failure == nil {
-			sent = true
-			if verdict != Worked {
-				l.reported = true
-				l.report(verdict, nil)
-			}
-			if verdict == Worked || attempt >= p.attempts || !replayable(req) || !repeatable(req) {
-				return resp, nil
-			}
-			closeBody(resp.Body)
-			failed = &Error{l.String(), attempt, sent, fmt.Errorf("status %d was judged: %s", resp.StatusCode, verdict)}
-		} else {
-			sent = sent || failure.sent
-			failed = &Error{l.String(), attempt, sent, failure.err}
-			l.finish(verdict, failure.err)
-		}
-		if ctx.Err() != nil || attempt >= p.attempts || !replayable(req) || sent && !repeatable(req) {
-			return nil, failed
+}
+
+func (p roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	body := req.Body
+	if err := checkRequest(req); err != nil {
+		closeBody(body)
+		return nil, err
+	}
+	q := newQuery(req.Context(), targetOfURL(req.URL))
+	k := keep
+	if p.rotation == PerRequest && q.session == nil {
+		k = fresh
+	}
+	l, err := p.lease(req.Context(), q)
+	if err != nil {
+		closeBody(body)
+		return nil, err
+	}
+	r := &run{Pool: p.Pool, req: req, q: q, keeping: keepFor(req, k)}
+	for {
+		resp, err := r.try(l, body)
+		if l = r.next; l == nil {
+			return resp, err
 		}
 		if body = req.Body; req.GetBody != nil {
 			if body, err = req.GetBody(); err != nil {
-				return nil, failed
+				l.Done(Unjudged)
+				return nil, r.failed
 			}
 		}
 		p.counters.retries.Add(1)
 	}
+}
+
+// run is a request over all its attempts.
+type run struct {
+	*Pool
+	req      *http.Request
+	q        query
+	keeping  keeping
+	attempts int
+	sent     bool // a byte of it may have left
+	next     *Lease
+	failed   *Error
+	banned   []*Lease // judged unfit for the host, which the next ones may disprove
+}
+
+// try makes one attempt. If there is to be another one, next is its lease.
+func (r *run) try(l *Lease, body io.ReadCloser) (*http.Response, error) {
+	r.next = nil
+	r.attempts++
+	l.auto = true
+	u := l.use(r.req, r.keeping)
+	u.trial = r.attempts == 1 && repeatable(r.req) && r.Pool.attempts > 1
+	resp, err := u.send(r.req, body)
+	r.sent = r.sent || u.sent.Load()
+	if err == nil {
+		if resp = r.judged(l, resp); resp == nil {
+			u.end(finding{})
+			return nil, r.failed
+		}
+		u.watch(resp)
+		return resp, nil
+	}
+	r.failed = &Error{l.String(), r.attempts, r.sent, err}
+	l.finish(u.finding(err))
+	if r.req.Context().Err() != nil || !r.again() {
+		return nil, r.failed
+	}
+	if r.next, err = r.lease(r.req.Context(), r.q); err != nil {
+		r.failed.Err = fmt.Errorf("%w; then %w", r.failed.Err, err)
+	}
+	return nil, r.failed
+}
+
+// again tells that there may be another attempt.
+func (r *run) again() bool {
+	return r.attempts < r.Pool.attempts && replayable(r.req) && (!r.sent || repeatable(r.req))
+}
+
+// judged asks the judges, and returns the response, or nil if another proxy is free to
+// get a better one.
+func (r *run) judged(l *Lease, resp *http.Response) *http.Response {
+	r.sent = true
+	f := finding{verdict: Worked}
+	if len(r.judges) > 0 && resp.StatusCode != http.StatusSwitchingProtocols {
+		f = r.judgement(resp)
+	}
+	if f.verdict == Worked {
+		for _, b := range r.banned { // it was not the page
+			r.mu.Lock()
+			r.ban(b.a, b.target.host, finding{}, r.now())
+			r.unlock()
+		}
+		return resp
+	}
+	mayRepeat := r.again()
+	f.unproven = r.Pool.attempts > 1 && replayable(r.req) && repeatable(r.req)
+	l.reported = true
+	l.report(f)
+	if f.verdict == FailedForHost && f.unproven && !f.slow && !r.source.Rotating {
+		r.banned = append(r.banned, l)
+	}
+	if !mayRepeat {
+		return resp
+	}
+	next, err := r.pick(r.now(), r.q)
+	if next == nil || err != nil {
+		return resp // no other one is free, and this is better than nothing
+	}
+	r.next = next
+	r.failed = &Error{l.String(), r.attempts, true, fmt.Errorf("status %d was judged: %s", resp.StatusCode, f.verdict)}
+	closeBody(resp.Body)
+	return nil
+}
+
+// judgement asks the judges, and puts back what they read of the body.
+func (p *Pool) judgement(resp *http.Response) finding {
+	f := finding{verdict: Worked, class: byJudge}
+	for _, judge := range p.judges {
+		var read bytes.Buffer
+		body := resp.Body
+		resp.Body = io.NopCloser(io.TeeReader(body, &read))
+		v := judge(resp)
+		resp.Body = &rereadBody{io.MultiReader(&read, body), body}
+		if f.verdict == Worked && v != Unjudged {
+			f.verdict = v
+		}
+	}
+	if f.verdict == FailedForHost && resp.StatusCode == http.StatusTooManyRequests {
+		f.slow, f.retryAfter = true, p.retryAfter(resp)
+	}
+	return f
+}
+
+type rereadBody struct {
+	io.Reader
+	io.Closer
+}
+
+// retryAfter reads the header, up to an hour.
+func (p *Pool) retryAfter(resp *http.Response) time.Duration {
+	s := resp.Header.Get("Retry-After")
+	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+		return min(time.Hour, time.Duration(n)*time.Second)
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return min(time.Hour, max(0, time.Until(t)))
+	}
+	return 0
 }
 
 func replayable(req *http.Request) bool {
@@ -100,101 +212,265 @@ func repeatable(req *http.Request) bool {
 	return req.Context().Value(repeatableKey{}) != nil
 }
 
+// keepFor is k, but for what must not be sent twice.
+func keepFor(req *http.Request, k keeping) keeping {
+	if !repeatable(req) {
+		return once
+	}
+	return k
+}
+
 func closeBody(body io.Closer) {
 	if body != nil {
 		_ = body.Close()
 	}
 }
 
-// failure is why a try gave no answer.
-type failure struct {
-	err  error
-	sent bool // a byte of the request may have left
+type useKey struct{}
+
+// use is one attempt of a request through one proxy. It is the request's context, with
+// what net/http tells of the way to the proxy: to make a context that can be canceled
+// costs five allocations more, so what a use has dialed is given up by itself.
+type use struct {
+	context.Context
+	l       *Lease
+	req     *http.Request
+	keeping keeping
+	plain   bool // no tunnel: the proxy reads the request
+	trial   bool // the proxy may be given up for another one
+	via     Via
+
+	trace  httptrace.ClientTrace
+	sent   atomic.Bool  // a byte of the request may have left
+	dialed atomic.Bool  // the proxy was reached
+	begun  atomic.Bool  // dialing
+	tunnel atomic.Bool  // the proxy has made one
+	sentAt atomic.Int64 // clock.Instant
+	over   atomic.Bool  // send has returned
+
+	responded bool // the response has begun
+
+	mu       sync.Mutex
+	late     error       // connecting took too long
+	dials    []*dialing  // that may be given up
+	patience *time.Timer // with a proxy that says nothing
 }
 
-// try sends the request through the leased proxy, once.
-func (l *Lease) try(req *http.Request, body io.ReadCloser, keep bool) (*http.Response, Verdict, *failure) {
-	p := l.pool
-	ctx, cancel := context.WithCancelCause(req.Context())
-	patience, late := p.patience(l.a)
-	clock := time.AfterFunc(patience, func() { cancel(late) })
-	var sent atomic.Bool
-	var handshake atomic.Bool
-	out := req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:           func(httptrace.GotConnInfo) { clock.Stop(); sent.Store(true) },
-		TLSHandshakeStart: func() { handshake.Store(true) },
-	}))
-	out.Body = body
-	if !repeatable(req) {
-		// On a kept connection that the other side has just closed, nobody could say
-		// whether it was sent.
-		keep = false
-		// net/http must not send it again either: over HTTP/2, or with an
-		// Idempotency-Key, it would, if it could rewind the body.
-		if out.GetBody = nil; body == nil || body == http.NoBody {
-			out.Body = io.NopCloser(strings.NewReader(""))
-		}
+func (l *Lease) use(req *http.Request, k keeping) *use {
+	u := &use{Context: req.Context(), l: l, req: req, keeping: k}
+	u.plain = req.URL.Scheme == "http" && !strings.HasPrefix(l.pool.scheme, "socks5")
+	return u
+}
+
+// traceKey is the key of a context's trace, which net/http/httptrace does not export.
+var traceKey = func() any {
+	var c keyCatcher
+	httptrace.ContextClientTrace(&c)
+	return c.key
+}()
+
+type keyCatcher struct {
+	context.Context
+	key any
+}
+
+func (c *keyCatcher) Value(key any) any {
+	c.key = key
+	return nil
+}
+
+func (u *use) Value(key any) any {
+	switch {
+	case key == (useKey{}):
+		return u
+	case key == (viaKey{}):
+		return &u.via
+	case key == traceKey && !u.over.Load():
+		return &u.trace
 	}
-	resp, err := p.transport(l.a, keep).RoundTrip(out)
-	clock.Stop()
-	direct := req.URL.Scheme == "http" && !strings.HasPrefix(p.scheme, "socks5") // no tunnel: the proxy reads the request
-	if err == nil {
-		resp.Request = req
-		// Without a tunnel the proxy's refusals look like answers. 407 is never a
-		// target's, and "509 OK" is how the gateway writes it. Others may be.
-		if direct && (resp.StatusCode == http.StatusProxyAuthRequired || resp.Status == "509 OK") {
-			err = refused(l.a.url, resp)
-			closeBody(resp.Body)
+	return u.Context.Value(key)
+}
+
+// dialing is a connection to a proxy that is being made for a use.
+type dialing struct {
+	u      *use
+	cancel context.CancelFunc
+	timer  *time.Timer
+	stop   func() bool // looking at the request's context
+
+	mu   sync.Mutex
+	conn *conn // once the proxy is reached
+	done bool
+}
+
+// begin starts the timeout of connecting, so that waiting for a turn does not count.
+func (u *use) begin(ctx context.Context) (context.Context, *dialing) {
+	u.begun.Store(true)
+	d := &dialing{u: u}
+	ctx, d.cancel = context.WithCancel(ctx)
+	patience, late := u.l.pool.patience(u.l.a)
+	d.mu.Lock() // until all is there
+	d.timer = time.AfterFunc(patience, func() {
+		u.mu.Lock()
+		if !u.over.Load() && u.late == nil {
+			u.late = late
 		}
+		u.mu.Unlock()
+		d.giveUp()
+	})
+	d.stop = context.AfterFunc(u.Context, d.giveUp)
+	d.mu.Unlock()
+	u.mu.Lock()
+	u.dials = append(u.dials, d)
+	u.mu.Unlock()
+	return ctx, d
+}
+
+// giveUp closes what no request has got.
+func (d *dialing) giveUp() {
+	d.mu.Lock()
+	c, done := d.conn, d.done
+	d.done = true
+	d.mu.Unlock()
+	d.cancel()
+	d.timer.Stop()
+	d.stop()
+	if c != nil && !done && !c.taken.Load() {
+		_ = c.Close()
+	}
+}
+
+// reached returns false if it was given up meanwhile.
+func (d *dialing) reached(c *conn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conn = c
+	return !d.done
+}
+
+// taken ends the timeout: a request has the connection.
+func (d *dialing) taken() {
+	d.mu.Lock()
+	d.done = true
+	d.mu.Unlock()
+	d.cancel()
+	d.timer.Stop()
+	d.stop()
+}
+
+// patience returns how long connecting may take, and the error when it takes longer.
+func (p *Pool) patience(a *address) (time.Duration, error) {
+	if left := a.expiresAt().Sub(p.now().wall); left < p.connecting {
+		return left, ErrExpired
+	}
+	return p.connecting, ErrConnectTimeout
+}
+
+// gotConn is called when the request has a connection.
+func (u *use) gotConn(info httptrace.GotConnInfo) {
+	p := u.l.pool
+	c := connOf(info.Conn)
+	if c != nil {
+		if !c.taken.Swap(true) && c.dialing != nil {
+			c.dialing.taken()
+		}
+		c.payFor(u.l)
+	}
+	u.sentAt.Store(int64(p.now().mono))
+	u.sent.Store(true)
+	if u.trial && u.plain && c != nil && u.l.a.worked.Load() == 0 && !p.source.Rotating && len(p.live.Load().proxies) > 1 {
+		u.mu.Lock()
+		u.patience = time.AfterFunc(p.connecting, func() { // nothing else would tell that it is silent
+			u.mu.Lock()
+			u.late = ErrConnectTimeout
+			u.mu.Unlock()
+			_ = c.Close()
+		})
+		u.mu.Unlock()
+	}
+}
+
+// send sends the request through the leased proxy, once.
+func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error) {
+	l := u.l
+	if parent := httptrace.ContextClientTrace(u.Context); parent != nil {
+		u.Context = httptrace.WithClientTrace(u.Context, &httptrace.ClientTrace{GotConn: u.gotConn}) // both
+		u.trace = *httptrace.ContextClientTrace(u.Context)
+	} else {
+		u.trace.GotConn = u.gotConn
+	}
+	out := req.WithContext(u)
+	out.Body = body
+	if body != nil && body != http.NoBody {
+		out.Body = markedBody{body}
+	}
+	resp, err := l.a.transport(u.keeping).RoundTrip(out)
+	u.over.Store(true)
+	took := l.pool.now().mono.Sub(l.start)
+	u.mu.Lock()
+	late, dials := u.late, u.dials
+	if u.patience != nil {
+		u.patience.Stop()
+	}
+	u.mu.Unlock()
+	if err == nil && u.plain && (resp.StatusCode == http.StatusProxyAuthRequired || resp.Status == "509 OK") {
+		// Without a tunnel the proxy's refusals look like responses. 407 is never a
+		// target's, and "509 OK" is how the gateway writes it. Others may be.
+		err = refused(l.a.url, resp)
+		closeBody(resp.Body)
 	}
 	if err != nil {
-		cancel(nil)
-		if context.Cause(ctx) == late && req.Context().Err() == nil {
-			err = late
+		for _, d := range dials {
+			d.giveUp()
 		}
-		err = socksRefusal(l.String(), err)
-		return nil, judge(req.Context(), err, handshake.Load() || sent.Load() && !direct), &failure{err, sent.Load()}
-	}
-	verdict := Worked
-	if l.auto && p.judge != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		verdict = p.judgeAnswer(resp)
-	}
-	l.watch(resp, func(err error) {
-		cancel(nil)
-		if l.auto {
-			v := Worked
-			if err != nil {
-				v = judge(req.Context(), err, !direct)
+		if late != nil && req.Context().Err() == nil {
+			if err = late; !u.dialed.Load() && late == ErrConnectTimeout {
+				err = &dialError{err}
 			}
-			l.finish(v, err)
 		}
-	})
-	return resp, verdict, nil
-}
-
-// judgeAnswer asks the user, and puts back what was read of the body.
-func (p *Pool) judgeAnswer(resp *http.Response) Verdict {
-	var read bytes.Buffer
-	body := resp.Body
-	resp.Body = io.NopCloser(io.TeeReader(body, &read))
-	verdict := p.judge(resp)
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(&read, body), body}
-	if verdict == Unjudged {
-		return Worked
+		return nil, socksRefusal(l.String(), err)
 	}
-	return verdict
+	u.responded = true
+	l.a.took(took)
+	u.via = Via{Proxy: l.String(), Session: l.session.name(), Took: took, lease: l}
+	if l.moved != nil && l.session != nil {
+		u.via.Moved = l.moved.String()
+	}
+	out.Body, resp.Request = req.Body, out
+	return resp, nil
 }
 
-// watch calls end once, when the body has ended: with an error if it was cut.
-func (l *Lease) watch(resp *http.Response, end func(error)) {
+// finding judges an error of send, or of reading the response.
+func (u *use) finding(err error) finding {
+	ctx := u.req.Context()
+	s := situation{
+		err: err, plain: u.plain, reached: u.dialed.Load() || u.sent.Load(),
+		canceled: errors.Is(ctx.Err(), context.Canceled), late: errors.Is(ctx.Err(), context.DeadlineExceeded),
+		idle:   !u.begun.Load() && !u.sent.Load(),
+		tunnel: u.sent.Load() || u.tunnel.Load() || strings.HasPrefix(u.l.pool.scheme, "socks5") && !isSOCKS(err),
+	}
+	if s.late {
+		p := u.l.pool
+		if now := p.now().mono; u.sent.Load() {
+			s.silent = !u.responded && now.Sub(clock.Instant(u.sentAt.Load())) >= p.connecting
+		} else {
+			s.slow = now.Sub(u.l.start) >= p.connecting/3
+		}
+	}
+	return judge(s)
+}
+
+// watch ends the use when the body has ended.
+func (u *use) watch(resp *http.Response) {
+	f := finding{verdict: Worked}
+	if u.plain && ambiguous(resp.StatusCode) {
+		f = finding{verdict: Unjudged, class: byTarget}
+	}
 	if resp.Body == http.NoBody {
-		end(nil)
+		u.end(f)
 		return
 	}
-	b := &watchedBody{ReadCloser: resp.Body, end: end}
+	b := &watchedBody{ReadCloser: resp.Body, u: u, f: f}
 	resp.Body = b
 	if w, ok := b.ReadCloser.(io.Writer); ok { // of 101 Switching Protocols
 		resp.Body = struct {
@@ -204,123 +480,42 @@ func (l *Lease) watch(resp *http.Response, end func(error)) {
 	}
 }
 
+func (u *use) end(f finding) {
+	if u.l.auto {
+		u.l.finish(f)
+	}
+}
+
+// watchedBody is the body of a response.
 type watchedBody struct {
 	io.ReadCloser
-	once sync.Once
-	end  func(error)
+	u    *use
+	f    finding // if nothing goes wrong
+	done atomic.Bool
 }
 
 func (b *watchedBody) Read(buf []byte) (int, error) {
 	n, err := b.ReadCloser.Read(buf)
-	switch err {
-	case nil:
-	case io.EOF:
-		b.once.Do(func() { b.end(nil) })
+	switch {
+	case err == nil:
+	case err == io.EOF:
+		if !b.done.Swap(true) {
+			b.u.end(b.f)
+		}
 	default:
-		b.once.Do(func() { b.end(err) })
+		f := b.u.finding(err)
+		err = &Error{Proxy: b.u.l.String(), Attempts: 1, Sent: true, Err: err}
+		if !b.done.Swap(true) {
+			b.u.end(f)
+		}
 	}
 	return n, err
 }
 
 func (b *watchedBody) Close() error {
 	err := b.ReadCloser.Close()
-	b.once.Do(func() { b.end(nil) })
+	if !b.done.Swap(true) {
+		b.u.end(b.f)
+	}
 	return err
-}
-
-// transport returns the address's own, with keep-alive or without.
-func (p *Pool) transport(a *address, keep bool) *http.Transport {
-	slot := &a.fresh
-	if keep {
-		slot = &a.kept
-	}
-	if t := slot.Load(); t != nil {
-		return t
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if t := slot.Load(); t != nil {
-		return t
-	}
-	t := p.template.Clone()
-	t.Proxy = http.ProxyURL(a.url)
-	t.DialContext = a.dial
-	t.DisableKeepAlives = !keep
-	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-		if resp.StatusCode == http.StatusOK {
-			return nil
-		}
-		return refused(a.url, resp)
-	}
-	slot.Store(t)
-	return t
-}
-
-// refused reads a proxy's refusal.
-func refused(proxy *url.URL, resp *http.Response) *ConnectError {
-	_, reason, _ := strings.Cut(resp.Status, " ")
-	e := &ConnectError{Proxy: proxy.Host, Status: resp.StatusCode, Reason: reason, kind: refusals[resp.StatusCode]}
-	body := make(chan []byte, 1)
-	go func() { // ends at the latest when the connection is closed
-		// One read gets what came with the header. Some proxies (tinyproxy) do not
-		// hang up by themselves, so the end of the body is not waited for.
-		b := make([]byte, 512)
-		n, _ := io.ReadAtLeast(resp.Body, b, 1)
-		body <- b[:n]
-	}()
-	patience := time.NewTimer(200 * time.Millisecond)
-	defer patience.Stop()
-	select {
-	case b := <-body:
-		e.Body = string(b)
-	case <-patience.C:
-	}
-	if password, _ := proxy.User.Password(); password != "" { // should the proxy echo it
-		hide := strings.NewReplacer(password, "redacted", proxy.User.Username(), "redacted")
-		e.Reason, e.Body = hide.Replace(e.Reason), hide.Replace(e.Body)
-	}
-	return e
-}
-
-// Proxy is for http.Transport.Proxy, where a library makes its own transport. It
-// returns another URL each time, with the login, or an error: never nil, which
-// would mean a direct connection.
-//
-// Beware: an http.Transport asks it for each request, but keeps a tunnel for each
-// URL it ever got and uses it again, over HTTP/2 even for many requests at once.
-// For a new proxy with each request set DisableKeepAlives; to have proxies that
-// refuse taken out, set [Pool.OnProxyConnectResponse] too. Nothing else of what
-// becomes of the request is known here. Prefer [Pool.Transport].
-func (p *Pool) Proxy(req *http.Request) (*url.URL, error) {
-	ctx := req.Context()
-	l, err := p.lease(ctx, query{host: strings.ToLower(req.URL.Hostname()), session: sessionOf(ctx)})
-	if err != nil {
-		return nil, err
-	}
-	l.a.release() // its end will not be seen
-	u := *l.a.url
-	return &u, nil
-}
-
-// OnProxyConnectResponse is for the field of this name of an http.Transport that
-// uses [Pool.Proxy]: it turns a refusal into a [*ConnectError] and tells the pool.
-func (p *Pool) OnProxyConnectResponse(_ context.Context, proxy *url.URL, connect *http.Request, resp *http.Response) error {
-	for _, a := range p.live.Load().proxies {
-		if a.url.Host != proxy.Host || a.url.User.String() != proxy.User.String() {
-			continue
-		}
-		host, _, _ := net.SplitHostPort(connect.Host)
-		l := &Lease{pool: p, a: a, host: strings.ToLower(host), start: time.Now().UnixNano()}
-		if resp.StatusCode == http.StatusOK {
-			l.report(Worked, nil)
-			return nil
-		}
-		err := refused(proxy, resp)
-		l.report(err.verdict(), err)
-		return err
-	}
-	if resp.StatusCode == http.StatusOK {
-		return nil
-	}
-	return refused(proxy, resp)
 }

@@ -69,7 +69,7 @@ func (s *Server) endpoint(life time.Duration) string {
 	if e.Username == "" {
 		return e.Addr()
 	}
-	return e.Addr() + ":" + e.Username + ":" + e.Password
+	return e.Addr() + ":" + e.Username + ":" + e.Password.Reveal()
 }
 
 // Proxies returns the proxies behind the extracted endpoints, in the order of their

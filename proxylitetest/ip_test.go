@@ -241,10 +241,10 @@ func TestExtractedEndpointsMayHaveALogin(t *testing.T) {
 	}))
 	for _, format := range []proxylite.Format{proxylite.FormatJSON, proxylite.FormatText} {
 		e := must(s.Client().IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: format})).Endpoints[0]
-		require.Equal(t, []string{"u", "p"}, []string{e.Username, e.Password})
+		require.Equal(t, []string{"u", "p"}, []string{e.Username, e.Password.Reveal()})
 		_, body := fetch(t, through(t, e.HTTP(), target), "http://shop.test/")
 		require.Equal(t, "shop.test", body)
-		e.Password = "q"
+		e.Password = proxylite.NewPassword("q")
 		require.Equal(t, 407, status(t, e.HTTP(), target))
 	}
 }
@@ -258,7 +258,7 @@ func TestTheGatewayTakesAccounts(t *testing.T) {
 	require.Empty(t, e.Username)
 	require.Same(t, gateway, s.Gateway())
 	login := func(username, password string) int {
-		e.Username, e.Password = username, password
+		e.Username, e.Password = username, proxylite.NewPassword(password)
 		return status(t, e.HTTP(), target)
 	}
 	require.Equal(t, 200, login("pl-bob", "bob2024"))

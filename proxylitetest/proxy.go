@@ -175,7 +175,7 @@ func (p *Proxy) Endpoint() proxylite.Endpoint {
 	addr := p.listener.Addr().(*net.TCPAddr)
 	return proxylite.Endpoint{
 		Host: addr.IP.String(), Port: addr.Port,
-		Username: p.opts.Username, Password: p.opts.Password,
+		Username: p.opts.Username, Password: proxylite.NewPassword(p.opts.Password),
 	}
 }
 

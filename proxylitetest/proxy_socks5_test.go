@@ -48,7 +48,7 @@ func TestSOCKS5TakesEveryFormOfAddress(t *testing.T) {
 		Username: "u", Password: "p", Hosts: map[string]string{"target.test": "127.0.0.1", "::1": "127.0.0.1"},
 	})
 	e := p.Endpoint()
-	d, err := proxy.SOCKS5("tcp", e.Addr(), &proxy.Auth{User: e.Username, Password: e.Password}, nil)
+	d, err := proxy.SOCKS5("tcp", e.Addr(), &proxy.Auth{User: e.Username, Password: e.Password.Reveal()}, nil)
 	require.NoError(t, err)
 	for _, host := range []string{"127.0.0.1", "target.test", "::1"} {
 		c, err := d.(proxy.ContextDialer).DialContext(t.Context(), "tcp", net.JoinHostPort(host, port))

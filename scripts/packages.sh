@@ -29,4 +29,4 @@ trap 'exit 1' INT TERM
 {
 	$root timeout 120 apt-get -q update &&
 		$root env DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qy install --no-install-recommends $missing
-} >"$log" 2>&1 || fail "$(grep -m 1 '^E:' "$log" || echo "apt-get took too long")"
+} >"$log" 2>&1 || fail "$(grep -m 1 '^E:' "$log" || echo "apt-get failed, or took too long")"

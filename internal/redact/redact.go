@@ -1,215 +1,223 @@
-// Package redact keeps secrets out of texts, headers and errors.
+// Package redact keeps secrets out of texts, headers and errors that came from
+// outside: a server, a proxy or a library may show what was sent to it, in any form.
+//
+// It does not look for a list of forms. It decodes the text and looks for the
+// secret itself, then hides the part of the text that was decoded:
+//
+//   - Escapes: of URLs (%2B, %u002B), of JSON, JavaScript, Go, C, Python, CSS and LDAP
+//     (\", \n, \x2b, \u002b, \u{2b}, \U0000002b, \053, \2b), of HTML and XML (&amp;, &#43;,
+//     &#x2B, with or without zeros and semicolon), of quoted-printable, JSON pointers,
+//     CSV and SQL, in any mixture, and within each other. Each byte of a secret may
+//     be escaped in another way.
+//   - Codes: base64, base32, base32hex, hexadecimal with or without separators and
+//     prefixes, lists of numbers. The secret may stand anywhere within what was
+//     encoded, and lines may be broken.
+//   - Both within each other, up to eight layers.
+//   - Other letter case, full-width letters, UTF-16 as ASCII and Latin-1 have it, and
+//     spaces, line breaks or invisible characters inside.
+//
+// Out of scope is a secret which the text does not hold in one piece or which can't
+// be decoded without knowing more: cut in two by other characters, reversed,
+// shortened (but see [Set.Start]), hashed, encrypted, compressed, in base58, base85
+// or uuencode, in a hex dump with a column of text, in base64 that lost its case or
+// was broken by a form's plus signs. Whoever knows the secret can always write it
+// in a way that nobody looks for; this package is for those who do it by accident.
+//
+// It hides too much where a text happens to hold the secret's bytes with spaces in
+// between or in other case: "is good" for the secret "isgood". What surrounds a
+// secret in base64 or hex loses up to a digit on each side. A number in JSON is hidden
+// as a whole.
 package redact
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"html"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
+	"sync"
 )
 
 const (
+	// Redacted stands where a secret was.
 	Redacted = "[REDACTED]"
-	// Shortest: a shorter one could not be kept out of texts without
-	// garbling them.
+	// Shortest is the length in bytes of the shortest secret that is hidden. To hide
+	// a shorter one would garble texts.
 	Shortest = 6
 )
 
-// Set is the second line of defence: texts from outside (server messages,
-// causes, headers) might echo a secret, in any of its forms. nil hides nothing.
+// Set is an immutable set of secrets. A nil *Set hides nothing. It is safe for
+// concurrent use.
 type Set struct {
-	secrets  []string
-	forms    []string // longest first
-	replacer *strings.Replacer
+	secrets []string
+	prepare sync.Once
+	needles *needles
 }
 
-func New(secrets ...string) *Set {
-	h := &Set{secrets: secrets}
-	for _, secret := range secrets {
-		if len(secret) >= Shortest {
-			h.forms = append(h.forms, formsOf(secret)...)
-		}
-	}
-	slices.SortFunc(h.forms, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, form := range h.forms {
-		pairs = append(pairs, form, Redacted)
-	}
-	h.replacer = strings.NewReplacer(pairs...)
-	return h
-}
-
-// formsOf are the ways in which a text shows a secret: as it is written in URLs,
-// JSON and pages, written so twice (a URL in a query, JSON in JSON), and in base64
-// or hex of any of these with something around it.
-func formsOf(secret string) []string {
-	forms := []string{}
-	for _, once := range writings(secret) {
-		forms = append(forms, writings(once)...)
-		forms = append(forms, hex.EncodeToString([]byte(once)), strings.ToUpper(hex.EncodeToString([]byte(once))))
-		for before := range 3 { // bytes that share a group of base64 with it
-			text := []byte("   "[:before] + once)
-			for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-				forms = append(forms, enc.EncodeToString(text)[(before*8+5)/6:len(text)*8/6])
-			}
-		}
-	}
-	slices.Sort(forms)
-	return slices.Compact(forms)
-}
-
-// writings are how the encoders we know write a text. Of letters and digits they
-// make nothing new.
-func writings(s string) []string {
-	query, path := url.QueryEscape(s), url.PathEscape(s)
-	marked := html.EscapeString(s)
-	all := []string{
-		s, query, path, lowerPercent(query), lowerPercent(path), strings.ReplaceAll(query, "+", "%20"),
-		marked, strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(marked),
-		strings.NewReplacer("~", "~0", "/", "~1").Replace(s), // in a JSON pointer
-	}
-	for _, goes := range []string{strconv.Quote(s), strconv.QuoteToASCII(s)} {
-		all = append(all, goes[1:len(goes)-1])
-	}
-	quoted, _ := json.Marshal(s)
-	for _, text := range []string{string(quoted[1 : len(quoted)-1]), strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)} {
-		for _, text := range []string{text, strings.ReplaceAll(text, "/", `\/`)} {
-			all = append(all, text, asciiOnly(text, `\u%04x`), asciiOnly(text, `\u%04X`))
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func lowerPercent(s string) string {
-	b := []byte(s)
-	for i := 0; i+2 < len(b); i++ {
-		if b[i] == '%' {
-			copy(b[i:], strings.ToLower(s[i:i+3]))
-		}
-	}
-	return string(b)
-}
-
-func asciiOnly(s, escape string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if r < utf8.RuneSelf {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, escape, unit)
-		}
-	}
-	return b.String()
-}
-
-func (h *Set) Text(s string) string {
-	if h == nil || len(h.forms) == 0 || len(s) < len(h.forms[len(h.forms)-1]) {
-		return s
-	}
-	return h.replacer.Replace(s)
-}
-
-// start is scrub for the beginning of a text, which may end within a secret.
-func (h *Set) start(s string) string {
-	s = h.Text(s)
-	if h == nil {
-		return s
-	}
-	for _, form := range h.forms {
-		for n := min(len(form)-1, len(s)); n >= 4; n-- { // fewer tell nothing
-			if strings.HasSuffix(s, form[:n]) {
-				return s[:len(s)-n] + Redacted
-			}
-		}
-	}
-	return s
-}
+// New returns a set of these secrets. It costs nothing until the first text is
+// looked into.
+func New(secrets ...string) *Set { return &Set{secrets: slices.Clone(secrets)} }
 
 // With returns a set of the secrets of h and more.
 func (h *Set) With(more ...string) *Set {
 	if len(more) == 0 {
 		return h
 	}
-	if h == nil {
-		return New(more...)
-	}
-	return New(append(slices.Clip(h.secrets), more...)...)
+	return &Set{secrets: slices.Concat(h.Secrets(), more)}
 }
 
-// Start is Text for the beginning of a text, which may end within a secret.
+// Secrets returns what the set hides. It must not be changed.
+func (h *Set) Secrets() []string {
+	if h == nil {
+		return nil
+	}
+	return h.secrets
+}
+
+// Text returns s without secrets. It is s itself if it has none.
+func (h *Set) Text(s string) string {
+	spans := h.find(len(s), false, func(to []byte, from int) int { return copy(to, s[from:]) })
+	if len(spans) == 0 {
+		return s
+	}
+	return string(replace([]byte(s), spans))
+}
+
+// Start returns a copy of b without secrets. B is the beginning of a text and may end
+// within a secret, in whatever way that is written: a tail that may be the start of
+// one is hidden too, if it shows more than three bytes of it.
 func (h *Set) Start(b []byte) []byte {
+	spans := h.find(len(b), true, func(to []byte, from int) int { return copy(to, b[from:]) })
 	if len(b) == 0 {
 		return nil
 	}
-	return []byte(h.start(string(b)))
+	return replace(b, spans)
 }
 
-// JSON is Text for JSON.
-func (h *Set) JSON(raw json.RawMessage) json.RawMessage { return json.RawMessage(h.Text(string(raw))) }
+// window is how much of a text is looked into at once, which bounds the memory.
+const window = 256 << 10
 
-// Header returns header without secrets, a copy where it had any.
+// find returns where the secrets are in a text of that size. Read copies as much
+// as fits of the text from a position on.
+func (h *Set) find(size int, open bool, read func(to []byte, from int) int) []span {
+	if h == nil || len(h.secrets) == 0 || size < cut {
+		return nil
+	}
+	h.prepare.Do(func() { h.needles = newNeedles(h.secrets) })
+	if len(h.needles.sorted) == 0 {
+		return nil
+	}
+	f := finders.Get().(*finder)
+	defer finders.Put(f)
+	overlap := 64*h.needles.longest + 4096 // what a secret may take in its escapes
+	step := max(window, 4*overlap)
+	var all []span
+	for from := 0; ; from += step {
+		l := &f.first
+		l.b = slices.Grow(l.b[:0], min(step+overlap, size-from))[:min(step+overlap, size-from)]
+		end := from + read(l.b, from)
+		l.open = open && end == size
+		for _, s := range f.find(h.needles, l) {
+			all = append(all, span{s.from + from, s.to + from})
+		}
+		if end == size {
+			return merge(all)
+		}
+	}
+}
+
+func replace(b []byte, spans []span) []byte {
+	out := make([]byte, 0, len(b)+len(Redacted))
+	done := 0
+	for _, s := range spans {
+		out = append(append(out, b[done:s.from]...), Redacted...)
+		done = s.to
+	}
+	return append(out, b[done:]...)
+}
+
+// JSON is Text for JSON, which stays valid: a number with a secret in it becomes
+// a string.
+func (h *Set) JSON(raw json.RawMessage) json.RawMessage {
+	spans := h.find(len(raw), false, func(to []byte, from int) int { return copy(to, raw[from:]) })
+	if len(spans) == 0 {
+		return raw
+	}
+	if text := replace(raw, spans); json.Valid(text) || !json.Valid(raw) {
+		return text
+	}
+	var out json.RawMessage
+	for p := 0; p < len(raw); {
+		end := p + scalar(raw[p:])
+		for len(spans) > 0 && spans[0].to <= p {
+			spans = spans[1:]
+		}
+		switch {
+		case end == p:
+			end++
+			out = append(out, raw[p])
+		case len(spans) > 0 && spans[0].from < end:
+			out = append(out, redactScalar(raw[p:end], p, spans)...)
+		default:
+			out = append(out, raw[p:end]...)
+		}
+		p = end
+	}
+	return out
+}
+
+// scalar returns the length of the string, number or literal that b begins with.
+func scalar(b []byte) int {
+	if b[0] != '"' {
+		if i := slices.IndexFunc(b, func(c byte) bool { return strings.IndexByte("{}[]:, \t\r\n", c) >= 0 }); i >= 0 {
+			return i
+		}
+		return len(b)
+	}
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// redactScalar replaces what the spans cover of a scalar at p, or all of it if no
+// valid string would be left.
+func redactScalar(b []byte, p int, spans []span) []byte {
+	var inside []span
+	for _, s := range spans {
+		if s.from >= p+len(b) {
+			break
+		}
+		inside = append(inside, span{max(s.from-p, 1), min(s.to-p, len(b)-1)})
+	}
+	if text := replace(b, inside); b[0] == '"' && json.Valid(text) {
+		return text
+	}
+	return []byte(`"` + Redacted + `"`)
+}
+
+// Header returns header without secrets in names and values, a copy if it had any.
 func (h *Set) Header(header http.Header) http.Header {
-	shows := func(v string) bool { return h.Text(v) != v }
-	for _, values := range header {
-		if slices.ContainsFunc(values, shows) {
-			header = header.Clone()
-			for _, values := range header {
-				for i, v := range values {
-					values[i] = h.Text(v)
-				}
-			}
+	clean := true
+	for name, values := range header {
+		if h.Text(name) != name || slices.ContainsFunc(values, func(v string) bool { return h.Text(v) != v }) {
+			clean = false
 			break
 		}
 	}
-	return header
-}
-
-// Error strips the URL of a *url.Error and hides secrets.
-func (h *Set) Error(err error) error {
-	for {
-		u, ok := err.(*url.Error)
-		if !ok {
-			break
+	if clean {
+		return header
+	}
+	out := make(http.Header, len(header))
+	for name, values := range header {
+		shown := h.Text(name)
+		for _, v := range values {
+			out[shown] = append(out[shown], h.Text(v))
 		}
-		err = u.Err
 	}
-	_, deep := errors.AsType[*url.Error](err)
-	if text := err.Error(); h.Text(text) != text || deep {
-		return &scrubbed{h.Text(text), err}
-	}
-	return err
+	return out
 }
-
-// scrubbed shows a cleaned text and keeps errors.Is. It has no Unwrap: what it
-// wraps holds the text again.
-type scrubbed struct {
-	text string
-	err  error
-}
-
-func (s *scrubbed) Error() string        { return s.text }
-func (s *scrubbed) GoString() string     { return s.text }
-func (s *scrubbed) Is(target error) bool { return errors.Is(s.err, target) }
-
-// Inner returns the error that Error hid.
-func Inner(err error) error {
-	if s, ok := errors.AsType[*scrubbed](err); ok {
-		return s.err
-	}
-	return nil
-}
-
-// Secrets returns what the set hides.
-func (h *Set) Secrets() []string { return h.secrets }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/proxylite/proxylite-go/internal/redact"
 )
@@ -16,8 +17,9 @@ type Call struct {
 
 	// Resend is asked before net/http sends a request again by itself. The
 	// argument says that an HTTP/2 server gave the request back unprocessed,
-	// or reset its stream. False stops the attempt.
-	Resend func(givenBack bool) bool
+	// or reset its stream. It returns how long to wait before that, and whether
+	// it is allowed; else the attempt ends.
+	Resend func(givenBack bool) (time.Duration, bool)
 
 	mu   sync.Mutex
 	sent *redact.Set // the credentials that were sent

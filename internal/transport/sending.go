@@ -10,6 +10,7 @@ import (
 	"net/textproto"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/proxylite/proxylite-go/internal/redact"
 )
@@ -88,16 +89,37 @@ func (s *sending) gotConn(info httptrace.GotConnInfo) {
 		s.own.Store(c)
 	}
 	http2 := s.isHTTP2(info.Conn)
-	if s.wrote.Swap(false) && !s.attempt.call.Resend(s.http2.Load()) {
-		s.stopped.Store(true)
-		s.attempt.cancel()   // HTTP/2 looks at the context before it writes
-		if s.std && !http2 { // HTTP/1 does not
-			_ = info.Conn.Close()
+	if s.wrote.Swap(false) {
+		wait, ok := s.attempt.call.Resend(s.http2.Load())
+		if !ok {
+			s.stopped.Store(true)
+			s.attempt.cancel()   // HTTP/2 looks at the context before it writes
+			if s.std && !http2 { // HTTP/1 does not
+				_ = info.Conn.Close()
+			}
+			return
 		}
-		return
+		if http2 {
+			s.pause(wait)
+		}
 	}
 	s.http2.Store(http2)
 	s.connected.Store(true)
+}
+
+// pause waits before a request is sent over HTTP/2. On a new connection it lets the
+// server's settings arrive: net/http then waits for a free stream, where without
+// them it sends up to 100 at once, and a server that allows few refuses the rest.
+func (s *sending) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.Done():
+	}
 }
 
 func (s *sending) isHTTP2(conn net.Conn) bool {

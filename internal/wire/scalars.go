@@ -253,6 +253,9 @@ func Number(val []byte) (string, error) {
 		return "", nil
 	case '0':
 	case '"':
+		if len(val) < 2 { // from a caller that did not check it
+			return "", &SyntaxError{Why: "not a number"}
+		}
 		text = val[1 : len(val)-1]
 		if bytes.IndexByte(text, '\\') >= 0 {
 			var err error

@@ -151,8 +151,8 @@ var timeForm = sync.OnceValue(func() *regexp.Regexp {
 // parseOdd reads the forms that are less common.
 func parseOdd(s string, zone *time.Location) (time.Time, bool) {
 	if len(s) == len("20060102150405") {
-		if t, err := time.ParseInLocation("20060102150405", s, zone); err == nil {
-			return t, true
+		if t, err := time.Parse("20060102150405", s); err == nil {
+			return shownIn(t, zone), true
 		}
 	}
 	for _, layout := range []string{time.RFC1123Z, "Mon, 02 Jan 2006 15:04:05 GMT"} {

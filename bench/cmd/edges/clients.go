@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -90,16 +91,16 @@ func handWritten(baseURL string, roots *x509.CertPool) (client, error) {
 		req.Header.Set("Accept", "application/json")
 		req.Header.Set("Content-Type", "application/json")
 		resp, err := c.Do(req)
-		if err != nil {
-			return err.(*url.Error).Err // without the URL, which differs for each call
+		if failure, ok := errors.AsType[*url.Error](err); ok {
+			return failure.Err // without the URL, which differs for each call
 		}
 		defer resp.Body.Close()
 		var envelope struct{ Code *int }
-		if err := json.NewDecoder(resp.Body).Decode(&envelope); err != nil || resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("status %d: %v", resp.StatusCode, err)
+		if err := json.NewDecoder(resp.Body).Decode(&envelope); err != nil {
+			return fmt.Errorf("status %d: %w", resp.StatusCode, err)
 		}
-		if envelope.Code == nil || *envelope.Code != 0 && *envelope.Code != 200 {
-			return fmt.Errorf("code %v", envelope.Code)
+		if resp.StatusCode != http.StatusOK || envelope.Code == nil || *envelope.Code != 0 && *envelope.Code != 200 {
+			return fmt.Errorf("status %d, or an error code", resp.StatusCode)
 		}
 		return nil
 	}

@@ -29,8 +29,13 @@ var (
 	keep     = flag.Bool("keep", false, "keep the directory of configurations and logs")
 )
 
-// goroutines is how many make calls at the same time.
-const goroutines = 64
+const (
+	goroutines = 64 // that make calls at the same time
+
+	// starts is how often a load begins anew, on new connections: the first requests
+	// go out before the client knows how many streams the server allows.
+	starts = 5
+)
 
 func main() {
 	flag.Parse()
@@ -138,12 +143,15 @@ func check(ctx context.Context, s *servers, o *origin, e edge) (problems []strin
 		o.reset(*delay)
 		reloaded := make(chan error, 1)
 		go func() { reloaded <- s.reload(ctx, e.reloads, *duration) }()
-		l := load{goroutines, *calls, *duration}
+		l := load{goroutines, *calls / starts, *duration / starts}
 		if e.reloads != "" {
 			l.calls *= 100 // so that it lasts until the time is over, through all reloads
 		}
-		results := l.run(ctx, c)
-		c.close()
+		var results []result
+		for range starts {
+			results = append(results, l.run(ctx, c)...)
+			c.close()
+		}
 		if err := errors.Join(<-reloaded, ctx.Err()); err != nil {
 			return nil, err
 		}

@@ -121,8 +121,8 @@ func (s *servers) certify() error {
 	}
 	s.roots = x509.NewCertPool()
 	s.roots.AppendCertsFromPEM(cert)
-	both := append(cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...)
-	return os.WriteFile(s.path("server.pem"), both, 0o600)
+	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	return os.WriteFile(s.path("server.pem"), slices.Concat(cert, secret), 0o600)
 }
 
 // configure writes the configurations, among them the one that Debian recommends for
