@@ -5,7 +5,7 @@
 //	if err != nil {
 //		return err
 //	}
-//	defer journal.Close()
+//	defer func() { _ = journal.Close() }()
 //	buyer, err := purchase.New(client, journal, purchase.Policy{PaysLater: []int64{7}, MaxPerDay: "200"})
 //	if err != nil {
 //		return err
@@ -13,6 +13,7 @@
 //	if _, err := buyer.Reconcile(ctx); err != nil { // what an earlier run left open
 //		return err
 //	}
+//	params := proxylite.OrderCreateParams{ProductID: 901, PaymentMethodID: new(int64(7)), Quantity: 1}
 //	bought, err := buyer.Buy(ctx, "traffic-2026-11", params, purchase.Limit{MaxPay: "20.00"})
 //
 // # Why

@@ -9,9 +9,8 @@ import (
 )
 
 // Extract extracts IPs within the policy's MaxIPs and MaxIPsPerDay, as IP.Extract does.
-// With it a Buyer is the source of a pool that can't spend more than that:
-//
-//	pool.New(pool.Extract(buyer, params))
+// With it pool.Extract(buyer, params) is the source of a pool that can't spend more than
+// that.
 //
 // The journal counts the IPs that were returned. After an unknown outcome or a crash it
 // counts those that were asked for, as they may be spent; there is no way to find out.

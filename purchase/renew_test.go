@@ -20,7 +20,7 @@ import (
 
 var week = purchase.Renewal{Within: 7 * 24 * time.Hour}
 
-func renew() proxylite.OrderCreateParams {
+func renewParams() proxylite.OrderCreateParams {
 	return proxylite.OrderCreateParams{ProductID: renewal, PaymentMethodID: new(int64(alipay)), RenewDuration: "1"}
 }
 
@@ -49,9 +49,9 @@ func TestIPsAreRenewedOncePerTerm(t *testing.T) {
 	for _, fault := range []proxylitetest.Fault{{}, lost, {Cut: true}} {
 		s := open(t, waits)
 		s.api.FailNext("Orders.Create", fault)
-		first, err := s.Renew(t.Context(), renew(), week, upTo("27"))
+		first, err := s.Renew(t.Context(), renewParams(), week, upTo("27"))
 		if errors.Is(err, purchase.ErrNotMade) {
-			first, err = s.Renew(t.Context(), renew(), week, upTo("27"))
+			first, err = s.Renew(t.Context(), renewParams(), week, upTo("27"))
 		}
 		require.NoError(t, err)
 		require.Len(t, first, 1)
@@ -60,7 +60,7 @@ func TestIPsAreRenewedOncePerTerm(t *testing.T) {
 
 		for range 2 { // unpaid, and paid
 			s.restart(t, waits)
-			again, err := s.Renew(t.Context(), renew(), week, upTo("27"))
+			again, err := s.Renew(t.Context(), renewParams(), week, upTo("27"))
 			require.NoError(t, err)
 			require.Empty(t, again)
 			s.pay(first[0])
@@ -68,7 +68,7 @@ func TestIPsAreRenewedOncePerTerm(t *testing.T) {
 		require.Len(t, s.orders(), 1)
 
 		// The next term.
-		next, err := s.Renew(t.Context(), renew(), purchase.Renewal{Within: 35 * 24 * time.Hour}, upTo("200"))
+		next, err := s.Renew(t.Context(), renewParams(), purchase.Renewal{Within: 35 * 24 * time.Hour}, upTo("200"))
 		require.NoError(t, err)
 		require.Len(t, next, 1)
 		for _, id := range expiring {
@@ -82,7 +82,7 @@ func TestRenewalsAreGrouped(t *testing.T) {
 	s := open(t, waits)
 	r := week
 	r.PerOrder = 4
-	orders, err := s.Renew(t.Context(), renew(), r, upTo("18"))
+	orders, err := s.Renew(t.Context(), renewParams(), r, upTo("18"))
 	require.NoError(t, err)
 	require.Len(t, orders, 2)
 	groups := s.renewed(t)
@@ -98,13 +98,13 @@ func TestAClosedRenewalIsOrderedAgain(t *testing.T) {
 	t.Parallel()
 	s := open(t, waits)
 	for n := range 3 {
-		orders, err := s.Renew(t.Context(), renew(), week, upTo("27"))
+		orders, err := s.Renew(t.Context(), renewParams(), week, upTo("27"))
 		require.NoError(t, err)
 		require.Len(t, orders, 1)
 		require.Len(t, s.orders(), n+1)
 		require.NoError(t, s.client.Orders.Close(t.Context(), orders[0].Order.TradeNo))
 	}
-	_, err := s.Renew(t.Context(), renew(), week, upTo("26"))
+	_, err := s.Renew(t.Context(), renewParams(), week, upTo("26"))
 	require.ErrorIs(t, err, purchase.ErrAboveLimit)
 	require.Equal(t, proxylite.OrderCancelled, s.orders()[3])
 }
@@ -118,10 +118,10 @@ func TestAnOpenRenewalIsLeftAlone(t *testing.T) {
 	s.api.FailNext("Orders.Create", proxylitetest.Fault{Cut: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := s.Renew(ctx, renew(), week, upTo("27"))
+	_, err := s.Renew(ctx, renewParams(), week, upTo("27"))
 	require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 
-	orders, err := s.Renew(t.Context(), renew(), week, upTo("27"))
+	orders, err := s.Renew(t.Context(), renewParams(), week, upTo("27"))
 	require.NoError(t, err)
 	require.Len(t, orders, 1)
 	require.Equal(t, purchase.Unknown, orders[0].State)
@@ -140,7 +140,7 @@ func TestRenewalsInParallel(t *testing.T) {
 		all.Go(func() {
 			r := week
 			r.PerOrder = 1 + n
-			_, err := []*purchase.Buyer{s.Buyer, other}[n%2].Renew(t.Context(), renew(), r, upTo("27"))
+			_, err := []*purchase.Buyer{s.Buyer, other}[n%2].Renew(t.Context(), renewParams(), r, upTo("27"))
 			assert.NoError(t, err)
 		})
 	}
@@ -162,7 +162,7 @@ func TestTheExpiryMayBeElsewhere(t *testing.T) {
 		}
 		return time.Time{}
 	}
-	_, err := s.Renew(t.Context(), renew(), r, upTo("27"))
+	_, err := s.Renew(t.Context(), renewParams(), r, upTo("27"))
 	require.NoError(t, err)
 	require.Equal(t, [][]string{{"7001"}}, s.renewed(t))
 }
@@ -170,12 +170,12 @@ func TestTheExpiryMayBeElsewhere(t *testing.T) {
 func TestRenewSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := open(t, waits)
-	given := renew()
+	given := renewParams()
 	given.StaticIPs = []string{"7001"}
 	for _, test := range []struct {
 		params proxylite.OrderCreateParams
 		r      purchase.Renewal
-	}{{renew(), purchase.Renewal{}}, {renew(), purchase.Renewal{Within: time.Hour, PerOrder: -1}}, {given, week}} {
+	}{{renewParams(), purchase.Renewal{}}, {renewParams(), purchase.Renewal{Within: time.Hour, PerOrder: -1}}, {given, week}} {
 		_, err := s.Renew(t.Context(), test.params, test.r, upTo("27"))
 		require.ErrorContains(t, err, "Renewal.Within is")
 	}
