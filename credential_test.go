@@ -342,6 +342,42 @@ func TestSecretsThatCanNotBe(t *testing.T) {
 	}
 }
 
+// A middleware sees no secret in trailers, in their names neither, over both protocols.
+func TestTrailersShowNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, apitest.Fine)
+			_ = http.NewResponseController(w).Flush() // or it has a length, and HTTP/1.1 no trailers
+			w.Header().Set(http.TrailerPrefix+"X-Echo", "key "+r.URL.RawQuery)
+			w.Header().Set(http.TrailerPrefix+"X-"+apitest.Key, "1")
+		}))
+		server.EnableHTTP2 = http2
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		var trailer http.Header
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(server.Client().Transport),
+			proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+				return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err != nil {
+						return nil, err
+					}
+					body, err := io.ReadAll(resp.Body)
+					resp.Body = io.NopCloser(bytes.NewReader(body))
+					trailer = resp.Trailer
+					return resp, err
+				})
+			}))
+		require.NoError(t, err)
+		_, err = c.User.Info(t.Context())
+		require.NoError(t, err)
+		require.Len(t, trailer, 2)
+		require.NotContains(t, strings.ToLower(fmt.Sprint(trailer)), apitest.Key)
+		require.Contains(t, fmt.Sprint(trailer), "key app_key=[REDACTED]")
+	}
+}
+
 func TestShortestCredential(t *testing.T) {
 	t.Parallel()
 	_, err := proxylite.NewClient(proxylite.AppKey("123456"))

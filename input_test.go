@@ -290,6 +290,35 @@ func TestInputIsCheckedBeforeAnythingIsSent(t *testing.T) {
 	}
 }
 
+// Validate finds what the call would find, and sends nothing.
+func TestValidateSaysWhatTheCallSays(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	add := proxylite.AccountAddParams{
+		Accounts: []proxylite.NewAccount{{Username: "a-b", Password: proxylite.NewPassword("p:w")}, {Username: "bob"}, {Username: "bob"}},
+		Remark:   strings.Repeat("x", 65), ProductType: -1,
+	}
+	extract := proxylite.IPExtractParams{Life: time.Second, CountryCode: "USA", Format: "xml", Separator: "1"}
+	order := proxylite.OrderCreateParams{Quantity: -1, StaticIPs: []string{"1,2"}, RenewDuration: "0", CouponCode: "\xff"}
+	for name, test := range map[string]struct {
+		validate func() error
+		call     func(*proxylite.Client) error
+	}{
+		"add":     {add.Validate, func(c *proxylite.Client) error { return c.Accounts.Add(ctx, add) }},
+		"extract": {extract.Validate, func(c *proxylite.Client) error { _, err := c.IP.Extract(ctx, extract); return err }},
+		"order":   {order.Validate, func(c *proxylite.Client) error { _, err := c.Orders.Create(ctx, order); return err }},
+	} {
+		c, _ := mocked(t, 200, `{"code":200}`)
+		want, ok := errors.AsType[*proxylite.InputError](test.call(c))
+		require.True(t, ok, name)
+		require.Greater(t, len(want.Problems), 3, name)
+		require.Equal(t, want, test.validate(), name)
+	}
+	require.NoError(t, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{Username: "bob", Password: proxylite.NewPassword("pw1")}}}.Validate())
+	require.NoError(t, proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: "|"}.Validate())
+	require.NoError(t, proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64(0)), RenewDuration: "1m"}.Validate())
+}
+
 func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) error, want []problem, opts ...proxylite.Option) {
 	t.Helper()
 	c, mock := apitest.Mocked(t, 200, `{"code":200,"data":{"id":1,"list":[]}}`, opts...)
