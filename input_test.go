@@ -308,7 +308,7 @@ func TestValidateSaysWhatTheCallSays(t *testing.T) {
 		"extract": {extract.Validate, func(c *proxylite.Client) error { _, err := c.IP.Extract(ctx, extract); return err }},
 		"order":   {order.Validate, func(c *proxylite.Client) error { _, err := c.Orders.Create(ctx, order); return err }},
 	} {
-		c, _ := mocked(t, 200, `{"code":200}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":200}`)
 		want, ok := errors.AsType[*proxylite.InputError](test.call(c))
 		require.True(t, ok, name)
 		require.Greater(t, len(want.Problems), 3, name)
