@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // The last value on each side of a rule: what a test in the midst of it can't see.
@@ -19,13 +20,13 @@ func TestStatusBoundaries(t *testing.T) {
 		200: "", 299: "", 300: proxylite.KindRedirect, 399: proxylite.KindRedirect, 400: proxylite.KindEdge, 499: proxylite.KindEdge,
 		500: proxylite.KindServer, 599: proxylite.KindServer, 600: proxylite.KindMalformed, 199: proxylite.KindMalformed,
 	} {
-		c, _ := mocked(t, status, `{"code":0}`, tryOnce)
+		c, _ := apitest.Mocked(t, status, `{"code":0}`, apitest.TryOnce)
 		err := c.Accounts.Enable(t.Context(), []string{"bob"})
 		if kind == "" {
 			require.NoError(t, err, status)
 			continue
 		}
-		require.Equal(t, kind, asError(t, err).Kind, status)
+		require.Equal(t, kind, apitest.AsError(t, err).Kind, status)
 	}
 }
 
@@ -34,8 +35,8 @@ func TestCodeBoundariesOfAnUnknownOutcome(t *testing.T) {
 	for code, outcome := range map[int]proxylite.Outcome{
 		499: proxylite.OutcomeRejected, 500: proxylite.OutcomeUnknown, 599: proxylite.OutcomeUnknown, 600: proxylite.OutcomeRejected,
 	} {
-		c, _ := mocked(t, 200, fmt.Sprintf(`{"code":%d}`, code), tryOnce)
-		require.Equal(t, outcome, asError(t, c.Orders.Close(t.Context(), "1")).Outcome, code)
+		c, _ := apitest.Mocked(t, 200, fmt.Sprintf(`{"code":%d}`, code), apitest.TryOnce)
+		require.Equal(t, outcome, apitest.AsError(t, c.Orders.Close(t.Context(), "1")).Outcome, code)
 	}
 }
 
@@ -67,7 +68,7 @@ func TestEveryLetterOfAHost(t *testing.T) {
 func TestCallRefusesAPathThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"order/list", "/order/list?x=1", "/order/list#x", ""} {
-		c, mock := mocked(t, 200, `{"code":0}`)
+		c, mock := apitest.Mocked(t, 200, `{"code":0}`)
 		_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: path}, nil, nil)
 		require.ErrorIs(t, err, proxylite.ErrInvalidInput, path)
 		require.Zero(t, mock.GetTotalCallCount())
@@ -76,7 +77,7 @@ func TestCallRefusesAPathThatIsNone(t *testing.T) {
 
 func TestEveryLetterOfANameAndARemark(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":0}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0}`)
 	require.NoError(t, c.Accounts.Enable(t.Context(), []string{"azAZ09", "pl-azAZ09"}))
 	for _, name := range []string{"a`", "a{", "a@", "a[", "a/"} {
 		require.ErrorIs(t, c.Accounts.Enable(t.Context(), []string{name}), proxylite.ErrInvalidInput, name)
@@ -89,9 +90,9 @@ func TestEveryLetterOfANameAndARemark(t *testing.T) {
 func TestEveryDigitOfACallersIP(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{"a::f", "A::F", "0.9.0.9", "9a::f0"} {
-		c, _ := mocked(t, 200, `{"code":202,"msg":"请添加`+addr+`到白名单"}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":202,"msg":"请添加`+addr+`到白名单"}`)
 		_, err := c.Accounts.List(t.Context())
-		got, ok := asError(t, err).CallerIP()
+		got, ok := apitest.AsError(t, err).CallerIP()
 		require.True(t, ok, addr)
 		require.Equal(t, netip.MustParseAddr(addr), got)
 	}
@@ -99,8 +100,8 @@ func TestEveryDigitOfACallersIP(t *testing.T) {
 
 func TestLongestMessageAndOddestUserAgent(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 300)+`"}`, proxylite.WithUserAgent("a ~"))
+	c, _ := apitest.Mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 300)+`"}`, proxylite.WithUserAgent("a ~"))
 	require.NotContains(t, c.Orders.Close(t.Context(), "1").Error(), "…")
-	c, _ = mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 301)+`"}`)
+	c, _ = apitest.Mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 301)+`"}`)
 	require.Contains(t, c.Orders.Close(t.Context(), "1").Error(), "…")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 const (
@@ -30,7 +31,7 @@ type outage struct {
 func (o *outage) RoundTrip(r *http.Request) (*http.Response, error) {
 	o.requests.Add(1)
 	if o.back.Load() {
-		return reply(200, fine)(r)
+		return apitest.Reply(200, apitest.Fine)(r)
 	}
 	return o.fails(r)
 }
@@ -54,7 +55,7 @@ func (o *outage) callAll(t *testing.T, c *proxylite.Client, n int) int {
 }
 
 func after(d time.Duration, step func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) { pass(d); return step(r) }
+	return func(r *http.Request) (*http.Response, error) { apitest.Pass(d); return step(r) }
 }
 
 // An outage gets hardly more requests than calls, however it fails and however
@@ -62,19 +63,19 @@ func after(d time.Duration, step func(*http.Request) (*http.Response, error)) fu
 func TestAnOutageIsNotMadeWorse(t *testing.T) {
 	t.Parallel()
 	for name, fails := range map[string]func(*http.Request) (*http.Response, error){
-		"refused":           breaks(&net.OpError{Op: "dial", Err: errors.New("connection refused")}),
-		"502 at once":       reply(502, webPage),
-		"502 after 5 s":     after(5*time.Second, reply(502, webPage)),
-		"503, Retry-After":  reply(503, "", "Retry-After", "20"),
-		"429":               reply(429, ""),
-		"nothing for 30 s":  hangs,
-		"reset after a 1 s": after(time.Second, breaks(&net.OpError{Op: "read", Err: errors.New("connection reset by peer")})),
+		"refused":           apitest.Breaks(&net.OpError{Op: "dial", Err: errors.New("connection refused")}),
+		"502 at once":       apitest.Reply(502, apitest.WebPage),
+		"502 after 5 s":     after(5*time.Second, apitest.Reply(502, apitest.WebPage)),
+		"503, Retry-After":  apitest.Reply(503, "", "Retry-After", "20"),
+		"429":               apitest.Reply(429, ""),
+		"nothing for 30 s":  apitest.Hangs,
+		"reset after a 1 s": after(time.Second, apitest.Breaks(&net.OpError{Op: "read", Err: errors.New("connection reset by peer")})),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				o := &outage{fails: fails}
-				c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(o))
+				c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(o))
 				require.NoError(t, err)
 				begin := time.Now()
 				require.Equal(t, outageCalls, o.callAll(t, c, outageCalls))
@@ -94,7 +95,7 @@ func TestAnOutageIsNotMadeWorse(t *testing.T) {
 				for range 3 {
 					_, err = c.Accounts.List(t.Context())
 					require.NotErrorIs(t, err, proxylite.ErrRetryBudget)
-					require.Equal(t, 3, asError(t, err).Attempts)
+					require.Equal(t, 3, apitest.AsError(t, err).Attempts)
 				}
 			})
 		})
@@ -106,16 +107,16 @@ func TestAnOutageIsNotMadeWorse(t *testing.T) {
 func TestASingleCallGetsItsRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := playing(reply(502, ""), reply(502, ""), reply(200, fine))
-		_, err := s.client(t).Accounts.List(t.Context())
+		s := apitest.Playing(apitest.Reply(502, ""), apitest.Reply(502, ""), apitest.Reply(200, apitest.Fine))
+		_, err := s.Client(t).Accounts.List(t.Context())
 		require.NoError(t, err)
-		require.Len(t, s.times, 3)
+		require.Len(t, s.Times, 3)
 
-		c := playing(reply(502, "")).client(t)
+		c := apitest.Playing(apitest.Reply(502, "")).Client(t)
 		for range 1000 {
 			_, err := c.Accounts.List(t.Context())
-			require.Equal(t, 3, asError(t, err).Attempts)
-			pass(time.Minute)
+			require.Equal(t, 3, apitest.AsError(t, err).Attempts)
+			apitest.Pass(time.Minute)
 		}
 	})
 }
@@ -124,8 +125,8 @@ func TestTheBudgetOfAnOutageIsTunable(t *testing.T) {
 	t.Parallel()
 	for budget, want := range map[int]int{1: 1001, 10: 1010, 500: 1500, -1: 3000} {
 		synctest.Test(t, func(t *testing.T) {
-			o := &outage{fails: reply(502, "")}
-			c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(o),
+			o := &outage{fails: apitest.Reply(502, "")}
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(o),
 				proxylite.WithRetry(proxylite.RetryPolicy{Budget: budget, MinBackoff: 1, MaxBackoff: 1}))
 			require.NoError(t, err)
 			require.Equal(t, 1000, o.callAll(t, c, 1000))

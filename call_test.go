@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // What the SDK does not know is added to the query or the body. What it knows already
@@ -28,9 +29,9 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	var got *http.Request
 	var body string
-	c := clientOf(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-		got, body = r, bodyOf(t, r)
-		return reply(200, `{"code":0,"data":{"id":1,"trade_no":"1"}}`)(r)
+	c := apitest.Client(t, apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		got, body = r, apitest.BodyOf(t, r)
+		return apitest.Reply(200, `{"code":0,"data":{"id":1,"trade_no":"1"}}`)(r)
 	}), "https://example.com")
 	create := func(opts ...proxylite.CallOption) error {
 		_, err := c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 7, PaymentMethodID: new(int64)}, opts...)
@@ -38,7 +39,7 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 	}
 	require.NoError(t, create(proxylite.CallQuery("lang", "en"), proxylite.CallBody("etd", 3), proxylite.CallBody("team_id", "t\"1")))
 	require.JSONEq(t, `{"pid":7,"pm_id":0,"etd":3,"team_id":"t\"1"}`, body)
-	require.Equal(t, "lang=en&app_key="+testKey, got.URL.RawQuery)
+	require.Equal(t, "lang=en&app_key="+apitest.Key, got.URL.RawQuery)
 
 	raw := func(query url.Values, body any, opts ...proxylite.CallOption) error {
 		op := proxylite.Operation{Name: "X", Method: "POST", Path: "/a%2Fb/c", KeyInBody: true}
@@ -46,7 +47,7 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 		return err
 	}
 	require.NoError(t, raw(nil, nil, proxylite.CallBody("a", []int{1})))
-	require.JSONEq(t, `{"app_key":"`+testKey+`","a":[1]}`, body)
+	require.JSONEq(t, `{"app_key":"`+apitest.Key+`","a":[1]}`, body)
 	require.Equal(t, "/end-point/a%2Fb/c", got.URL.EscapedPath(), "an escaped slash of an ID stays escaped")
 
 	for says, err := range map[string]error{
@@ -71,7 +72,7 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, says)
 		require.ErrorIs(t, err, proxylite.ErrInvalidInput)
-		require.Zero(t, asError(t, err).Attempts)
+		require.Zero(t, apitest.AsError(t, err).Attempts)
 	}
 }
 
@@ -90,28 +91,28 @@ func TestAContextThatEndsIsTheReason(t *testing.T) {
 		}
 	}
 	inBody := func(r *http.Request) (*http.Response, error) {
-		resp, _ := reply(200, "")(r)
-		resp.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, context.Cause(r.Context()) }))
+		resp, _ := apitest.Reply(200, "")(r)
+		resp.Body = io.NopCloser(apitest.ReaderFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, context.Cause(r.Context()) }))
 		return resp, nil
 	}
 	for name, step := range map[string]func(*http.Request) (*http.Response, error){
 		"cause": waits(nil), "another error": waits(io.ErrUnexpectedEOF), "in the body": inBody,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			for _, op := range operations {
+			for _, op := range apitest.Operations {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, shop)
-				_, err := op.call(ctx, playing(step).client(t))
+				_, err := op.Call(ctx, apitest.Playing(step).Client(t))
 				require.ErrorIs(t, err, context.DeadlineExceeded, name)
 				require.ErrorIs(t, err, shop, name)
-				require.Equal(t, proxylite.KindTimeout, asError(t, err).Kind, name)
+				require.Equal(t, proxylite.KindTimeout, apitest.AsError(t, err).Kind, name)
 				cancel()
 
 				ctx, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { stop(shop) })
-				_, err = op.call(ctx, playing(step).client(t))
+				_, err = op.Call(ctx, apitest.Playing(step).Client(t))
 				require.ErrorIs(t, err, context.Canceled, name)
 				require.ErrorIs(t, err, shop, name)
-				require.Equal(t, proxylite.KindCanceled, asError(t, err).Kind, name)
+				require.Equal(t, proxylite.KindCanceled, apitest.AsError(t, err).Kind, name)
 			}
 		})
 	}
@@ -126,10 +127,10 @@ func TestATokenSourceIsAskedOnce(t *testing.T) {
 		down := errors.New("identity provider is down")
 		source := func(context.Context) (proxylite.Token, error) {
 			asked.Add(1)
-			pass(2 * time.Second) // whatever its context says
+			apitest.Pass(2 * time.Second) // whatever its context says
 			return proxylite.Token{}, down
 		}
-		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(playing(reply(200, fine))))
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(apitest.Playing(apitest.Reply(200, apitest.Fine))))
 		require.NoError(t, err)
 		begin := time.Now()
 		var wg sync.WaitGroup
@@ -137,7 +138,7 @@ func TestATokenSourceIsAskedOnce(t *testing.T) {
 			wg.Go(func() {
 				_, err := c.User.Info(t.Context())
 				assert.ErrorIs(t, err, down)
-				assert.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
+				assert.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome)
 			})
 		}
 		wg.Wait()
@@ -148,7 +149,7 @@ func TestATokenSourceIsAskedOnce(t *testing.T) {
 		_, err = c.User.Info(t.Context(), proxylite.CallTimeout(time.Second), proxylite.CallAttempts(1))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(begin))
-		pass(time.Minute)
+		apitest.Pass(time.Minute)
 	})
 }
 
@@ -162,21 +163,21 @@ func TestATokenSourceThatIsGivenUp(t *testing.T) {
 			switch asked.Add(1) {
 			case 1:
 				<-ctx.Done()
-				pass(time.Second) // slow to notice
+				apitest.Pass(time.Second) // slow to notice
 				return proxylite.Token{}, ctx.Err()
 			case 2:
 				return proxylite.NewToken("token-2", time.Time{}), nil
 			}
 			panic("no more tokens")
 		}
-		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(playing(reply(200, fine), reply(401, ""))))
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(apitest.Playing(apitest.Reply(200, apitest.Fine), apitest.Reply(401, ""))))
 		require.NoError(t, err)
 		_, err = c.User.Info(t.Context(), proxylite.CallTimeout(time.Second), proxylite.CallAttempts(1))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		_, err = c.User.Info(t.Context(), proxylite.CallAttempts(1))
 		require.NoError(t, err)
 		_, err = c.User.Info(t.Context())
-		require.Equal(t, 401, asError(t, err).Status)
+		require.Equal(t, 401, apitest.AsError(t, err).Status)
 		_, err = c.User.Info(t.Context())
 		require.ErrorContains(t, err, "the token source panicked: no more tokens")
 	})
@@ -186,30 +187,30 @@ func TestATokenSourceThatIsGivenUp(t *testing.T) {
 func TestAnEncodingThatWasNotAskedFor(t *testing.T) {
 	t.Parallel()
 	for _, coding := range []string{"br", "zstd", "gzip, br", strings.Repeat("x", 200)} {
-		_, err := playing(reply(200, "\x0b\x02\x80", "Content-Encoding", coding)).client(t).Accounts.List(t.Context())
+		_, err := apitest.Playing(apitest.Reply(200, "\x0b\x02\x80", "Content-Encoding", coding)).Client(t).Accounts.List(t.Context())
 		require.ErrorContains(t, err, fmt.Sprintf("encoded as %q", coding[:min(len(coding), 8)])[:15])
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
 		require.Less(t, len(err.Error()), 300)
 	}
-	_, err := playing(reply(200, fine, "Content-Encoding", "identity")).client(t).Accounts.List(t.Context())
+	_, err := apitest.Playing(apitest.Reply(200, apitest.Fine, "Content-Encoding", "identity")).Client(t).Accounts.List(t.Context())
 	require.NoError(t, err)
-	_, err = playing(reply(403, "\x0b\x02\x80", "Content-Encoding", "br")).client(t).Accounts.List(t.Context())
-	require.Equal(t, proxylite.KindEdge, asError(t, err).Kind)
+	_, err = apitest.Playing(apitest.Reply(403, "\x0b\x02\x80", "Content-Encoding", "br")).Client(t).Accounts.List(t.Context())
+	require.Equal(t, proxylite.KindEdge, apitest.AsError(t, err).Kind)
 }
 
 // A server that allows few streams is no failure, from the first call on.
 func TestFewStreams(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, fine)
+		_, _ = io.WriteString(w, apitest.Fine)
 	}))
 	server.EnableHTTP2 = true
 	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 10}
-	server.TLS = tlsServer(t, nil).TLS.Clone()
-	server.Config.ErrorLog = quiet
+	server.TLS = apitest.TLSServer(t, nil).TLS.Clone()
+	server.Config.ErrorLog = apitest.Quiet
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	c := clientOf(t, trustingTransport(), server.URL, proxylite.WithRetry(proxylite.RetryPolicy{Budget: 1}))
+	c := apitest.Client(t, apitest.TrustingTransport(), server.URL, proxylite.WithRetry(proxylite.RetryPolicy{Budget: 1}))
 	var wg sync.WaitGroup
 	for range 200 {
 		wg.Go(func() { _, err := c.User.Info(t.Context()); assert.NoError(t, err) })
@@ -220,13 +221,13 @@ func TestFewStreams(t *testing.T) {
 // A header that is longer than an HTTP/2 server takes is not sent.
 func TestAHeaderListThatIsTooLong(t *testing.T) {
 	t.Parallel()
-	server := tlsServer(t, func(r *http.Request) {
+	server := apitest.TLSServer(t, func(r *http.Request) {
 		if r.ContentLength != 0 {
 			t.Error("sent")
 		}
 	})
-	c := clientOf(t, trustingTransport(), server.URL, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+	c := apitest.Client(t, apitest.TrustingTransport(), server.URL, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodPost {
 				r = r.Clone(r.Context())
 				r.Header.Set("X-Long", fmt.Sprintf("%02000000d", 1))
@@ -237,14 +238,14 @@ func TestAHeaderListThatIsTooLong(t *testing.T) {
 	_, err := c.User.Info(t.Context()) // so that the client knows the server's settings
 	require.NoError(t, err)
 	err = c.Accounts.Enable(t.Context(), []string{"bob"})
-	require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome, "%v", err)
+	require.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome, "%v", err)
 }
 
 // A transport that retries by itself would send orders twice.
 func TestATransportThatRetriesIsRefused(t *testing.T) {
 	t.Parallel()
-	_, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithHTTPClient(retryablehttp.NewClient().StandardClient()))
+	_, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithHTTPClient(retryablehttp.NewClient().StandardClient()))
 	require.ErrorContains(t, err, "sends requests again by itself")
-	_, err = proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(&retryablehttp.RoundTripper{}))
+	_, err = proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(&retryablehttp.RoundTripper{}))
 	require.ErrorContains(t, err, "WithRetry")
 }

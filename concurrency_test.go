@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // Many are as many goroutines as a busy service has on one client.
@@ -30,9 +31,9 @@ func TestManyUseOneClientOverTheNetwork(t *testing.T) {
 	open := map[net.Conn]bool{}
 	opened, none := 0, make(chan struct{}, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, op := range operations {
-			if r.URL.Path == "/end-point"+op.path {
-				_, _ = w.Write([]byte(fixture(t, op.name+".json")))
+		for _, op := range apitest.Operations {
+			if r.URL.Path == "/end-point"+op.Path {
+				_, _ = w.Write([]byte(apitest.Fixture(t, op.Name+".json")))
 			}
 		}
 	}))
@@ -56,21 +57,21 @@ func TestManyUseOneClientOverTheNetwork(t *testing.T) {
 	t.Cleanup(server.Close)
 	tr := proxylite.NewTransport()
 	tr.IdleConnTimeout = 0 // they stay until they are told
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(tr))
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(tr))
 	require.NoError(t, err)
 
 	var calls atomic.Int32
 	var wg sync.WaitGroup
 	for range many {
 		wg.Go(func() {
-			for _, op := range operations {
-				if op.repeat != proxylite.ClassSafe {
+			for _, op := range apitest.Operations {
+				if op.Class != proxylite.ClassSafe {
 					continue
 				}
 				calls.Add(1)
-				got, err := op.call(t.Context(), c)
-				assert.NoError(t, err, op.name)
-				assert.Equal(t, op.documented, got, op.name)
+				got, err := op.Call(t.Context(), c)
+				assert.NoError(t, err, op.Name)
+				assert.Equal(t, op.Documented, got, op.Name)
 			}
 		})
 	}
@@ -101,21 +102,21 @@ func TestManyCallsThatAreRefusedAskForATokenOnce(t *testing.T) {
 	for _, refusal := range []struct {
 		status int
 		body   string
-	}{{200, `{"code":3}`}, {401, webPage}} {
+	}{{200, `{"code":3}`}, {401, apitest.WebPage}} {
 		synctest.Test(t, func(t *testing.T) {
 			var asked, refused atomic.Int32
 			c, err := proxylite.NewClient(
 				proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) {
-					pass(time.Second)
+					apitest.Pass(time.Second)
 					return proxylite.NewToken(fmt.Sprintf("token-%d", asked.Add(1)), time.Now().Add(time.Hour)), nil
 				}),
-				proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
-					pass(time.Second) // all of them are under way before the first answer
+				proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					apitest.Pass(time.Second) // all of them are under way before the first answer
 					if r.Header.Get("Authorization") == "Bearer token-1" {
 						refused.Add(1)
 						return httpmock.NewStringResponse(refusal.status, refusal.body), nil
 					}
-					return httpmock.NewStringResponse(200, fine), nil
+					return httpmock.NewStringResponse(200, apitest.Fine), nil
 				})))
 			require.NoError(t, err)
 			burst := func(check func(error)) {
@@ -130,7 +131,7 @@ func TestManyCallsThatAreRefusedAskForATokenOnce(t *testing.T) {
 			require.EqualValues(t, 1, asked.Load())
 			burst(func(err error) { assert.NoError(t, err) })
 			require.EqualValues(t, 2, asked.Load())
-			pass(time.Hour)
+			apitest.Pass(time.Hour)
 			burst(func(err error) { assert.NoError(t, err) })
 			require.EqualValues(t, 3, asked.Load())
 			require.EqualValues(t, many, refused.Load())

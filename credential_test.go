@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // sentinel has all that is written differently in URLs, JSON and headers.
@@ -28,18 +29,18 @@ const sentinel = `k+/=&"\<é%20~key`
 // An answer that is cut within the secret shows none of it.
 func TestACutAnswerShowsNoPartOfTheCredential(t *testing.T) {
 	t.Parallel()
-	for shown := 4; shown <= len(testKey); shown++ {
-		body := strings.Repeat("x", 4096-shown) + testKey
-		c, _ := mocked(t, 500, body, tryOnce, proxylite.WithMaxResponse(4096))
+	for shown := 4; shown <= len(apitest.Key); shown++ {
+		body := strings.Repeat("x", 4096-shown) + apitest.Key
+		c, _ := apitest.Mocked(t, 500, body, apitest.TryOnce, proxylite.WithMaxResponse(4096))
 		var raw proxylite.RawResponse
 		_, err := c.Accounts.List(t.Context(), proxylite.CallRaw(&raw))
 		want := strings.Repeat("x", 4096-shown) + "[REDACTED]"
-		require.Equal(t, want, string(asError(t, err).Body))
+		require.Equal(t, want, string(apitest.AsError(t, err).Body))
 		require.Equal(t, want, string(raw.Body))
 
-		c, _ = mocked(t, 403, "<title>"+strings.Repeat("x", 80-shown)+testKey+"</title>", tryOnce)
+		c, _ = apitest.Mocked(t, 403, "<title>"+strings.Repeat("x", 80-shown)+apitest.Key+"</title>", apitest.TryOnce)
 		_, err = c.Accounts.List(t.Context())
-		require.NotContains(t, err.Error(), testKey[:4])
+		require.NotContains(t, err.Error(), apitest.Key[:4])
 	}
 }
 
@@ -79,38 +80,38 @@ func TestCredentialPlacementOnTheWire(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	inBody := 0
-	for _, op := range operations {
-		for kind, credential := range map[string]proxylite.Credential{"key": proxylite.AppKey(testKey), "bearer": proxylite.BearerToken(testKey)} {
+	for _, op := range apitest.Operations {
+		for kind, credential := range map[string]proxylite.Credential{"key": proxylite.AppKey(apitest.Key), "bearer": proxylite.BearerToken(apitest.Key)} {
 			rec := &recorder{}
 			tr := rec.transport()
 			c, err := proxylite.NewClient(credential, proxylite.WithTransport(tr), proxylite.WithBaseURL(server.URL))
 			require.NoError(t, err)
-			_, err = op.call(t.Context(), c)
+			_, err = op.Call(t.Context(), c)
 			require.NoError(t, err)
 			tr.CloseIdleConnections()
 
 			head, body, ok := strings.Cut(rec.bytes.String(), "\r\n\r\n")
 			require.True(t, ok)
 			line, headers, _ := strings.Cut(head, "\r\n")
-			require.Equal(t, 1, strings.Count(head+body, testKey), "%s %s", op.name, kind)
+			require.Equal(t, 1, strings.Count(head+body, apitest.Key), "%s %s", op.Name, kind)
 			switch {
 			case kind == "bearer":
-				require.Contains(t, headers, "Authorization: Bearer "+testKey)
-				require.NotContains(t, head+body, "app_key", op.name)
-			case op.inBody:
+				require.Contains(t, headers, "Authorization: Bearer "+apitest.Key)
+				require.NotContains(t, head+body, "app_key", op.Name)
+			case op.KeyInBody:
 				inBody++
-				require.True(t, strings.HasPrefix(body, `{"app_key":"`+testKey+`",`), "%s: %s", op.name, body)
-				require.NotContains(t, head, "app_key", op.name)
+				require.True(t, strings.HasPrefix(body, `{"app_key":"`+apitest.Key+`",`), "%s: %s", op.Name, body)
+				require.NotContains(t, head, "app_key", op.Name)
 			default:
-				require.Regexp(t, `^`+op.method+` /end-point\S+[?&]app_key=`+testKey+` HTTP/1\.1$`, line, op.name)
+				require.Regexp(t, `^`+op.Method+` /end-point\S+[?&]app_key=`+apitest.Key+` HTTP/1\.1$`, line, op.Name)
 			}
 			if kind == "key" {
-				require.NotContains(t, headers, "Authorization", op.name)
+				require.NotContains(t, headers, "Authorization", op.Name)
 			}
-			if op.method == "GET" {
-				require.Empty(t, body, op.name)
-				require.NotContains(t, headers, "Content-", op.name) // a plain GET, guarded or not
-				require.NotContains(t, headers, "Transfer-", op.name)
+			if op.Method == "GET" {
+				require.Empty(t, body, op.Name)
+				require.NotContains(t, headers, "Content-", op.Name) // a plain GET, guarded or not
+				require.NotContains(t, headers, "Transfer-", op.Name)
 			}
 		}
 	}
@@ -122,10 +123,10 @@ func TestCredentialIsEscaped(t *testing.T) {
 	t.Parallel()
 	var query url.Values
 	var body map[string]any
-	mock := roundTripper(func(r *http.Request) (*http.Response, error) {
+	mock := apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		query, body = r.URL.Query(), map[string]any{}
 		if r.Body != nil {
-			_ = json.Unmarshal([]byte(bodyOf(t, r)), &body)
+			_ = json.Unmarshal([]byte(apitest.BodyOf(t, r)), &body)
 		}
 		return httpmock.NewStringResponse(200, `{"code":0}`), nil
 	})
@@ -144,8 +145,8 @@ func TestCredentialIsEscaped(t *testing.T) {
 
 	_, err = proxylite.Call[any](t.Context(), c, op, nil, []int{1}) // nowhere to put it
 	require.ErrorContains(t, err, "must be a JSON object")
-	require.Equal(t, proxylite.KindConfig, asError(t, err).Kind)
-	require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
+	require.Equal(t, proxylite.KindConfig, apitest.AsError(t, err).Kind)
+	require.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome)
 }
 
 // Redirects are never followed: another host would get the key in a Referer, a
@@ -165,17 +166,17 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			http.Redirect(w, r, target.URL+r.URL.Path, status)
 		}))
 		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithHTTPClient(client))
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithHTTPClient(client))
 		require.NoError(t, err)
-		for _, op := range operations {
-			_, err := op.call(t.Context(), c)
-			e := asError(t, err)
-			require.Equal(t, proxylite.KindRedirect, e.Kind, op.name)
+		for _, op := range apitest.Operations {
+			_, err := op.Call(t.Context(), c)
+			e := apitest.AsError(t, err)
+			require.Equal(t, proxylite.KindRedirect, e.Kind, op.Name)
 			require.Equal(t, status, e.Status)
 			require.ErrorContains(t, err, "redirects are not followed")
 		}
 		server.Close()
-		require.EqualValues(t, len(operations), asked.Load())
+		require.EqualValues(t, len(apitest.Operations), asked.Load())
 	}
 	require.Zero(t, followed.Load())
 }
@@ -193,8 +194,8 @@ func TestMiddlewareCanNotMisleadTheCredential(t *testing.T) {
 		},
 	} {
 		closed := false
-		c, mock := mocked(t, 200, `{"code":0,"data":{"id":1,"list":[]}}`, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
+		c, mock := apitest.Mocked(t, 200, `{"code":0,"data":{"id":1,"list":[]}}`, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				r = change(r.Clone(r.Context()))
 				if r.Body != nil {
 					r.Body = body{func() { closed = true }}
@@ -208,7 +209,7 @@ func TestMiddlewareCanNotMisleadTheCredential(t *testing.T) {
 		err = c.Accounts.Enable(t.Context(), []string{"bob"})
 		require.ErrorContains(t, err, "not sent: a middleware", name)
 		require.True(t, closed, name)
-		e := asError(t, err)
+		e := apitest.AsError(t, err)
 		require.Equal(t, proxylite.KindConfig, e.Kind, name)
 		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome, name)
 		require.Zero(t, mock.GetTotalCallCount(), name)
@@ -217,31 +218,31 @@ func TestMiddlewareCanNotMisleadTheCredential(t *testing.T) {
 
 func TestAMiddlewareWithABodyThatBreaks(t *testing.T) {
 	t.Parallel()
-	c, mock := mocked(t, 200, fine, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
-			r.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { return 0, errors.New("disk") }))
+	c, mock := apitest.Mocked(t, 200, apitest.Fine, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			r.Body = io.NopCloser(apitest.ReaderFunc(func([]byte) (int, error) { return 0, errors.New("disk") }))
 			return next.RoundTrip(r)
 		})
 	}))
 	err := c.Accounts.Enable(t.Context(), []string{"bob"})
 	require.ErrorContains(t, err, "not sent: the request body can't be read")
-	require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
+	require.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome)
 	require.Zero(t, mock.GetTotalCallCount())
 }
 
 // A redirect to nowhere is an error of net/http, which quotes where to.
 func TestABadLocationIsNotShown(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		closed := false
-		_, err := op.call(t.Context(), playing(func(*http.Request) (*http.Response, error) {
-			resp, _ := reply(302, "", "Location", "://%zz?app_key="+testKey)(nil)
+		_, err := op.Call(t.Context(), apitest.Playing(func(*http.Request) (*http.Response, error) {
+			resp, _ := apitest.Reply(302, "", "Location", "://%zz?app_key="+apitest.Key)(nil)
 			resp.Body = body{func() { closed = true }}
 			return resp, nil
-		}).client(t, tryOnce))
-		require.ErrorContains(t, err, "redirects are not followed", op.name)
-		require.Equal(t, unclear(op), asError(t, err).Outcome)
-		require.NotContains(t, err.Error(), testKey)
+		}).Client(t, apitest.TryOnce))
+		require.ErrorContains(t, err, "redirects are not followed", op.Name)
+		require.Equal(t, op.Unclear(), apitest.AsError(t, err).Outcome)
+		require.NotContains(t, err.Error(), apitest.Key)
 		require.True(t, closed)
 	}
 }
@@ -254,8 +255,8 @@ func TestPartsOfABadLocationAreNotShown(t *testing.T) {
 		"ключсекрет123":            "/%%zz%s",
 		"k3y\"b\\cdefgh1234\u00e9": "/%%zz%s",
 	} {
-		c, err := proxylite.NewClient(proxylite.BearerToken(secret), tryOnce,
-			proxylite.WithTransport(roundTripper(reply(302, "", "Location", fmt.Sprintf(location, secret)))))
+		c, err := proxylite.NewClient(proxylite.BearerToken(secret), apitest.TryOnce,
+			proxylite.WithTransport(apitest.RoundTripper(apitest.Reply(302, "", "Location", fmt.Sprintf(location, secret)))))
 		require.NoError(t, err)
 		_, err = c.User.Info(t.Context())
 		require.ErrorContains(t, err, "redirects are not followed")
@@ -272,12 +273,12 @@ func TestRetryAfterIsNotTheKey(t *testing.T) {
 	const key = "123456" // as short as one may be
 	header := http.Header{"Retry-After": {key}, "X-Many": {"a", key, key + "0" + key}, "X-Fine": {"b"}}
 	given := header.Clone()
-	c, err := proxylite.NewClient(proxylite.AppKey(key), tryOnce, proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+	c, err := proxylite.NewClient(proxylite.AppKey(key), apitest.TryOnce, proxylite.WithTransport(apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 503, Header: header, Body: http.NoBody}, nil
 	})))
 	require.NoError(t, err)
 	_, err = c.User.Info(t.Context())
-	e := asError(t, err)
+	e := apitest.AsError(t, err)
 	require.Zero(t, e.RetryAfter)
 	require.Equal(t, http.Header{"Retry-After": {"[REDACTED]"}, "X-Many": {"a", "[REDACTED]", "[REDACTED]0[REDACTED]"}, "X-Fine": {"b"}}, e.Header)
 	require.Equal(t, given, header)
@@ -286,15 +287,15 @@ func TestRetryAfterIsNotTheKey(t *testing.T) {
 // What hides the secret in a text keeps what the failure was.
 func TestACleanedErrorKeepsItsKind(t *testing.T) {
 	t.Parallel()
-	pass := func(next http.RoundTripper) http.RoundTripper { return roundTripper(next.RoundTrip) }
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithMiddleware(pass),
-		proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
-			return nil, &net.DNSError{Err: "no such host", Name: testKey, IsNotFound: true}
+	pass := func(next http.RoundTripper) http.RoundTripper { return apitest.RoundTripper(next.RoundTrip) }
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithMiddleware(pass),
+		proxylite.WithTransport(apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: apitest.Key, IsNotFound: true}
 		})))
 	require.NoError(t, err)
 	_, err = c.User.Info(t.Context())
-	require.Equal(t, proxylite.KindDNS, asError(t, err).Kind)
-	require.NotContains(t, err.Error(), testKey)
+	require.Equal(t, proxylite.KindDNS, apitest.AsError(t, err).Kind)
+	require.NotContains(t, err.Error(), apitest.Key)
 }
 
 // The place of an error is made of the server's names, long ones are cut.
@@ -302,7 +303,7 @@ func TestNamesInAnAnswerAreNotShown(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"k3yWithoutAnythingOdd", "k3y/with~marks/%s"} {
 		for before := range 220 {
-			c, err := proxylite.NewClient(proxylite.AppKey(key), proxylite.WithTransport(roundTripper(reply(200,
+			c, err := proxylite.NewClient(proxylite.AppKey(key), proxylite.WithTransport(apitest.RoundTripper(apitest.Reply(200,
 				fmt.Sprintf(`{"code":200,"data":{"list":{"%s%s":1}}}`, strings.Repeat("x", before), key)))))
 			require.NoError(t, err)
 			_, err = c.Accounts.List(t.Context())
@@ -335,5 +336,41 @@ func TestSecretsThatCanNotBe(t *testing.T) {
 		require.ErrorContains(t, err, tt.want)
 		require.NotContains(t, err.Error(), "k3y")
 		require.Nil(t, c)
+	}
+}
+
+// A middleware sees no secret in trailers, in their names neither, over both protocols.
+func TestTrailersShowNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, apitest.Fine)
+			_ = http.NewResponseController(w).Flush() // or it has a length, and HTTP/1.1 no trailers
+			w.Header().Set(http.TrailerPrefix+"X-Echo", "key "+r.URL.RawQuery)
+			w.Header().Set(http.TrailerPrefix+"X-"+apitest.Key, "1")
+		}))
+		server.EnableHTTP2 = http2
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		var trailer http.Header
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(server.Client().Transport),
+			proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+				return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(r)
+					if err != nil {
+						return nil, err
+					}
+					body, err := io.ReadAll(resp.Body)
+					resp.Body = io.NopCloser(bytes.NewReader(body))
+					trailer = resp.Trailer
+					return resp, err
+				})
+			}))
+		require.NoError(t, err)
+		_, err = c.User.Info(t.Context())
+		require.NoError(t, err)
+		require.Len(t, trailer, 2)
+		require.NotContains(t, strings.ToLower(fmt.Sprint(trailer)), apitest.Key)
+		require.Contains(t, fmt.Sprint(trailer), "key app_key=[REDACTED]")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 func TestParseEndpoint(t *testing.T) {
@@ -89,7 +90,7 @@ func FuzzEndpointURLReadsBack(f *testing.F) {
 func TestEndpointRoundTrips(t *testing.T) {
 	t.Parallel()
 	for _, want := range []proxylite.Endpoint{
-		{Host: "1.2.3.4", Port: 80}, {Host: "2001:db8::1", Port: 81, Username: "u", Password: proxylite.NewPassword("p"), Raw: raw(`{"ip":"x"}`)},
+		{Host: "1.2.3.4", Port: 80}, {Host: "2001:db8::1", Port: 81, Username: "u", Password: proxylite.NewPassword("p"), Raw: apitest.Raw(`{"ip":"x"}`)},
 	} {
 		b, err := proxylite.MarshalRevealed(want)
 		require.NoError(t, err)

@@ -21,18 +21,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // Each target runs its seeds with every go test; scripts/fuzz.sh looks further.
 
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // answers returns a client that gets status and body for every call.
 func answers(t testing.TB, status int, body []byte) *proxylite.Client {
 	t.Helper()
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithTransport(roundTrip(
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithTransport(apitest.RoundTripper(
 		func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body))}, nil
 		})))
@@ -43,7 +40,7 @@ func answers(t testing.TB, status int, body []byte) *proxylite.Client {
 // listens returns a client whose request goes into the two pointers.
 func listens(t testing.TB, query *url.Values, body *[]byte) *proxylite.Client {
 	t.Helper()
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithoutVendorRules(), proxylite.WithTransport(roundTrip(
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithoutVendorRules(), proxylite.WithTransport(apitest.RoundTripper(
 		func(r *http.Request) (*http.Response, error) {
 			var err error
 			*query, err = url.ParseQuery(r.URL.RawQuery)
@@ -60,11 +57,11 @@ func listens(t testing.TB, query *url.Values, body *[]byte) *proxylite.Client {
 
 // honest checks what holds for every failure.
 func honest(t *testing.T, err error, body []byte) {
-	e := asError(t, err)
+	e := apitest.AsError(t, err)
 	require.True(t, bytes.HasPrefix(body, e.Body) || bytes.Contains(e.Body, []byte("[REDACTED]")), "the answer is not kept: %q", e.Body)
 	require.True(t, utf8.ValidString(err.Error()), "%q", err)
 	require.Less(t, len(err.Error()), 4000)
-	require.NotContains(t, err.Error(), testKey)
+	require.NotContains(t, err.Error(), apitest.Key)
 }
 
 func FuzzEnvelope(f *testing.F) {
@@ -100,18 +97,18 @@ func FuzzEnvelope(f *testing.F) {
 }
 
 func FuzzEveryAnswer(f *testing.F) {
-	for i, op := range operations {
-		b, err := os.ReadFile("testdata/" + op.name + ".json")
+	for i, op := range apitest.Operations {
+		b, err := os.ReadFile("testdata/" + op.Name + ".json")
 		require.NoError(f, err)
 		f.Add(uint8(i), b)
 	}
 	f.Add(uint8(0), []byte(`{"data":{"list":{"1":{"id":"1.0","limit_flow":"","status":false}}},"code":"200"}`))
 	f.Add(uint8(10), []byte(`{"code":200,"data":["1.2.3.4:5",[{"ip":"::1","port":6,"username":1}]]}`))
 	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
-		op := operations[int(which)%len(operations)]
+		op := apitest.Operations[int(which)%len(apitest.Operations)]
 		c := answers(t, 200, body)
-		got, err := op.call(t.Context(), c)
-		again, errAgain := op.call(t.Context(), c)
+		got, err := op.Call(t.Context(), c)
+		again, errAgain := op.Call(t.Context(), c)
 		require.Equal(t, got, again)
 		require.Equal(t, err == nil, errAgain == nil)
 		if err != nil {
@@ -121,7 +118,7 @@ func FuzzEveryAnswer(f *testing.F) {
 		}
 		_, err = json.Marshal(got)
 		require.NoError(t, err, "what was returned can't be stored")
-		if !op.empty {
+		if !op.MayBeEmpty {
 			require.True(t, json.Valid(bytes.TrimPrefix(body, []byte("\ufeff"))))
 		}
 	})
@@ -256,7 +253,7 @@ func FuzzTextExtraction(f *testing.F) {
 	f.Fuzz(func(t *testing.T, answer, separator string) {
 		got, err := answers(t, 200, []byte(answer)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator})
 		if err != nil {
-			if asError(t, err).Kind != proxylite.KindInput {
+			if apitest.AsError(t, err).Kind != proxylite.KindInput {
 				honest(t, err, []byte(answer))
 			}
 			return
@@ -314,7 +311,7 @@ func FuzzQuery(f *testing.F) {
 		})
 		if query != nil {
 			require.NoError(t, err)
-			want := url.Values{"format": {"text"}, "num": {strconv.Itoa(num)}, "app_key": {testKey}}
+			want := url.Values{"format": {"text"}, "num": {strconv.Itoa(num)}, "app_key": {apitest.Key}}
 			for k, v := range map[string]string{"cc": cc, "state": state, "city": city, "lb": separator} {
 				if v != "" {
 					want.Set(k, v)

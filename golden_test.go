@@ -11,73 +11,35 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
-
-// beijing is the default zone of the API's zoneless times.
-var beijing = time.FixedZone("UTC+8", 8*60*60)
-
-func at(year int, month time.Month, day, hour, minute, sec int) time.Time {
-	return time.Date(year, month, day, hour, minute, sec, 0, beijing)
-}
-
-func countryStates(items ...proxylite.State) []proxylite.CountryStates {
-	return []proxylite.CountryStates{{NameZH: "美国", NameEN: "United States", ContinentCode: "NA", CountryCode: "US", States: items}}
-}
-
-func countryCities(items ...proxylite.City) []proxylite.CountryCities {
-	return []proxylite.CountryCities{{NameZH: "美国", NameEN: "United States", ContinentCode: "NA", CountryCode: "US", Cities: items}}
-}
-
-// documentedOrder is the order of the vendor's document, placeholders included.
-var documentedOrder = proxylite.Order{
-	TradeNo: "string", ProductName: "string", TotalFee: "0.1", PayFee: "0.1",
-	Status: proxylite.OrderAwaitingPayment, CreatedAt: at(2019, 8, 24, 22, 15, 22),
-}
-
-func documentedIPs() (x proxylite.Extraction) {
-	for i := range 10 {
-		x.Endpoints = append(x.Endpoints, proxylite.Endpoint{Host: "150.109.114.72", Port: 1140 + i})
-	}
-	return x
-}
-
-var fullOrder = proxylite.Order{
-	ID: 5, TradeNo: "2022051312134339861461465434", ProductID: 7, ProductName: "1 GB", TotalFee: "18.20", PayFee: "18.10",
-	Status: proxylite.OrderPaid, CreatedAt: at(2019, 8, 24, 22, 15, 22),
-}
-
-func createdOrder() proxylite.Order {
-	created := fullOrder
-	created.TradeNo, created.TotalFee, created.PayFee, created.Status = "T1", "0.1", "0.10", proxylite.OrderRefunded
-	return created
-}
 
 func TestEveryOperationDecodesTheDocumentedAnswer(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
-		t.Run(op.name, func(t *testing.T) {
+	for _, op := range apitest.Operations {
+		t.Run(op.Name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := mocked(t, 200, fixture(t, op.name+".json"))
-			got, err := op.call(t.Context(), c)
+			c, _ := apitest.Mocked(t, 200, apitest.Fixture(t, op.Name+".json"))
+			got, err := op.Call(t.Context(), c)
 			require.NoError(t, err)
-			require.Equal(t, op.documented, got)
+			require.Equal(t, op.Documented, got)
 		})
 	}
 }
 
 func TestEveryFieldDecodes(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
-		if op.documented == nil {
+	for _, op := range apitest.Operations {
+		if op.Documented == nil {
 			continue // its response has no data
 		}
-		t.Run(op.name, func(t *testing.T) {
+		t.Run(op.Name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := mocked(t, 200, fixture(t, "full/"+op.name+".json"))
-			got, err := op.call(t.Context(), c)
+			c, _ := apitest.Mocked(t, 200, apitest.Fixture(t, "full/"+op.Name+".json"))
+			got, err := op.Call(t.Context(), c)
 			require.NoError(t, err)
-			require.Equal(t, op.full, got)
-			everyFieldSet(t, op.name, reflect.ValueOf(got))
+			require.Equal(t, op.Full, got)
+			everyFieldSet(t, op.Name, reflect.ValueOf(got))
 		})
 	}
 }
@@ -125,12 +87,12 @@ func sentBy(t *testing.T, call func(context.Context, *proxylite.Client) error, o
 	t.Helper()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
-		line, body = r.Method+" "+r.URL.RequestURI(), bodyOf(t, r)
-		require.Equal(t, "Bearer "+testKey, r.Header.Get("Authorization"))
+		line, body = r.Method+" "+r.URL.RequestURI(), apitest.BodyOf(t, r)
+		require.Equal(t, "Bearer "+apitest.Key, r.Header.Get("Authorization"))
 		require.Equal(t, body != "", r.Header.Get("Content-Type") == "application/json")
 		return httpmock.NewStringResponse(200, `{"code":200,"data":{"id":1,"list":[]}}`), nil
 	})
-	c, err := proxylite.NewClient(proxylite.BearerToken(testKey), append([]proxylite.Option{proxylite.WithTransport(mock)}, opts...)...)
+	c, err := proxylite.NewClient(proxylite.BearerToken(apitest.Key), append([]proxylite.Option{proxylite.WithTransport(mock)}, opts...)...)
 	require.NoError(t, err)
 	require.NoError(t, call(t.Context(), c))
 	require.Equal(t, 1, mock.GetTotalCallCount())
@@ -222,7 +184,7 @@ func TestWhatIsLeftOutIsNotSent(t *testing.T) {
 // The types of the document's schema section decode through Call.
 func TestSchemaTypesDecode(t *testing.T) {
 	t.Parallel()
-	when := at(2019, 8, 24, 22, 15, 22)
+	when := apitest.At(2019, 8, 24, 22, 15, 22)
 	decodes(t, `{"id":1,"name":"n","type":9,"price":0.10,"description":"d"}`,
 		proxylite.Product{ID: 1, Name: "n", Type: 9, Price: "0.10", Description: "d"})
 	decodes(t, `{"id":1,"ip":"203.0.113.1","remark":"r","created_at":"2019-08-24T14:15:22Z"}`,
@@ -238,7 +200,7 @@ func TestSchemaTypesDecode(t *testing.T) {
 
 func decodes[T any](t *testing.T, data string, want T) {
 	t.Helper()
-	c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":`+data+`}`)
 	got, err := proxylite.Call[T](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: "/x"}, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, want, got)

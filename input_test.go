@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // A problem as a test wants it: vendor is for the rules that WithoutVendorRules ends.
@@ -164,12 +165,12 @@ func rulesOfInput() []struct {
 		{"limit negative", limit(-proxylite.GB), []problem{structural("limit", "-1 GB", "not negative")}},
 		{"limit fraction", limit(1536 * proxylite.MB), []problem{structural("limit", "1.50 GB", "whole number of GB")}},
 
-		{"usage", usage(proxylite.UsageDailyParams{Start: end, End: start, Username: "a,b", ProductType: -1}), []problem{
+		{"usage", usage(proxylite.UsageDailyParams{Start: apitest.End, End: apitest.Start, Username: "a,b", ProductType: -1}), []problem{
 			structural("Start", "2022-08-02T12:30:01+08:00", "must not be after End, 2022-08-01T00:00:00+08:00"),
 			structural("Username", "a,b", inList), structural("ProductType", "-1", negative),
 		}},
-		{"usage one instant", usage(proxylite.UsageDailyParams{Start: start, End: start.UTC()}), nil},
-		{"usage no end", usage(proxylite.UsageDailyParams{Start: end}), nil},
+		{"usage one instant", usage(proxylite.UsageDailyParams{Start: apitest.Start, End: apitest.Start.UTC()}), nil},
+		{"usage no end", usage(proxylite.UsageDailyParams{Start: apitest.End}), nil},
 		{"usage year 10000", usage(proxylite.UsageDailyParams{Start: time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC)}), []problem{
 			structural("Start", "10000-01-01T07:00:00+08:00", "year from 1 to 9999"),
 		}},
@@ -288,7 +289,7 @@ func TestInputIsCheckedBeforeAnythingIsSent(t *testing.T) {
 
 func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) error, want []problem, opts ...proxylite.Option) {
 	t.Helper()
-	c, mock := mocked(t, 200, `{"code":200,"data":{"id":1,"list":[]}}`, opts...)
+	c, mock := apitest.Mocked(t, 200, `{"code":200,"data":{"id":1,"list":[]}}`, opts...)
 	err := call(t.Context(), c)
 	if len(want) == 0 {
 		require.NoError(t, err)
@@ -298,7 +299,7 @@ func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) erro
 	require.Zero(t, mock.GetTotalCallCount(), "nothing may be sent")
 	require.ErrorIs(t, err, proxylite.ErrInvalidInput)
 	require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-	e := asError(t, err)
+	e := apitest.AsError(t, err)
 	require.Equal(t, proxylite.KindInput, e.Kind)
 	require.Equal(t, proxylite.OutcomeNotSent, e.Outcome)
 	require.Zero(t, e.Attempts+e.Status)

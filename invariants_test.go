@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // The invariants of the client, each with the tests that hold it:
@@ -50,12 +51,12 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 		`{"code":0,"data":{"list":7}}`: "/data/list: a number where a list belongs",
 		`{"data":{"list":[{"id":"x"}]},"code":0}`: "not a whole number",
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.Accounts.List(t.Context())
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, body)
 		require.ErrorContains(t, err, why, body)
 		require.Nil(t, got)
-		e := asError(t, err)
+		e := apitest.AsError(t, err)
 		require.Equal(t, 200, e.Status)
 		require.Equal(t, body, string(e.Body))
 	}
@@ -63,7 +64,7 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 		"\ufeff{\"code\":\"200\",\"data\":[{\"id\":\"1\"}]}": 1, `{"data":{"list":[{},{}]},"code":0.0}`: 2,
 		`{"code":200}`: 0, `{"code":0,"data":null}`: 0, `{"code":0,"data":{}}`: 0, `{"code":0,"data":""}`: 0,
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.Accounts.List(t.Context())
 		require.NoError(t, err, body)
 		require.NotNil(t, got)
@@ -74,15 +75,15 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 // Data is asked for where a success without it would be a lie.
 func TestOrdersAndUsersNeedData(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		for _, body := range []string{`{"code":0}`, `{"data":null,"code":200}`, `{"code":0,"data":{}}`} {
-			c, _ := mocked(t, 200, body)
-			_, err := op.call(t.Context(), c)
-			if op.needsData {
+			c, _ := apitest.Mocked(t, 200, body)
+			_, err := op.Call(t.Context(), c)
+			if op.NeedsData {
 				require.ErrorContains(t, err, "says success but has no data")
-				require.Equal(t, unclear(op), asError(t, err).Outcome)
+				require.Equal(t, op.Unclear(), apitest.AsError(t, err).Outcome)
 			} else {
-				require.NoError(t, err, op.name)
+				require.NoError(t, err, op.Name)
 			}
 		}
 	}
@@ -91,22 +92,22 @@ func TestOrdersAndUsersNeedData(t *testing.T) {
 // Invariant 6. The answer of any call can be had as it came, a failed one's too.
 func TestRawAnswerOfEveryOperation(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
-		documentedAnswer := fixture(t, op.name+".json")
+	for _, op := range apitest.Operations {
+		documentedAnswer := apitest.Fixture(t, op.Name+".json")
 		for _, tt := range []struct {
 			status int
 			body   string
-		}{{200, documentedAnswer}, {200, documentedAnswer + strings.Repeat(" ", 9000)}, {200, `{"code":9}`}, {503, webPage}, {404, ""}, {302, strings.Repeat("moved", 2000)}} {
-			c := playing(reply(tt.status, tt.body, "X-Trace", "t1")).client(t, tryOnce)
+		}{{200, documentedAnswer}, {200, documentedAnswer + strings.Repeat(" ", 9000)}, {200, `{"code":9}`}, {503, apitest.WebPage}, {404, ""}, {302, strings.Repeat("moved", 2000)}} {
+			c := apitest.Playing(apitest.Reply(tt.status, tt.body, "X-Trace", "t1")).Client(t, apitest.TryOnce)
 			raw := proxylite.RawResponse{Status: 1, Body: []byte("old")}
-			_, err := op.call(t.Context(), c, proxylite.CallRaw(&raw))
-			require.Equal(t, tt.status == 200 && tt.body != `{"code":9}`, err == nil, op.name)
-			require.Equal(t, tt.status, raw.Status, op.name)
-			require.Equal(t, tt.body, string(raw.Body), op.name)
-			require.Equal(t, http.Header{"X-Trace": {"t1"}}, raw.Header, op.name)
+			_, err := op.Call(t.Context(), c, proxylite.CallRaw(&raw))
+			require.Equal(t, tt.status == 200 && tt.body != `{"code":9}`, err == nil, op.Name)
+			require.Equal(t, tt.status, raw.Status, op.Name)
+			require.Equal(t, tt.body, string(raw.Body), op.Name)
+			require.Equal(t, http.Header{"X-Trace": {"t1"}}, raw.Header, op.Name)
 		}
 		raw := proxylite.RawResponse{Status: 1}
-		_, err := op.call(t.Context(), playing(breaks(http.ErrHandlerTimeout)).client(t, tryOnce), proxylite.CallRaw(&raw))
+		_, err := op.Call(t.Context(), apitest.Playing(apitest.Breaks(http.ErrHandlerTimeout)).Client(t, apitest.TryOnce), proxylite.CallRaw(&raw))
 		require.Error(t, err)
 		require.Zero(t, raw, "nothing is left of an earlier call")
 	}
@@ -115,17 +116,17 @@ func TestRawAnswerOfEveryOperation(t *testing.T) {
 // Unknown enum values and undocumented entries survive.
 func TestNothingIsLost(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"status":42,"product_type":77,"new":{"x":[1]}},{"ip":[],"status":"gone","id":2}]}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"status":42,"product_type":77,"new":{"x":[1]}},{"ip":[],"status":"gone","id":2}]}}`)
 	ips, err := c.IP.ListStatic(t.Context(), proxylite.IPListStaticParams{})
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.StaticIP{
-		{ID: "1", Status: 42, ProductType: 77, Raw: raw(`{"id":1,"status":42,"product_type":77,"new":{"x":[1]}}`)},
-		{ID: "2", Raw: raw(`{"ip":[],"status":"gone","id":2}`)},
+		{ID: "1", Status: 42, ProductType: 77, Raw: apitest.Raw(`{"id":1,"status":42,"product_type":77,"new":{"x":[1]}}`)},
+		{ID: "2", Raw: apitest.Raw(`{"ip":[],"status":"gone","id":2}`)},
 	}, ips.Items)
 	orders, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.Error(t, err, "an order's status is documented: text is no status")
 	require.Zero(t, orders)
-	c, _ = mocked(t, 200, `{"code":0,"data":{"list":[{"status":42}]}}`)
+	c, _ = apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"status":42}]}}`)
 	orders, err = c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
 	require.EqualValues(t, 42, orders.Items[0].Status)
@@ -154,7 +155,7 @@ func TestZeroIsNotAbsent(t *testing.T) {
 		}},
 	} {
 		for entry, want := range map[string]any{`{` + tt.list + `}`: tt.zero, `{}`: tt.absent, `{"status":null,"limit_flow":null}`: tt.absent} {
-			c, _ := mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
+			c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
 			got, err := tt.get(t.Context(), c)
 			require.NoError(t, err)
 			require.Equal(t, want, got, "%s %s", field, entry)
@@ -196,10 +197,10 @@ func TestZeroIsNotAbsent(t *testing.T) {
 // Invariant 8. A list is never nil without an error, whatever stands for none.
 func TestEmptyListsAreNotNil(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		for _, body := range []string{`{"code":0,"data":null}`, `{"code":0,"data":{}}`, `{"code":0,"data":[]}`, `{"code":0,"data":{"list":null}}`} {
-			c, _ := mocked(t, 200, body)
-			got, err := op.call(t.Context(), c)
+			c, _ := apitest.Mocked(t, 200, body)
+			got, err := op.Call(t.Context(), c)
 			if err != nil || got == nil {
 				continue // it needs data, or has none
 			}
@@ -208,7 +209,7 @@ func TestEmptyListsAreNotNil(t *testing.T) {
 				v = v.FieldByName("Items")
 			}
 			if v.IsValid() {
-				require.False(t, v.IsNil(), "%s %s", op.name, body)
+				require.False(t, v.IsNil(), "%s %s", op.Name, body)
 				require.Zero(t, v.Len())
 			}
 		}
@@ -225,26 +226,26 @@ func TestClientIsSafeForConcurrentUse(t *testing.T) {
 			if r.URL.Path == "/end-point/user/info" {
 				return httpmock.NewStringResponse(503, ""), nil
 			}
-			for _, op := range operations {
-				if r.URL.Path == "/end-point"+op.path {
-					return httpmock.NewStringResponse(200, fixture(t, op.name+".json")), nil
+			for _, op := range apitest.Operations {
+				if r.URL.Path == "/end-point"+op.Path {
+					return httpmock.NewStringResponse(200, apitest.Fixture(t, op.Name+".json")), nil
 				}
 			}
 			return nil, http.ErrNoLocation
 		})
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(mock))
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(mock))
 		require.NoError(t, err)
 		var wg sync.WaitGroup
 		for range 8 {
-			for _, op := range operations {
+			for _, op := range apitest.Operations {
 				wg.Go(func() {
-					got, err := op.call(t.Context(), c)
-					if op.name == "User.Info" {
+					got, err := op.Call(t.Context(), c)
+					if op.Name == "User.Info" {
 						assert.ErrorContains(t, err, "safe to retry")
 						return
 					}
 					assert.NoError(t, err)
-					assert.Equal(t, op.documented, got, op.name)
+					assert.Equal(t, op.Documented, got, op.Name)
 				})
 			}
 		}
@@ -254,7 +255,7 @@ func TestClientIsSafeForConcurrentUse(t *testing.T) {
 
 func TestClientLeavesItsInputAlone(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":0,"data":{}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{}}`)
 	query, payload := url.Values{"b": {"2"}, "a": {"1"}}, map[string]any{"x": 1}
 	_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "POST", Path: "/x", KeyInBody: true}, query, payload, proxylite.CallQuery("c", "3"))
 	require.NoError(t, err)
@@ -276,9 +277,9 @@ func TestClientLeavesItsInputAlone(t *testing.T) {
 
 func TestNewClientReadsNoEnvironment(t *testing.T) {
 	t.Setenv("PROXYLITE_BASE_URL", "http://evil.example.com")
-	t.Setenv("PROXYLITE_TOKEN", testKey)
+	t.Setenv("PROXYLITE_TOKEN", apitest.Key)
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey))
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key))
 	require.NoError(t, err)
 	require.Contains(t, c.String(), proxylite.DefaultBaseURL)
 }

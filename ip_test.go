@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // Extraction understands every form that the API is seen to use.
@@ -28,19 +29,19 @@ func TestExtractForms(t *testing.T) {
 		`{"code":0,"data":{}}`:                                                      {},
 		`{"code":0}`:                                                                {},
 		`{"code":0,"data":{"list":[[` + object + `],` + host + `]}}`: {
-			{Host: "1.2.3.4", Port: 80, Raw: raw(object)}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: proxylite.NewPassword("p")},
+			{Host: "1.2.3.4", Port: 80, Raw: apitest.Raw(object)}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: proxylite.NewPassword("p")},
 		},
 		`{"code":0,"data":{"list":[{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}]}}`: {
-			{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword("7"), Raw: raw(`{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}`)},
+			{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword("7"), Raw: apitest.Raw(`{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}`)},
 		},
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
 		require.NoError(t, err, body)
 		require.Equal(t, proxylite.Extraction{Endpoints: want}, got, body)
 	}
 	for _, entry := range []string{`"sold out"`, `7`, `{}`, `{"ip":"1.2.3.4"}`, `{"ip":{},"port":1}`, `["x:y:1:2",null]`, `[["1.2.3.4:80"]]`} {
-		c, _ := mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, entry)
 		require.Zero(t, got)
@@ -64,7 +65,7 @@ func TestExtractText(t *testing.T) {
 		{";", "", []proxylite.Endpoint{}},
 		{"", " \r\n", []proxylite.Endpoint{}},
 	} {
-		c, _ := mocked(t, 200, tt.body)
+		c, _ := apitest.Mocked(t, 200, tt.body)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText, Separator: tt.separator})
 		require.NoError(t, err, tt.body)
 		require.Equal(t, proxylite.Extraction{Endpoints: tt.want}, got, tt.body)
@@ -101,7 +102,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 			`[["1.2.3.4:80",` + entry + `,"1.2.3.5:81"]]`, `[["1.2.3.4:80"],[` + entry + `],["1.2.3.5:81"]]`,
 			`[{"0":"1.2.3.4:80","2":` + entry + `,"3":"1.2.3.5:81"}]`,
 		} {
-			c, _ := mocked(t, 200, `{"code":200,"data":{"list":`+list+`}}`)
+			c, _ := apitest.Mocked(t, 200, `{"code":200,"data":{"list":`+list+`}}`)
 			got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3})
 			require.NoError(t, err, list)
 			require.Equal(t, good, got.Endpoints, list)
@@ -111,7 +112,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 		}
 
 		// If there is nothing else, it is a message and not an extraction.
-		c, _ := mocked(t, 200, `{"code":200,"data":{"list":[[`+entry+`,"x"]]}}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":200,"data":{"list":[[`+entry+`,"x"]]}}`)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3})
 		require.Zero(t, got)
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
@@ -122,7 +123,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 		if json.Unmarshal([]byte(entry), &text) != nil || strings.Contains(text, "\x1b") {
 			continue
 		}
-		c, _ = mocked(t, 200, "1.2.3.4:80\n"+text+"\n1.2.3.5:81")
+		c, _ = apitest.Mocked(t, 200, "1.2.3.4:80\n"+text+"\n1.2.3.5:81")
 		got, err = c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3, Format: proxylite.FormatText})
 		require.NoError(t, err, entry)
 		require.Equal(t, good, got.Endpoints, entry)
@@ -136,7 +137,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 func TestExtractionIsBounded(t *testing.T) {
 	t.Parallel()
 	for quantity, ok := range map[int]bool{1: true, 10_000: true, 10_001: false, math.MaxInt: false, math.MinInt: false} {
-		c, mock := mocked(t, 200, `{"code":0,"data":{"list":[["1.2.3.4:80"]],"total_count":`+strconv.Itoa(math.MaxInt)+`}}`, proxylite.WithoutVendorRules())
+		c, mock := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[["1.2.3.4:80"]],"total_count":`+strconv.Itoa(math.MaxInt)+`}}`, proxylite.WithoutVendorRules())
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: quantity})
 		require.Equal(t, ok, err == nil, quantity)
 		require.Equal(t, ok, mock.GetTotalCallCount() == 1, quantity)
@@ -148,14 +149,14 @@ func TestExtractionIsBounded(t *testing.T) {
 	for _, entry := range []string{"1.2.3.4:80", "x"} {
 		for n, ok := range map[int]bool{99_999: true, 100_000: false} {
 			all := strings.Repeat(`"`+entry+`",`, n)
-			c, _ := mocked(t, 200, `{"code":0,"data":{"list":[[`+all+`"1.2.3.4:80"]]}}`)
+			c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[[`+all+`"1.2.3.4:80"]]}}`)
 			got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
 			require.Equal(t, ok, err == nil, "%v", err)
 			if !ok {
 				require.ErrorContains(t, err, "more than 100000 entries")
 				require.Zero(t, got)
 			}
-			c, _ = mocked(t, 200, strings.Repeat(entry+"\n", n)+"1.2.3.4:80")
+			c, _ = apitest.Mocked(t, 200, strings.Repeat(entry+"\n", n)+"1.2.3.4:80")
 			_, err = c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
 			require.Equal(t, ok, err == nil)
 		}
@@ -183,19 +184,19 @@ func TestExtractedListsThatPHPWroteAsObjects(t *testing.T) {
 		`{"code":200,"data":{"list":{"0":{"3":"1.2.3.4:81","1":"1.2.3.4:80"}}}}`,
 		`{"code":200,"data":{"list":[{"0":"1.2.3.4:80","1":null,"2":"","3":"1.2.3.4:81"}]}}`,
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
 		require.NoError(t, err, body)
 		require.Equal(t, proxylite.Extraction{Endpoints: want}, got, body)
 	}
 	// Without a list, something is there that an empty answer would not have.
 	for _, data := range []string{`{"0":"1.2.3.4:80"}`, `{"ip":"1.2.3.4","port":80}`, `{"0":1}`} {
-		c, _ := mocked(t, 200, `{"code":200,"data":`+data+`}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":200,"data":`+data+`}`)
 		_, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, data)
 		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, data)
 	}
-	c, _ := mocked(t, 200, `{"code":200,"data":{"total":0}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":200,"data":{"total":0}}`)
 	got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
 	require.NoError(t, err)
 	require.Equal(t, proxylite.Extraction{Endpoints: []proxylite.Endpoint{}}, got)

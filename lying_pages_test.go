@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // walks are the three lists that have pages, as walks over the ids of their entries.
@@ -49,7 +50,7 @@ func mapped[T any](seq iter.Seq2[T, error], id func(T) string) iter.Seq2[string,
 type liar func(page int) (ids []int, total, pages int)
 
 func (l liar) client(t *testing.T, asked *int) *proxylite.Client {
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		*asked++
 		q := r.URL.Query()
 		page, err := strconv.Atoi(q.Get("page") + q.Get("page_no"))
@@ -153,7 +154,7 @@ func TestWalksEndForEveryLyingServer(t *testing.T) {
 					for id, err := range seq {
 						require.NoError(t, failed, "something follows an error")
 						if failed = err; err != nil {
-							e := asError(t, err)
+							e := apitest.AsError(t, err)
 							require.NotEqual(t, proxylite.OutcomeUnknown, e.Outcome)
 							require.Equal(t, e.Code == 0, e.Kind == proxylite.KindMalformed)
 						} else {
@@ -198,7 +199,7 @@ func TestAWalkHoldsOnePage(t *testing.T) { //nolint:paralleltest // it measures 
 	}
 	for name, all := range walks {
 		page := 0
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
 			var list []string
 			for i := range entries {
 				if page < pages {

@@ -15,9 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
-
-const webPage = "<!DOCTYPE html><html><head><title> Just a moment... </title></head></html>"
 
 // A fault is an answer that is no success, and what the error must say about it.
 type fault struct {
@@ -56,7 +55,7 @@ var faults = []fault{
 		is: []error{proxylite.ErrIPNotAllowed}, not: malformed,
 	},
 	{
-		name: "429", status: 429, body: webPage, repeats: true,
+		name: "429", status: 429, body: apitest.WebPage, repeats: true,
 		kind: proxylite.KindRateLimited, outcome: proxylite.OutcomeUnknown,
 		is: []error{proxylite.ErrRateLimited, proxylite.ErrOutcomeUnknown}, not: []error{proxylite.ErrMalformedResponse},
 	},
@@ -66,7 +65,7 @@ var faults = []fault{
 		is: []error{proxylite.ErrRateLimited}, not: malformed,
 	},
 	{
-		name: "502 HTML", status: 502, body: webPage, repeats: true,
+		name: "502 HTML", status: 502, body: apitest.WebPage, repeats: true,
 		kind: proxylite.KindServer, outcome: proxylite.OutcomeUnknown,
 		is: unknown, not: []error{proxylite.ErrMalformedResponse},
 	},
@@ -76,12 +75,12 @@ var faults = []fault{
 		is: unknown, not: []error{proxylite.ErrMalformedResponse},
 	},
 	{
-		name: "403 HTML", status: 403, body: webPage,
+		name: "403 HTML", status: 403, body: apitest.WebPage,
 		kind: proxylite.KindEdge, outcome: proxylite.OutcomeRejected,
 		not: malformed,
 	},
 	{
-		name: "HTML with 200", status: 200, body: "\n" + webPage,
+		name: "HTML with 200", status: 200, body: "\n" + apitest.WebPage,
 		kind: proxylite.KindEdge, outcome: proxylite.OutcomeUnknown,
 		is: malformed,
 	},
@@ -114,12 +113,12 @@ var faults = []fault{
 
 func TestEveryOperationFailsWell(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		for _, f := range faults {
-			if f.name == "empty body" && op.empty {
+			if f.name == "empty body" && op.MayBeEmpty {
 				continue
 			}
-			t.Run(op.name+"/"+f.name, func(t *testing.T) {
+			t.Run(op.Name+"/"+f.name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) { failsWell(t, op, f) }) // its clock makes back-off free
 			})
@@ -127,7 +126,7 @@ func TestEveryOperationFailsWell(t *testing.T) {
 	}
 }
 
-func failsWell(t *testing.T, op operation, f fault) {
+func failsWell(t *testing.T, op apitest.Operation, f fault) {
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(func(*http.Request) (*http.Response, error) {
 		resp := httpmock.NewStringResponse(f.status, "")
@@ -139,25 +138,25 @@ func failsWell(t *testing.T, op operation, f fault) {
 		resp.Body = io.NopCloser(body)
 		return resp, nil
 	})
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(mock))
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(mock))
 	require.NoError(t, err)
-	value, err := op.call(t.Context(), c)
+	value, err := op.Call(t.Context(), c)
 
 	if value != nil {
 		require.Zero(t, value, "a failed call must give nothing")
 	}
 	attempts := 1
-	if f.repeats && op.repeat != proxylite.ClassUnsafe {
+	if f.repeats && op.Class != proxylite.ClassUnsafe {
 		attempts = 3
 	}
-	e := asError(t, err)
+	e := apitest.AsError(t, err)
 	require.Equal(t, attempts, mock.GetTotalCallCount())
 	outcome := f.outcome
 	if outcome == proxylite.OutcomeUnknown {
-		outcome = unclear(op)
+		outcome = op.Unclear()
 	}
 	want := proxylite.Error{
-		Operation: op.name, Method: op.method, Route: "/end-point" + op.path, Kind: f.kind, Outcome: outcome,
+		Operation: op.Name, Method: op.Method, Route: "/end-point" + op.Path, Kind: f.kind, Outcome: outcome,
 		Status: f.status, Code: f.code, Message: f.message, Attempts: attempts,
 	}
 	got := proxylite.Error{
@@ -168,12 +167,12 @@ func failsWell(t *testing.T, op operation, f fault) {
 	require.Equal(t, f.body, string(e.Body))
 	require.Equal(t, f.name, e.Header.Get("X-Trace"))
 	for _, target := range f.is {
-		require.Equal(t, target != proxylite.ErrOutcomeUnknown || op.repeat != proxylite.ClassSafe, errors.Is(err, target), target)
+		require.Equal(t, target != proxylite.ErrOutcomeUnknown || op.Class != proxylite.ClassSafe, errors.Is(err, target), target)
 	}
 	for _, target := range f.not {
 		require.NotErrorIs(t, err, target)
 	}
-	require.Contains(t, err.Error(), "proxylite: "+op.name+": ")
+	require.Contains(t, err.Error(), "proxylite: "+op.Name+": ")
 	if outcome == proxylite.OutcomeSafe {
 		require.Contains(t, err.Error(), "safe to retry)")
 	} else {
@@ -185,20 +184,20 @@ func TestEveryOperationObeysACanceledContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("shop closed"))
-	for _, op := range operations {
-		c, mock := mocked(t, 200, fixture(t, op.name+".json"))
-		value, err := op.call(ctx, c)
-		e := asError(t, err)
+	for _, op := range apitest.Operations {
+		c, mock := apitest.Mocked(t, 200, apitest.Fixture(t, op.Name+".json"))
+		value, err := op.Call(ctx, c)
+		e := apitest.AsError(t, err)
 		if value != nil {
-			require.True(t, reflect.ValueOf(value).IsZero(), op.name)
+			require.True(t, reflect.ValueOf(value).IsZero(), op.Name)
 		}
-		require.ErrorIs(t, err, context.Canceled, op.name)
-		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
-		require.ErrorContains(t, err, "shop closed", op.name)
-		require.Equal(t, proxylite.KindCanceled, e.Kind, op.name)
-		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome, op.name)
-		require.Equal(t, 0, e.Code, op.name)
-		require.Zero(t, e.Attempts+e.Status+mock.GetTotalCallCount(), op.name)
+		require.ErrorIs(t, err, context.Canceled, op.Name)
+		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+		require.ErrorContains(t, err, "shop closed", op.Name)
+		require.Equal(t, proxylite.KindCanceled, e.Kind, op.Name)
+		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome, op.Name)
+		require.Equal(t, 0, e.Code, op.Name)
+		require.Zero(t, e.Attempts+e.Status+mock.GetTotalCallCount(), op.Name)
 	}
 }
 
@@ -207,7 +206,7 @@ func TestEveryOperationObeysACanceledContext(t *testing.T) {
 func TestCloseOrderTakesAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	for status, ok := range map[int]bool{200: true, 204: true, 404: false, 500: false} {
-		c, _ := mocked(t, status, "", tryOnce)
+		c, _ := apitest.Mocked(t, status, "", apitest.TryOnce)
 		require.Equal(t, ok, c.Orders.Close(t.Context(), "1") == nil, status)
 	}
 }
@@ -220,12 +219,12 @@ func TestTextExtractionFailsWell(t *testing.T) {
 		" {\"code\":202,\"msg\":\"\"}": proxylite.KindAPI,
 		"\ufeff{\"code\":3}":           proxylite.KindAPI,
 		`{"msg":"x"}`:                  proxylite.KindMalformed,
-		webPage:                        proxylite.KindEdge,
+		apitest.WebPage:                proxylite.KindEdge,
 		"please add IP first":          proxylite.KindMalformed,
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
-		require.Equal(t, kind, asError(t, err).Kind, body)
+		require.Equal(t, kind, apitest.AsError(t, err).Kind, body)
 		require.Zero(t, got, body)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // Invariant 2. Whatever happens to the connections, a call that spends is
@@ -31,7 +32,7 @@ func TestNothingIsPaidTwice(t *testing.T) {
 		if r.URL.Path == "/end-point/user/info" { // keep them all busy, so that each opens a connection
 			together.Done()
 			together.Wait()
-			_, _ = io.WriteString(w, fine)
+			_, _ = io.WriteString(w, apitest.Fine)
 			return
 		}
 		n, _ := spent.LoadOrStore(r.URL.Path, new(atomic.Int32))
@@ -43,11 +44,11 @@ func TestNothingIsPaidTwice(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 
-	for _, op := range operations {
-		if op.repeat != proxylite.ClassUnsafe {
+	for _, op := range apitest.Operations {
+		if op.Class != proxylite.ClassUnsafe {
 			continue
 		}
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL))
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL))
 		require.NoError(t, err)
 		together.Add(warm)
 		var wg sync.WaitGroup
@@ -56,12 +57,12 @@ func TestNothingIsPaidTwice(t *testing.T) {
 		}
 		wg.Wait()
 
-		_, err = op.call(t.Context(), c)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
-		require.Equal(t, 1, asError(t, err).Attempts, op.name)
-		n, ok := spent.Load("/end-point" + op.path)
-		require.True(t, ok, op.name)
-		require.EqualValues(t, 1, n.(*atomic.Int32).Load(), op.name)
+		_, err = op.Call(t.Context(), c)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+		require.Equal(t, 1, apitest.AsError(t, err).Attempts, op.Name)
+		n, ok := spent.Load("/end-point" + op.Path)
+		require.True(t, ok, op.Name)
+		require.EqualValues(t, 1, n.(*atomic.Int32).Load(), op.Name)
 	}
 }
 
@@ -69,48 +70,48 @@ func TestNothingIsPaidTwice(t *testing.T) {
 // request again is a body that it can't rewind.
 func TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		once := 0
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
-			if op.repeat == proxylite.ClassUnsafe {
-				require.Nil(t, r.GetBody, op.name)
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if op.Class == proxylite.ClassUnsafe {
+				require.Nil(t, r.GetBody, op.Name)
 				once++
-				require.True(t, r.Body != nil && r.Body != http.NoBody, op.name)
+				require.True(t, r.Body != nil && r.Body != http.NoBody, op.Name)
 			}
-			return httpmock.NewStringResponse(200, fine), nil
+			return httpmock.NewStringResponse(200, apitest.Fine), nil
 		})), proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
-				require.Nil(t, r.GetBody, op.name)
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				require.Nil(t, r.GetBody, op.Name)
 				r.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
 				return next.RoundTrip(r)
 			})
 		}))
 		require.NoError(t, err)
-		_, err = op.call(t.Context(), c)
+		_, err = op.Call(t.Context(), c)
 		require.NoError(t, err)
-		require.Equal(t, op.repeat == proxylite.ClassUnsafe, once == 1)
+		require.Equal(t, op.Class == proxylite.ClassUnsafe, once == 1)
 	}
 }
 
 // Neither may a middleware send it again, once it was out.
 func TestMiddlewareCanNotSpendTwice(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
-		s := playing(reply(200, fine))
-		_, err := op.call(t.Context(), s.client(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
+	for _, op := range apitest.Operations {
+		s := apitest.Playing(apitest.Reply(200, apitest.Fine))
+		_, err := op.Call(t.Context(), s.Client(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				first, err := next.RoundTrip(r)
-				if err != nil || r.Body != nil && op.inBody && op.repeat != proxylite.ClassUnsafe {
+				if err != nil || r.Body != nil && op.KeyInBody && op.Class != proxylite.ClassUnsafe {
 					return first, err // its body is read
 				}
 				return next.RoundTrip(r)
 			})
 		})))
-		if op.repeat == proxylite.ClassUnsafe {
-			require.ErrorContains(t, err, "must be sent once", op.name)
-			require.Len(t, s.times, 1, op.name)
+		if op.Class == proxylite.ClassUnsafe {
+			require.ErrorContains(t, err, "must be sent once", op.Name)
+			require.Len(t, s.Times, 1, op.Name)
 		} else {
-			require.NoError(t, err, op.name)
+			require.NoError(t, err, op.Name)
 		}
 	}
 }
@@ -119,19 +120,19 @@ func TestMiddlewareCanNotSpendTwice(t *testing.T) {
 // knowing: no connection is no proof then.
 func TestARegisteredProtocolProvesNothing(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		sent := 0
 		tr := &http.Transport{}
-		tr.RegisterProtocol("https", roundTripper(func(*http.Request) (*http.Response, error) {
+		tr.RegisterProtocol("https", apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
 			sent++
 			return nil, errors.New("answer lost")
 		}))
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(tr), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(tr), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
 		require.NoError(t, err)
-		_, err = op.call(t.Context(), c)
-		require.ErrorContains(t, err, "answer lost", op.name)
-		require.Equal(t, unclear(op), asError(t, err).Outcome, op.name)
-		require.Equal(t, op.repeat == proxylite.ClassUnsafe, sent == 1, op.name)
+		_, err = op.Call(t.Context(), c)
+		require.ErrorContains(t, err, "answer lost", op.Name)
+		require.Equal(t, op.Unclear(), apitest.AsError(t, err).Outcome, op.Name)
+		require.Equal(t, op.Class == proxylite.ClassUnsafe, sent == 1, op.Name)
 	}
 }
 
@@ -139,9 +140,9 @@ func TestARegisteredProtocolProvesNothing(t *testing.T) {
 // transport can prove.
 func TestSpendingGoesOnWhereNothingWasSent(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, fine) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, apitest.Fine) }))
 	t.Cleanup(server.Close)
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		for _, proven := range []bool{true, false} {
 			var dials atomic.Int32
 			tr := proxylite.NewTransport()
@@ -153,19 +154,19 @@ func TestSpendingGoesOnWhereNothingWasSent(t *testing.T) {
 			}
 			var base http.RoundTripper = tr
 			if !proven {
-				base = roundTripper(tr.RoundTrip)
+				base = apitest.RoundTripper(tr.RoundTrip)
 			}
-			c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(base),
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(base),
 				proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
 			require.NoError(t, err)
-			_, err = op.call(t.Context(), c)
-			if op.repeat == proxylite.ClassUnsafe && !proven {
-				require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
-				require.EqualValues(t, 1, dials.Load(), op.name)
+			_, err = op.Call(t.Context(), c)
+			if op.Class == proxylite.ClassUnsafe && !proven {
+				require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+				require.EqualValues(t, 1, dials.Load(), op.Name)
 				continue
 			}
-			require.NoError(t, err, op.name)
-			require.EqualValues(t, 3, dials.Load(), op.name)
+			require.NoError(t, err, op.Name)
+			require.EqualValues(t, 3, dials.Load(), op.Name)
 			tr.CloseIdleConnections()
 		}
 	}
@@ -177,7 +178,7 @@ func TestEveryFailureSaysItsOutcome(t *testing.T) {
 	refused := httptest.NewServer(nil)
 	refused.Close()
 	tlsServer := httptest.NewTLSServer(nil)
-	tlsServer.Config.ErrorLog = quiet
+	tlsServer.Config.ErrorLog = apitest.Quiet
 	t.Cleanup(tlsServer.Close)
 	lost := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	t.Cleanup(lost.Close)
@@ -196,25 +197,25 @@ func TestEveryFailureSaysItsOutcome(t *testing.T) {
 		{"certificate", []proxylite.Option{proxylite.WithBaseURL(tlsServer.URL)}, proxylite.KindTLS, proxylite.OutcomeNotSent},
 		{"no TLS", []proxylite.Option{proxylite.WithBaseURL("https" + lost.URL[4:])}, proxylite.KindTLS, proxylite.OutcomeNotSent},
 		{"lost", []proxylite.Option{proxylite.WithBaseURL(lost.URL)}, proxylite.KindTransport, proxylite.OutcomeUnknown},
-		{"limiter", []proxylite.Option{proxylite.WithLimiter(limiterFunc(func(context.Context) error { return errors.New("full") }))}, proxylite.KindConfig, proxylite.OutcomeNotSent},
-		{"refusal", []proxylite.Option{proxylite.WithTransport(playing(reply(200, `{"code":1}`)))}, proxylite.KindAPI, proxylite.OutcomeRejected},
-		{"not found", []proxylite.Option{proxylite.WithTransport(playing(reply(404, "")))}, proxylite.KindEdge, proxylite.OutcomeRejected},
-		{"timeout 408", []proxylite.Option{proxylite.WithTransport(playing(reply(408, "")))}, proxylite.KindEdge, proxylite.OutcomeUnknown},
-		{"odd", []proxylite.Option{proxylite.WithTransport(playing(reply(200, `[]`)))}, proxylite.KindMalformed, proxylite.OutcomeUnknown},
-		{"nothing", []proxylite.Option{proxylite.WithTransport(playing(breaks(nil)))}, proxylite.KindTransport, proxylite.OutcomeUnknown},
-		{"hangs", []proxylite.Option{proxylite.WithTransport(playing(hangs)), proxylite.WithAttemptTimeout(1)}, proxylite.KindTimeout, proxylite.OutcomeUnknown},
+		{"limiter", []proxylite.Option{proxylite.WithLimiter(apitest.LimiterFunc(func(context.Context) error { return errors.New("full") }))}, proxylite.KindConfig, proxylite.OutcomeNotSent},
+		{"refusal", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Reply(200, `{"code":1}`)))}, proxylite.KindAPI, proxylite.OutcomeRejected},
+		{"not found", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Reply(404, "")))}, proxylite.KindEdge, proxylite.OutcomeRejected},
+		{"timeout 408", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Reply(408, "")))}, proxylite.KindEdge, proxylite.OutcomeUnknown},
+		{"odd", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Reply(200, `[]`)))}, proxylite.KindMalformed, proxylite.OutcomeUnknown},
+		{"nothing", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Breaks(nil)))}, proxylite.KindTransport, proxylite.OutcomeUnknown},
+		{"hangs", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Hangs)), proxylite.WithAttemptTimeout(1)}, proxylite.KindTimeout, proxylite.OutcomeUnknown},
 	} {
-		for _, op := range operations {
-			c, err := proxylite.NewClient(proxylite.AppKey(testKey), append(tt.opts, tryOnce)...)
+		for _, op := range apitest.Operations {
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), append(tt.opts, apitest.TryOnce)...)
 			require.NoError(t, err)
-			_, err = op.call(t.Context(), c)
-			e := asError(t, err)
-			require.Equal(t, tt.kind, e.Kind, "%s %s: %v", op.name, tt.name, err)
+			_, err = op.Call(t.Context(), c)
+			e := apitest.AsError(t, err)
+			require.Equal(t, tt.kind, e.Kind, "%s %s: %v", op.Name, tt.name, err)
 			want := tt.outcome
 			if want == proxylite.OutcomeUnknown {
-				want = unclear(op)
+				want = op.Unclear()
 			}
-			require.Equal(t, want, e.Outcome, "%s %s: %v", op.name, tt.name, err)
+			require.Equal(t, want, e.Outcome, "%s %s: %v", op.Name, tt.name, err)
 			require.Equal(t, want == proxylite.OutcomeUnknown, errors.Is(err, proxylite.ErrOutcomeUnknown))
 		}
 	}
@@ -225,12 +226,12 @@ func TestEveryFailureSaysItsOutcome(t *testing.T) {
 func TestAnUnknownAttemptKeepsTheOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for _, op := range operations {
-			_, err := op.call(t.Context(), playing(reply(502, ""), reply(200, `{"code":1,"msg":"gone"}`)).client(t))
-			e := asError(t, err)
-			require.Equal(t, op.repeat != proxylite.ClassSafe, errors.Is(err, proxylite.ErrOutcomeUnknown), op.name)
-			if op.repeat != proxylite.ClassUnsafe {
-				require.Equal(t, []any{1, 2}, []any{e.Code, e.Attempts}, op.name)
+		for _, op := range apitest.Operations {
+			_, err := op.Call(t.Context(), apitest.Playing(apitest.Reply(502, ""), apitest.Reply(200, `{"code":1,"msg":"gone"}`)).Client(t))
+			e := apitest.AsError(t, err)
+			require.Equal(t, op.Class != proxylite.ClassSafe, errors.Is(err, proxylite.ErrOutcomeUnknown), op.Name)
+			if op.Class != proxylite.ClassUnsafe {
+				require.Equal(t, []any{1, 2}, []any{e.Code, e.Attempts}, op.Name)
 			}
 		}
 	})
@@ -242,15 +243,15 @@ func TestACallEnds(t *testing.T) {
 	t.Parallel()
 	slowBody := func(r *http.Request) (*http.Response, error) {
 		resp := httpmock.NewStringResponse(200, "")
-		resp.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, r.Context().Err() }))
+		resp.Body = io.NopCloser(apitest.ReaderFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, r.Context().Err() }))
 		return resp, nil
 	}
 	synctest.Test(t, func(t *testing.T) {
 		never := proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1})
-		for name, step := range map[string]func(*http.Request) (*http.Response, error){"no answer": hangs, "no body": slowBody} {
+		for name, step := range map[string]func(*http.Request) (*http.Response, error){"no answer": apitest.Hangs, "no body": slowBody} {
 			begin := time.Now()
-			_, err := playing(step).client(t, never).Accounts.List(t.Context())
-			e := asError(t, err)
+			_, err := apitest.Playing(step).Client(t, never).Accounts.List(t.Context())
+			e := apitest.AsError(t, err)
 			require.Equal(t, proxylite.KindTimeout, e.Kind, name)
 			require.True(t, e.Timeout())
 			require.ErrorContains(t, err, "response within 30s", name)
@@ -259,26 +260,26 @@ func TestACallEnds(t *testing.T) {
 			require.InDelta(t, 90*time.Second, time.Since(begin), float64(time.Microsecond), "30 s an attempt")
 
 			begin = time.Now()
-			_, err = playing(step).client(t, proxylite.WithAttemptTimeout(time.Hour)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1}, proxylite.CallTimeout(2*time.Second))
-			require.Equal(t, 1, asError(t, err).Attempts, name)
+			_, err = apitest.Playing(step).Client(t, proxylite.WithAttemptTimeout(time.Hour)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1}, proxylite.CallTimeout(2*time.Second))
+			require.Equal(t, 1, apitest.AsError(t, err).Attempts, name)
 			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 			require.Equal(t, 2*time.Second, time.Since(begin))
 
 			ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("request over"))
 			begin = time.Now()
-			_, err = playing(step).client(t).Accounts.List(ctx)
+			_, err = apitest.Playing(step).Client(t).Accounts.List(ctx)
 			require.Equal(t, 5*time.Second, time.Since(begin))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.ErrorContains(t, err, "request over", name)
-			require.Equal(t, 1, asError(t, err).Attempts)
+			require.Equal(t, 1, apitest.AsError(t, err).Attempts)
 			cancel()
 
 			ctx, cancelNow := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancelNow)
 			begin = time.Now()
-			_, err = playing(step).client(t).Accounts.List(ctx)
+			_, err = apitest.Playing(step).Client(t).Accounts.List(ctx)
 			require.Equal(t, time.Second, time.Since(begin))
-			require.Equal(t, proxylite.KindCanceled, asError(t, err).Kind)
+			require.Equal(t, proxylite.KindCanceled, apitest.AsError(t, err).Kind)
 			require.ErrorIs(t, err, context.Canceled)
 		}
 
@@ -286,11 +287,11 @@ func TestACallEnds(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(errors.New("shop closed")) })
 		begin := time.Now()
-		s := playing(breaks(io.ErrUnexpectedEOF))
-		s.steps[0] = reply(503, `{"code":77,"msg":"busy"}`, "Retry-After", "20")
-		err := s.client(t).Accounts.Enable(ctx, []string{"bob"})
+		s := apitest.Playing(apitest.Breaks(io.ErrUnexpectedEOF))
+		s.Steps[0] = apitest.Reply(503, `{"code":77,"msg":"busy"}`, "Retry-After", "20")
+		err := s.Client(t).Accounts.Enable(ctx, []string{"bob"})
 		require.Equal(t, time.Second, time.Since(begin))
-		e := asError(t, err)
+		e := apitest.AsError(t, err)
 		require.Equal(t, proxylite.KindCanceled, e.Kind)
 		require.Equal(t, []any{77, "busy", 503, 1, 20 * time.Second}, []any{e.Code, e.Message, e.Status, e.Attempts, e.RetryAfter})
 		require.ErrorIs(t, err, context.Canceled)
@@ -302,9 +303,9 @@ func TestACallEnds(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 		defer stop()
 		begin = time.Now()
-		_, err = s.client(t).Accounts.List(ctx)
+		_, err = s.Client(t).Accounts.List(ctx)
 		require.Zero(t, time.Since(begin))
-		require.Equal(t, 77, asError(t, err).Code)
+		require.Equal(t, 77, apitest.AsError(t, err).Code)
 		require.NotErrorIs(t, err, context.DeadlineExceeded)
 	})
 }

@@ -90,7 +90,7 @@ const (
 // after some pages without a new entry, or when the reported number of entries has been
 // yielded. Fewer entries than reported are not an error, since the API is known to count
 // wrong. A list that does not end, or whose pages repeat, is an error.
-func walk[T any, K comparable](start int, list func(page int) (Page[T], error), key func(T) (k K, ok bool)) iter.Seq2[T, error] {
+func walk[T any, K comparable](start int, list func(page int) (Page[T], error), key func(T) (k K, ok bool)) iter.Seq2[T, error] { //nolint:cyclop // the ends of a walk are one list
 	return func(yield func(T, error) bool) {
 		var none T
 		var before map[K]struct{}

@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // pages is an API with total orders on pages of size, or what tamper makes of it.
-func pages(total, size int, tamper func(page int, body string) string) *script {
-	s := playing()
+func pages(total, size int, tamper func(page int, body string) string) *apitest.Script {
+	s := apitest.Playing()
 	for page := 1; page <= 60; page++ {
 		var items []string
 		for id := (page-1)*size + 1; id <= min(page*size, total); id++ {
@@ -28,14 +29,14 @@ func pages(total, size int, tamper func(page int, body string) string) *script {
 		if tamper != nil {
 			body = tamper(page, body)
 		}
-		s.steps = append(s.steps, reply(200, body))
+		s.Steps = append(s.Steps, apitest.Reply(200, body))
 	}
 	return s
 }
 
-func walked(t *testing.T, s *script, page int) (ids []int64, err error) {
+func walked(t *testing.T, s *apitest.Script, page int) (ids []int64, err error) {
 	t.Helper()
-	for order, e := range s.client(t, tryOnce).Orders.All(t.Context(), proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: page, Size: 2}}) {
+	for order, e := range s.Client(t, apitest.TryOnce).Orders.All(t.Context(), proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: page, Size: 2}}) {
 		if e != nil {
 			require.Zero(t, order)
 			require.NoError(t, err, "one error at most")
@@ -87,10 +88,10 @@ func TestAllWalksThePages(t *testing.T) {
 		ids, err := walked(t, s, 0)
 		require.NoError(t, err, name)
 		require.Equal(t, tt.want, ids, name)
-		require.Len(t, s.times, tt.requests, name)
+		require.Len(t, s.Times, tt.requests, name)
 	}
 	s := pages(9, 2, nil)
-	s.steps = s.steps[3:] // the script starts at page 4
+	s.Steps = s.Steps[3:] // the script starts at page 4
 	ids, err := walked(t, s, 4)
 	require.NoError(t, err)
 	require.Equal(t, []int64{7, 8, 9}, ids)
@@ -102,7 +103,7 @@ func TestAllIsLazy(t *testing.T) {
 	t.Parallel()
 	s := pages(5, 2, nil)
 	var asked []string
-	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
+	c := s.Client(t, proxylite.WithMiddleware(apitest.RecordQueries(&asked)))
 	orders := c.Orders.All(t.Context(), proxylite.OrderListParams{Status: new(proxylite.OrderPaid), PageParams: proxylite.PageParams{Size: 2}})
 	require.Empty(t, asked, "nothing is asked before it is ranged over")
 	for range orders {
@@ -111,7 +112,7 @@ func TestAllIsLazy(t *testing.T) {
 	require.Equal(t, []string{"page_no=1&page_size=2&status=1"}, asked)
 
 	for range 2 {
-		s.times, asked = nil, nil
+		s.Times, asked = nil, nil
 		n := 0
 		for _, err := range orders {
 			require.NoError(t, err)
@@ -129,25 +130,25 @@ func TestAllIsLazy(t *testing.T) {
 	})
 	ids, err := walked(t, s, 0)
 	require.Equal(t, []int64{1, 2}, ids)
-	require.Equal(t, 9, asError(t, err).Code)
-	require.Len(t, s.times, 2)
+	require.Equal(t, 9, apitest.AsError(t, err).Code)
+	require.Len(t, s.Times, 2)
 }
 
 // The other two lists walk the same way, with their own parameters.
 func TestAllOfProductsAndStaticIPs(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	s := playing(
-		reply(200, `{"code":0,"data":{"list":[{"id":1,"trade_no":"a"},{"id":1,"trade_no":"b"}],"page":1,"page_size":2,"total_count":3,"total_page":2}}`),
-		reply(200, `{"code":0,"data":{"list":[{"id":2}],"page":2,"page_size":2,"total_count":3,"total_page":2}}`),
+	s := apitest.Playing(
+		apitest.Reply(200, `{"code":0,"data":{"list":[{"id":1,"trade_no":"a"},{"id":1,"trade_no":"b"}],"page":1,"page_size":2,"total_count":3,"total_page":2}}`),
+		apitest.Reply(200, `{"code":0,"data":{"list":[{"id":2}],"page":2,"page_size":2,"total_count":3,"total_page":2}}`),
 	)
-	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
+	c := s.Client(t, proxylite.WithMiddleware(apitest.RecordQueries(&asked)))
 	var got []string
 	for p, err := range c.Products.All(t.Context(), proxylite.ProductListParams{ProductType: 9}) {
 		require.NoError(t, err)
 		got = append(got, fmt.Sprint(p.ID, p.TradeNo))
 	}
-	s.times = nil
+	s.Times = nil
 	for ip, err := range c.IP.AllStatic(t.Context(), proxylite.IPListStaticParams{CountryCode: "DE"}) {
 		require.NoError(t, err)
 		got = append(got, ip.ID)
@@ -155,9 +156,9 @@ func TestAllOfProductsAndStaticIPs(t *testing.T) {
 	require.Equal(t, []string{"1a", "1b", "2", "1", "1", "2"}, got)
 	require.Equal(t, []string{"page=1&product_type=9", "page=2&product_type=9", "country_code=DE&page=1", "country_code=DE&page=2"}, asked)
 
-	_, err := first(playing(reply(200, `{"code":3}`)).client(t).IP.AllStatic(t.Context(), proxylite.IPListStaticParams{}))
+	_, err := first(apitest.Playing(apitest.Reply(200, `{"code":3}`)).Client(t).IP.AllStatic(t.Context(), proxylite.IPListStaticParams{}))
 	require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
-	_, err = first(playing(reply(200, `{"code":3}`)).client(t).Products.All(t.Context(), proxylite.ProductListParams{}))
+	_, err = first(apitest.Playing(apitest.Reply(200, `{"code":3}`)).Client(t).Products.All(t.Context(), proxylite.ProductListParams{}))
 	require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
 }
 
@@ -176,7 +177,7 @@ func TestAPageThatCountsEntriesHasAList(t *testing.T) {
 		`{"total_count":0,"page":1}`: true, `{"pagination":{"total":0}}`: true, `{"total_count":41,"list":null}`: true,
 		`{"total_count":41,"list":[]}`: true, `{"total_count":-1}`: true,
 	} {
-		c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`, tryOnce)
+		c, _ := apitest.Mocked(t, 200, `{"code":0,"data":`+data+`}`, apitest.TryOnce)
 		page, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 		if ok {
 			require.NoError(t, err, data)
@@ -192,7 +193,7 @@ func TestAPageThatCountsEntriesHasAList(t *testing.T) {
 // A server that sends both forms of counts has not twice as many entries.
 func TestBothFormsOfCountsAreOne(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}],"page":1,"page_size":20,"total_count":41,"total_page":3,
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}],"page":1,"page_size":20,"total_count":41,"total_page":3,
 		"pagination":{"total":41,"page_no":1,"page_size":20,"total_pages":3}}}`)
 	p, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
@@ -213,7 +214,7 @@ func TestRowsWithoutAnIDAllCome(t *testing.T) {
 		"some with":             func(i int) string { return []string{`{"status":1}`, fmt.Sprintf(`{"id":%d}`, i+1)}[i%2] },
 	} {
 		for walk, all := range walks {
-			c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				q := r.URL.Query()
 				page, err := strconv.Atoi(q.Get("page") + q.Get("page_no"))
 				require.NoError(t, err)
@@ -235,7 +236,7 @@ func TestRowsWithoutAnIDAllCome(t *testing.T) {
 	}
 	// A server that ignores the number of the page still comes to an end.
 	for walk, all := range walks {
-		c, mock := mocked(t, 200, `{"code":0,"data":{"list":[{"status":1},{"status":2}]}}`)
+		c, mock := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"status":1},{"status":2}]}}`)
 		var last error
 		for _, err := range all(t.Context(), c, proxylite.PageParams{}) {
 			last = err
@@ -266,7 +267,7 @@ func TestGapsAreCrossedAsFarAsTheyAreCounted(t *testing.T) {
 			require.Equal(t, []string{"1", strconv.Itoa(gap + 2)}, got, "%s %d", walk, gap)
 		}
 	}
-	c, mock := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}]}}`)
+	c, mock := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}]}}`)
 	for _, err := range walks["Orders.All"](t.Context(), c, proxylite.PageParams{Page: math.MaxInt}) {
 		require.NoError(t, err)
 		break

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 const secretText = "hunter2pass"
@@ -31,12 +32,12 @@ func holders(t *testing.T) map[string]any {
 	} {
 		all[name] = withSecrets(reflect.TypeOf(v)).Interface()
 	}
-	for _, op := range operations {
-		if op.full == nil {
+	for _, op := range apitest.Operations {
+		if op.Full == nil {
 			continue
 		}
-		if filled := withSecrets(reflect.TypeOf(op.full)); secrets(filled) > 0 {
-			all[op.name] = filled.Interface()
+		if filled := withSecrets(reflect.TypeOf(op.Full)); secrets(filled) > 0 {
+			all[op.Name] = filled.Interface()
 		}
 	}
 	for _, name := range []string{"Accounts.List", "IP.ListStatic"} {
@@ -52,10 +53,10 @@ func withSecrets(t reflect.Type) reflect.Value {
 	case t == reflect.TypeFor[proxylite.Password]():
 		v.Set(reflect.ValueOf(proxylite.NewPassword(secretText)))
 	case t == reflect.TypeFor[proxylite.RawEntry]():
-		v.Set(reflect.ValueOf(raw(`{"pass":"` + secretText + `"}`)))
+		v.Set(reflect.ValueOf(apitest.Raw(`{"pass":"` + secretText + `"}`)))
 	case t == reflect.TypeFor[time.Time]():
 	case t == reflect.TypeFor[proxylite.Endpoint](): // which is not read without an address
-		v.Set(reflect.ValueOf(proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Password: proxylite.NewPassword(secretText), Raw: raw(`{"pass":"` + secretText + `"}`)}))
+		v.Set(reflect.ValueOf(proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Password: proxylite.NewPassword(secretText), Raw: apitest.Raw(`{"pass":"` + secretText + `"}`)}))
 	case t.Kind() == reflect.Struct:
 		for i := range t.NumField() {
 			if t.Field(i).IsExported() {
@@ -204,7 +205,7 @@ func TestJSONWithPasswordsIsAskedFor(t *testing.T) {
 	require.Equal(t, strings.Replace(string(want), `"Entry":""`, `"Entry":null`, 1), string(got))
 	_, err = proxylite.MarshalRevealed(func() {})
 	require.ErrorContains(t, err, "MarshalRevealed")
-	_, err = proxylite.MarshalRevealed(raw("no JSON"))
+	_, err = proxylite.MarshalRevealed(apitest.Raw("no JSON"))
 	require.Error(t, err)
 }
 

@@ -161,7 +161,7 @@ func (s *sender) run() error {
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return s.call.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	_, err := s.loop.Do(&s.req)
+	_, err := s.loop.Do(&s.req) //nolint:bodyclose // it is done, which has none
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // A refusal of an old token that comes late must not throw away the new one.
@@ -22,8 +23,8 @@ func TestALateRefusalKeepsTheNewToken(t *testing.T) {
 		proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) {
 			asked++
 			return proxylite.NewToken([]string{"old-token", "new-token", "third-token"}[asked-1], time.Time{}), nil
-		}), tryOnce,
-		proxylite.WithTransport(roundTrip(func(r *http.Request) (*http.Response, error) {
+		}), apitest.TryOnce,
+		proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			old := strings.HasSuffix(r.Header.Get("Authorization"), "old-token")
 			if sent++; sent == 1 { // while this one is under way, another finds the token refused
 				require.ErrorIs(t, c.Accounts.Enable(r.Context(), []string{"bob"}), proxylite.ErrInvalidAppKey)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // A token that is in use while the next one is fetched stays hidden.
@@ -24,7 +25,7 @@ func TestTheLastTokenStaysHidden(t *testing.T) {
 	t.Parallel()
 	var c *proxylite.Client
 	asked := 0
-	c, err := proxylite.NewClient(proxylite.TokenFrom((&tokens{}).get), proxylite.WithTransport(roundTripper(func(*http.Request) (*http.Response, error) {
+	c, err := proxylite.NewClient(proxylite.TokenFrom((&tokens{}).get), proxylite.WithTransport(apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
 		if asked++; asked == 1 { // meanwhile the token is refused to another call, and a third has a new one
 			_, err := c.Accounts.List(t.Context())
 			require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
@@ -39,14 +40,14 @@ func TestTheLastTokenStaysHidden(t *testing.T) {
 	})))
 	require.NoError(t, err)
 	_, err = c.Accounts.List(t.Context())
-	require.Equal(t, "[REDACTED] and [REDACTED]", asError(t, err).Message)
+	require.Equal(t, "[REDACTED] and [REDACTED]", apitest.AsError(t, err).Message)
 	require.Equal(t, 3, asked)
 }
 
 func TestTokenIsRedacted(t *testing.T) {
 	t.Parallel()
-	token := proxylite.NewToken(sentinel, start)
-	asJSON, err := json.Marshal(token)
+	token := proxylite.NewToken(sentinel, apitest.Start)
+	asJSON, err := json.Marshal(token) //nolint:staticcheck // that it has nothing to show is the point
 	require.NoError(t, err)
 	text := fmt.Sprintf("%v %+v %#v %s %s", token, token, &token, token, asJSON)
 	require.NotContains(t, text, "key")
@@ -79,7 +80,7 @@ func TestManyCallsAskForATokenOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &tokens{life: time.Minute, delay: time.Second}
 		var last atomic.Value
-		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			last.Store(r.Header.Get("Authorization"))
 			return httpmock.NewStringResponse(200, `{"code":0,"data":{"id":1,"list":[]}}`), nil
 		})))
@@ -93,16 +94,16 @@ func TestManyCallsAskForATokenOnce(t *testing.T) {
 		}
 		burst()
 		require.EqualValues(t, 1, source.asked.Load())
-		pass(29 * time.Second) // 30 more until it expires
+		apitest.Pass(29 * time.Second) // 30 more until it expires
 		burst()
 		require.EqualValues(t, 1, source.asked.Load())
-		pass(2 * time.Second)
+		apitest.Pass(2 * time.Second)
 		burst()
 		require.EqualValues(t, 2, source.asked.Load())
 		require.Equal(t, "Bearer token-2", last.Load())
 
 		// A call that gives up waiting for its turn leaves the others alone.
-		pass(time.Minute)
+		apitest.Pass(time.Minute)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -110,7 +111,7 @@ func TestManyCallsAskForATokenOnce(t *testing.T) {
 		synctest.Wait()
 		_, err = c.Accounts.List(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
+		require.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome)
 		wg.Wait()
 		require.EqualValues(t, 3, source.asked.Load())
 	})
@@ -121,9 +122,9 @@ func TestARefusedTokenIsAskedForAnew(t *testing.T) {
 	for _, refusal := range []struct {
 		status int
 		body   string
-	}{{200, `{"code":3}`}, {401, webPage}} {
+	}{{200, `{"code":3}`}, {401, apitest.WebPage}} {
 		source := &tokens{}
-		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Header.Get("Authorization") == "Bearer token-1" {
 				return httpmock.NewStringResponse(refusal.status, refusal.body), nil
 			}
@@ -151,7 +152,7 @@ func TestAFailingTokenSourceEndsTheCallUnsent(t *testing.T) {
 		c, err := proxylite.NewClient(proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return token() }), proxylite.WithTransport(mock))
 		require.NoError(t, err)
 		_, err = c.Accounts.List(t.Context())
-		e := asError(t, err)
+		e := apitest.AsError(t, err)
 		require.Equal(t, proxylite.KindConfig, e.Kind)
 		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome)
 		require.Equal(t, 1, e.Attempts)

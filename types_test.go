@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // Every enum names the values of the document, and keeps the others.
@@ -74,7 +75,7 @@ func TestDecimalIsExact(t *testing.T) {
 	} {
 		require.Equal(t, tt.want, tt.a.Cmp(tt.b), "%s %s", tt.a, tt.b)
 	}
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"amount":"18.20","ratio":0.30000000000000004},{"amount":null}]}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"amount":"18.20","ratio":0.30000000000000004},{"amount":null}]}}`)
 	got, err := c.Marketing.RechargeGiftRatios(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.RechargeGiftRatio{{"18.20", "0.30000000000000004"}, {}}, got)
@@ -99,7 +100,7 @@ func TestDecimalsInJSON(t *testing.T) {
 		d := proxylite.Decimal("1")
 		require.Error(t, json.Unmarshal([]byte(in), &d), in)
 		require.Equal(t, proxylite.Decimal("1"), d, in)
-		c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"amount":`+in+`}]}}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"amount":`+in+`}]}}`)
 		_, err := c.Marketing.RechargeGiftRatios(t.Context())
 		require.ErrorContains(t, err, "/data/list/0/amount: not a number", in)
 	}
@@ -124,13 +125,13 @@ func TestResultsSurviveJSON(t *testing.T) {
 		require.JSONEq(t, string(b), string(again))
 		require.Equal(t, inUTC(reflect.ValueOf(v)).Interface(), inUTC(back.Elem()).Interface())
 	}
-	for _, op := range operations {
-		if op.full == nil {
+	for _, op := range apitest.Operations {
+		if op.Full == nil {
 			continue
 		}
-		trip(op.full)
-		trip(op.documented)
-		typ := reflect.TypeOf(op.full)
+		trip(op.Full)
+		trip(op.Documented)
+		typ := reflect.TypeOf(op.Full)
 		trip(reflect.Zero(typ).Interface())
 		if typ.Kind() == reflect.Slice {
 			trip(reflect.Zero(typ.Elem()).Interface())
@@ -176,7 +177,7 @@ func TestPersonalDataStaysOutOfTexts(t *testing.T) {
 		},
 		"bob":                                   proxylite.NewAccount{Username: "bob", Password: hidden},
 		"1.2.3.4:80":                            proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword(secret)},
-		"static IP 31 (1.2.3.4 DE, valid)":      proxylite.StaticIP{ID: "31", IP: "1.2.3.4", CountryCode: "DE", Status: proxylite.StaticIPValid, Username: "u", Password: hidden, Raw: raw(secret)},
+		"static IP 31 (1.2.3.4 DE, valid)":      proxylite.StaticIP{ID: "31", IP: "1.2.3.4", CountryCode: "DE", Status: proxylite.StaticIPValid, Username: "u", Password: hidden, Raw: apitest.Raw(secret)},
 		"[account bob (id 0, absent, used 0 KB": []proxylite.Account{{Username: "bob", Password: hidden, Status: -1}},
 	} {
 		require.Contains(t, fmt.Sprint(v), want)
@@ -228,19 +229,19 @@ func TestTextsThatAreNoTime(t *testing.T) {
 		require.Equal(t, want, unread.Interface(), typ)
 		require.True(t, readAs(t, typ, `{}`).FieldByName("Unread").IsNil(), typ)
 	}
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"created_at":"N/A"},{"id":2,"created_at":"2022-05-13 12:14:15"}]}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"created_at":"N/A"},{"id":2,"created_at":"2022-05-13 12:14:15"}]}}`)
 	accounts, err := c.Accounts.List(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"created_at": "N/A"}, accounts[0].Unread)
 	require.Zero(t, accounts[0].CreatedAt)
 	require.Nil(t, accounts[1].Unread)
-	require.True(t, at(2022, 5, 13, 12, 14, 15).Equal(accounts[1].CreatedAt))
+	require.True(t, apitest.At(2022, 5, 13, 12, 14, 15).Equal(accounts[1].CreatedAt))
 }
 
 // readAs decodes data as a response does, into a struct that holds a value of typ.
 func readAs(t *testing.T, typ reflect.Type, data string) reflect.Value {
 	t.Helper()
-	c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":`+data+`}`)
 	op := proxylite.Operation{Name: "X", Method: "GET", Path: "/x"}
 	for _, read := range []func() (any, error){
 		func() (any, error) { return proxylite.Call[proxylite.Account](t.Context(), c, op, nil, nil) },

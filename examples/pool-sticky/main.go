@@ -37,7 +37,7 @@ func run(ctx context.Context) error {
 	}
 
 	gateway := pool.Gateway{
-		Account: accounts[0].Username, Password: accounts[0].Password.Reveal(),
+		Account: accounts[0].Username, Password: accounts[0].Password,
 		Host: demoGateway.Endpoint().Addr(),
 		Area: "US", Life: 30 * time.Minute,
 	}

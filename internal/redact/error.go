@@ -19,7 +19,7 @@ import (
 // that programs test for, unless they contain a secret.
 func (h *Set) Error(err error) error {
 	for {
-		u, ok := err.(*url.Error)
+		u, ok := err.(*url.Error) //nolint:errorlint // the outermost alone: what is inside shows a URL of its own
 		if !ok {
 			break
 		}
@@ -45,14 +45,14 @@ func (h *Set) Error(err error) error {
 // harmless reports whether an error and all errors that it wraps have one line and no
 // secret.
 func (h *Set) harmless(err error) bool {
-	if _, ok := err.(*url.Error); ok {
+	if _, ok := err.(*url.Error); ok { //nolint:errorlint // each error of the chain comes here by itself
 		return false
 	}
 	text := err.Error()
 	if oneLine(text) != text || h.Text(text) != text {
 		return false
 	}
-	switch wraps := err.(type) {
+	switch wraps := err.(type) { //nolint:errorlint // each error of the chain comes here by itself
 	case interface{ Unwrap() error }:
 		inner := wraps.Unwrap()
 		return inner == nil || h.harmless(inner)

@@ -473,10 +473,7 @@ func (e *escapes) nested(q, depth int) []reading {
 // number reads from least to most digits, as many as there are. All of them must be
 // escaped in the same way.
 func (e *escapes) number(q, depth int, digits string, least, most int) (v, next int) {
-	base := 16
-	if len(digits) < 16 {
-		base = len(digits)
-	}
+	base := min(len(digits), 16)
 	level := uint8(anyLevel)
 	for n := range most {
 		c, after, is := e.like(level, q, depth, digits)

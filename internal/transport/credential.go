@@ -56,9 +56,9 @@ func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp != nil {
 		resp.Request = req
 		resp.Status = hide.Text(resp.Status)
-		resp.Header = hide.Header(resp.Header)
+		resp.Header, resp.Trailer = hide.Header(resp.Header), hide.Header(resp.Trailer)
 		if resp.Body != nil {
-			resp.Body = hidingBody{resp.Body, hide}
+			resp.Body = &hidingBody{resp.Body, resp, hide}
 		}
 	}
 	return resp, nil
@@ -143,6 +143,11 @@ func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http
 		u.RawQuery = key
 		out.URL = &u
 	}
+	return l.choose(a, out, body)
+}
+
+// choose gives the request its body, and returns the transport to send it by.
+func (l *Credential) choose(a *Attempt, out *http.Request, body []byte) (http.RoundTripper, error) {
 	out.Body, out.GetBody = nil, nil
 	if out.ContentLength = int64(len(body)); body != nil {
 		out.Body = io.NopCloser(bytes.NewReader(body))
@@ -198,15 +203,19 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// hidingBody redacts secrets in read errors.
+// hidingBody redacts secrets in read errors, and in the trailers, which net/http adds
+// to the response at the end of the body.
 type hidingBody struct {
 	io.ReadCloser
+	resp *http.Response
 	hide *redact.Set
 }
 
-func (b hidingBody) Read(p []byte) (int, error) {
+func (b *hidingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err == io.EOF {
+		b.resp.Trailer = b.hide.Header(b.resp.Trailer)
+	} else if err != nil {
 		err = b.hide.Error(err)
 	}
 	return n, err

@@ -123,7 +123,7 @@ func TestKinds(t *testing.T) {
 		T   tree                      `json:"t"`
 		C   chain                     `json:"c"`
 		P   pair[uint8, []string]     `json:"p"`
-		S   struct{ A, B_C int }      `json:"s"`
+		S   struct{ A, B_C int }      `json:"s"` //nolint:revive,staticcheck // names as Go allows them
 		B   []byte                    `json:"b"`
 		B2  [2]byte                   `json:"b2"`
 	}
@@ -187,7 +187,7 @@ func TestAny(t *testing.T) {
 	two, err := decode[map[string]any](t, text)
 	require.NoError(t, err)
 	require.Equal(t, want, two)
-	type named interface{}
+	type named any
 	three, err := decode[struct{ L []named }](t, `{"l":[1,null]}`)
 	require.NoError(t, err)
 	require.Equal(t, []named{json.Number("1"), nil}, three.L)
@@ -255,7 +255,7 @@ func TestNames(t *testing.T) {
 		Name    string
 		ID      int
 		Tag     string `json:"tag"`
-		Dash    string `json:"-,"`
+		Dash    string `json:"-,"` //nolint:staticcheck // a name of its own
 		Not     string `json:"-"`
 	}
 	check(t, cases[row]{
