@@ -7,15 +7,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
+	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -118,86 +118,6 @@ func TestAContextThatEndsIsTheReason(t *testing.T) {
 	}
 }
 
-// Many calls that wait for a token share what the source says, a failure too, and
-// wait no longer than they may.
-func TestATokenSourceIsAskedOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
-		down := errors.New("identity provider is down")
-		source := func(context.Context) (proxylite.Token, error) {
-			asked.Add(1)
-			apitest.Pass(2 * time.Second) // whatever its context says
-			return proxylite.Token{}, down
-		}
-		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(apitest.Playing(apitest.Reply(200, apitest.Fine))))
-		require.NoError(t, err)
-		begin := time.Now()
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() {
-				_, err := c.User.Info(t.Context())
-				assert.ErrorIs(t, err, down)
-				assert.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome)
-			})
-		}
-		wg.Wait()
-		require.Equal(t, 2*time.Second, time.Since(begin))
-		require.EqualValues(t, 1, asked.Load())
-
-		begin = time.Now()
-		_, err = c.User.Info(t.Context(), proxylite.CallTimeout(time.Second), proxylite.CallAttempts(1))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, time.Second, time.Since(begin))
-		apitest.Pass(time.Minute)
-	})
-}
-
-// A source whose call was given up is not the reason why a later call fails, and a
-// panic of it fails the calls that wait.
-func TestATokenSourceThatIsGivenUp(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
-		source := func(ctx context.Context) (proxylite.Token, error) {
-			switch asked.Add(1) {
-			case 1:
-				<-ctx.Done()
-				apitest.Pass(time.Second) // slow to notice
-				return proxylite.Token{}, ctx.Err()
-			case 2:
-				return proxylite.NewToken("token-2", time.Time{}), nil
-			}
-			panic("no more tokens")
-		}
-		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(apitest.Playing(apitest.Reply(200, apitest.Fine), apitest.Reply(401, ""))))
-		require.NoError(t, err)
-		_, err = c.User.Info(t.Context(), proxylite.CallTimeout(time.Second), proxylite.CallAttempts(1))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		_, err = c.User.Info(t.Context(), proxylite.CallAttempts(1))
-		require.NoError(t, err)
-		_, err = c.User.Info(t.Context())
-		require.Equal(t, 401, apitest.AsError(t, err).Status)
-		_, err = c.User.Info(t.Context())
-		require.ErrorContains(t, err, "the token source panicked: no more tokens")
-	})
-}
-
-// A response in an encoding that was not asked for is named.
-func TestAnEncodingThatWasNotAskedFor(t *testing.T) {
-	t.Parallel()
-	for _, coding := range []string{"br", "zstd", "gzip, br", strings.Repeat("x", 200)} {
-		_, err := apitest.Playing(apitest.Reply(200, "\x0b\x02\x80", "Content-Encoding", coding)).Client(t).Accounts.List(t.Context())
-		require.ErrorContains(t, err, fmt.Sprintf("encoded as %q", coding[:min(len(coding), 8)])[:15])
-		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
-		require.Less(t, len(err.Error()), 300)
-	}
-	_, err := apitest.Playing(apitest.Reply(200, apitest.Fine, "Content-Encoding", "identity")).Client(t).Accounts.List(t.Context())
-	require.NoError(t, err)
-	_, err = apitest.Playing(apitest.Reply(403, "\x0b\x02\x80", "Content-Encoding", "br")).Client(t).Accounts.List(t.Context())
-	require.Equal(t, proxylite.KindEdge, apitest.AsError(t, err).Kind)
-}
-
 // A server that allows few streams is no failure, from the first call on.
 func TestFewStreams(t *testing.T) {
 	t.Parallel()
@@ -241,11 +161,145 @@ func TestAHeaderListThatIsTooLong(t *testing.T) {
 	require.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome, "%v", err)
 }
 
-// A transport that retries by itself would send orders twice.
-func TestATransportThatRetriesIsRefused(t *testing.T) {
+func TestCallRefusesAPathThatIsNone(t *testing.T) {
 	t.Parallel()
-	_, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithHTTPClient(retryablehttp.NewClient().StandardClient()))
-	require.ErrorContains(t, err, "sends requests again by itself")
-	_, err = proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(&retryablehttp.RoundTripper{}))
-	require.ErrorContains(t, err, "WithRetry")
+	for _, path := range []string{"order/list", "/order/list?x=1", "/order/list#x", ""} {
+		c, mock := apitest.Mocked(t, 200, `{"code":0}`)
+		_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: path}, nil, nil)
+		require.ErrorIs(t, err, proxylite.ErrInvalidInput, path)
+		require.Zero(t, mock.GetTotalCallCount())
+	}
+}
+
+// Invariant 4. A call ends: by the clock of its attempts, with its context, even
+// between two attempts.
+func TestACallEnds(t *testing.T) {
+	t.Parallel()
+	slowBody := func(r *http.Request) (*http.Response, error) {
+		resp := httpmock.NewStringResponse(200, "")
+		resp.Body = io.NopCloser(apitest.ReaderFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, r.Context().Err() }))
+		return resp, nil
+	}
+	synctest.Test(t, func(t *testing.T) {
+		never := proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1})
+		for name, step := range map[string]func(*http.Request) (*http.Response, error){"no answer": apitest.Hangs, "no body": slowBody} {
+			begin := time.Now()
+			_, err := apitest.Playing(step).Client(t, never).Accounts.List(t.Context())
+			e := apitest.AsError(t, err)
+			require.Equal(t, proxylite.KindTimeout, e.Kind, name)
+			require.True(t, e.Timeout())
+			require.ErrorContains(t, err, "response within 30s", name)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, 3, e.Attempts, name)
+			require.InDelta(t, 90*time.Second, time.Since(begin), float64(time.Microsecond), "30 s an attempt")
+
+			begin = time.Now()
+			_, err = apitest.Playing(step).Client(t, proxylite.WithAttemptTimeout(time.Hour)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1}, proxylite.CallTimeout(2*time.Second))
+			require.Equal(t, 1, apitest.AsError(t, err).Attempts, name)
+			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+			require.Equal(t, 2*time.Second, time.Since(begin))
+
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("request over"))
+			begin = time.Now()
+			_, err = apitest.Playing(step).Client(t).Accounts.List(ctx)
+			require.Equal(t, 5*time.Second, time.Since(begin))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "request over", name)
+			require.Equal(t, 1, apitest.AsError(t, err).Attempts)
+			cancel()
+
+			ctx, cancelNow := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancelNow)
+			begin = time.Now()
+			_, err = apitest.Playing(step).Client(t).Accounts.List(ctx)
+			require.Equal(t, time.Second, time.Since(begin))
+			require.Equal(t, proxylite.KindCanceled, apitest.AsError(t, err).Kind)
+			require.ErrorIs(t, err, context.Canceled)
+		}
+
+		// A context ends the wait at once, and the last failure is not lost.
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errors.New("shop closed")) })
+		begin := time.Now()
+		s := apitest.Playing(apitest.Breaks(io.ErrUnexpectedEOF))
+		s.Steps[0] = apitest.Reply(503, `{"code":77,"msg":"busy"}`, "Retry-After", "20")
+		err := s.Client(t).Accounts.Enable(ctx, []string{"bob"})
+		require.Equal(t, time.Second, time.Since(begin))
+		e := apitest.AsError(t, err)
+		require.Equal(t, proxylite.KindCanceled, e.Kind)
+		require.Equal(t, []any{77, "busy", 503, 1, 20 * time.Second}, []any{e.Code, e.Message, e.Status, e.Attempts, e.RetryAfter})
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+		require.ErrorContains(t, err, "shop closed")
+		require.ErrorContains(t, err, "while waiting to retry the call after: api")
+
+		// A wait that would outlast the context is not begun.
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		begin = time.Now()
+		_, err = s.Client(t).Accounts.List(ctx)
+		require.Zero(t, time.Since(begin))
+		require.Equal(t, 77, apitest.AsError(t, err).Code)
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// The hatch has the same credential, retries, envelope and errors.
+func TestCallReachesAnyEndpoint(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent []string
+		step := func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r.Method+" "+r.URL.RequestURI()+" "+apitest.BodyOf(t, r))
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{"list":null,"n":"7","at":"2022-08-01"}}`), nil
+		}
+		c := apitest.Playing(apitest.Reply(503, ""), step).Client(t)
+		type answer struct {
+			List []string  `json:"list"`
+			N    int       `json:"n"`
+			At   time.Time `json:"at"`
+		}
+		want := answer{[]string{}, 7, apitest.At(2022, 8, 1, 0, 0, 0)}
+		op := proxylite.Operation{Name: "Coupons.List", Method: "GET", Path: "/coupon/list", Class: proxylite.ClassSafe}
+		query := url.Values{"q": {"1"}}
+		got, err := proxylite.Call[answer](t.Context(), c, op, query, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Equal(t, url.Values{"q": {"1"}}, query)
+
+		op.Method, op.KeyInBody = "POST", true
+		pointer, err := proxylite.Call[*answer](t.Context(), c, op, query, map[string]int{"id": 1})
+		require.NoError(t, err)
+		require.Equal(t, &want, pointer)
+		require.Equal(t, []string{
+			"GET /end-point/coupon/list?q=1&app_key=" + apitest.Key + " ", `POST /end-point/coupon/list?q=1 {"app_key":"` + apitest.Key + `","id":1}`,
+		}, sent)
+
+		c = apitest.Playing(apitest.Reply(503, "")).Client(t)
+		op.Class = 0
+		_, err = proxylite.Call[answer](t.Context(), c, op, nil, nil)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+		require.ErrorContains(t, err, "proxylite: Coupons.List: Service Unavailable (status 503")
+		require.Equal(t, 1, apitest.AsError(t, err).Attempts, "the zero class is the safe one")
+	})
+}
+
+// A trace of the caller's own sees every attempt, once.
+func TestACallersTraceSeesEachAttemptOnce(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(server.Close)
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL),
+		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 3, MinBackoff: 1, MaxBackoff: 1}))
+	require.NoError(t, err)
+	var asked, got, written atomic.Int32
+	_, err = c.Accounts.List(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GetConn:      func(string) { asked.Add(1) },
+		GotConn:      func(httptrace.GotConnInfo) { got.Add(1) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) },
+	}))
+	require.Equal(t, 3, apitest.AsError(t, err).Attempts)
+	require.Equal(t, proxylite.OutcomeSafe, apitest.AsError(t, err).Outcome)
+	c.CloseIdleConnections()
+	require.Equal(t, []int32{3, 3, 3}, []int32{asked.Load(), got.Load(), written.Load()})
 }

@@ -15,8 +15,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
@@ -373,4 +376,292 @@ func TestTrailersShowNoSecret(t *testing.T) {
 		require.NotContains(t, strings.ToLower(fmt.Sprint(trailer)), apitest.Key)
 		require.Contains(t, fmt.Sprint(trailer), "key app_key=[REDACTED]")
 	}
+}
+
+func TestShortestCredential(t *testing.T) {
+	t.Parallel()
+	_, err := proxylite.NewClient(proxylite.AppKey("123456"))
+	require.NoError(t, err)
+	_, err = proxylite.NewClient(proxylite.AppKey("12345"))
+	require.ErrorContains(t, err, "too short")
+}
+
+// Many calls that wait for a token share what the source says, a failure too, and
+// wait no longer than they may.
+func TestATokenSourceIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		down := errors.New("identity provider is down")
+		source := func(context.Context) (proxylite.Token, error) {
+			asked.Add(1)
+			apitest.Pass(2 * time.Second) // whatever its context says
+			return proxylite.Token{}, down
+		}
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(apitest.Playing(apitest.Reply(200, apitest.Fine))))
+		require.NoError(t, err)
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				_, err := c.User.Info(t.Context())
+				assert.ErrorIs(t, err, down)
+				assert.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome)
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 2*time.Second, time.Since(begin))
+		require.EqualValues(t, 1, asked.Load())
+
+		begin = time.Now()
+		_, err = c.User.Info(t.Context(), proxylite.CallTimeout(time.Second), proxylite.CallAttempts(1))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(begin))
+		apitest.Pass(time.Minute)
+	})
+}
+
+// A source whose call was given up is not the reason why a later call fails, and a
+// panic of it fails the calls that wait.
+func TestATokenSourceThatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		source := func(ctx context.Context) (proxylite.Token, error) {
+			switch asked.Add(1) {
+			case 1:
+				<-ctx.Done()
+				apitest.Pass(time.Second) // slow to notice
+				return proxylite.Token{}, ctx.Err()
+			case 2:
+				return proxylite.NewToken("token-2", time.Time{}), nil
+			}
+			panic("no more tokens")
+		}
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(apitest.Playing(apitest.Reply(200, apitest.Fine), apitest.Reply(401, ""))))
+		require.NoError(t, err)
+		_, err = c.User.Info(t.Context(), proxylite.CallTimeout(time.Second), proxylite.CallAttempts(1))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = c.User.Info(t.Context(), proxylite.CallAttempts(1))
+		require.NoError(t, err)
+		_, err = c.User.Info(t.Context())
+		require.Equal(t, 401, apitest.AsError(t, err).Status)
+		_, err = c.User.Info(t.Context())
+		require.ErrorContains(t, err, "the token source panicked: no more tokens")
+	})
+}
+
+// A token source is asked once when many calls at a time find the token refused,
+// whether by code 3 or by status 401, and once when they find it expired.
+func TestManyCallsThatAreRefusedAskForATokenOnce(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []struct {
+		status int
+		body   string
+	}{{200, `{"code":3}`}, {401, apitest.WebPage}} {
+		synctest.Test(t, func(t *testing.T) {
+			var asked, refused atomic.Int32
+			c, err := proxylite.NewClient(
+				proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) {
+					apitest.Pass(time.Second)
+					return proxylite.NewToken(fmt.Sprintf("token-%d", asked.Add(1)), time.Now().Add(time.Hour)), nil
+				}),
+				proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					apitest.Pass(time.Second) // all of them are under way before the first answer
+					if r.Header.Get("Authorization") == "Bearer token-1" {
+						refused.Add(1)
+						return httpmock.NewStringResponse(refusal.status, refusal.body), nil
+					}
+					return httpmock.NewStringResponse(200, apitest.Fine), nil
+				})))
+			require.NoError(t, err)
+			burst := func(check func(error)) {
+				var wg sync.WaitGroup
+				for range many {
+					wg.Go(func() { _, err := c.Accounts.List(t.Context()); check(err) })
+				}
+				wg.Wait()
+			}
+			burst(func(err error) { assert.Error(t, err) })
+			require.EqualValues(t, many, refused.Load())
+			require.EqualValues(t, 1, asked.Load())
+			burst(func(err error) { assert.NoError(t, err) })
+			require.EqualValues(t, 2, asked.Load())
+			apitest.Pass(time.Hour)
+			burst(func(err error) { assert.NoError(t, err) })
+			require.EqualValues(t, 3, asked.Load())
+			require.EqualValues(t, many, refused.Load())
+		})
+	}
+}
+
+// A token that is in use while the next one is fetched stays hidden.
+func TestTheLastTokenStaysHidden(t *testing.T) {
+	t.Parallel()
+	var c *proxylite.Client
+	asked := 0
+	c, err := proxylite.NewClient(proxylite.TokenFrom((&tokens{}).get), proxylite.WithTransport(apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
+		if asked++; asked == 1 { // meanwhile the token is refused to another call, and a third has a new one
+			_, err := c.Accounts.List(t.Context())
+			require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
+			_, err = c.Accounts.List(t.Context())
+			require.ErrorContains(t, err, "code 9")
+		}
+		code := "9"
+		if asked == 2 {
+			code = "3"
+		}
+		return httpmock.NewStringResponse(200, `{"code":`+code+`,"msg":"token-1 and token-2"}`), nil
+	})))
+	require.NoError(t, err)
+	_, err = c.Accounts.List(t.Context())
+	require.Equal(t, "[REDACTED] and [REDACTED]", apitest.AsError(t, err).Message)
+	require.Equal(t, 3, asked)
+}
+
+func TestTokenIsRedacted(t *testing.T) {
+	t.Parallel()
+	token := proxylite.NewToken(sentinel, apitest.Start)
+	asJSON, err := json.Marshal(token) //nolint:staticcheck // that it has nothing to show is the point
+	require.NoError(t, err)
+	text := fmt.Sprintf("%v %+v %#v %s %s", token, token, &token, token, asJSON)
+	require.NotContains(t, text, "key")
+	require.Contains(t, text, "REDACTED")
+}
+
+// tokens is a source that counts how often it is asked.
+type tokens struct {
+	asked atomic.Int32
+	life  time.Duration
+	delay time.Duration
+}
+
+func (s *tokens) get(ctx context.Context) (proxylite.Token, error) {
+	n := s.asked.Add(1)
+	select {
+	case <-time.After(s.delay):
+	case <-ctx.Done():
+		return proxylite.Token{}, ctx.Err()
+	}
+	var expiry time.Time
+	if s.life > 0 {
+		expiry = time.Now().Add(s.life)
+	}
+	return proxylite.NewToken(fmt.Sprintf("token-%d", n), expiry), nil
+}
+
+func TestManyCallsAskForATokenOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		source := &tokens{life: time.Minute, delay: time.Second}
+		var last atomic.Value
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			last.Store(r.Header.Get("Authorization"))
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{"id":1,"list":[]}}`), nil
+		})))
+		require.NoError(t, err)
+		burst := func() {
+			var wg sync.WaitGroup
+			for range many {
+				wg.Go(func() { _, err := c.Accounts.List(t.Context()); assert.NoError(t, err) })
+			}
+			wg.Wait()
+		}
+		burst()
+		require.EqualValues(t, 1, source.asked.Load())
+		apitest.Pass(29 * time.Second) // 30 more until it expires
+		burst()
+		require.EqualValues(t, 1, source.asked.Load())
+		apitest.Pass(2 * time.Second)
+		burst()
+		require.EqualValues(t, 2, source.asked.Load())
+		require.Equal(t, "Bearer token-2", last.Load())
+
+		// A call that gives up waiting for its turn leaves the others alone.
+		apitest.Pass(time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(burst)
+		synctest.Wait()
+		_, err = c.Accounts.List(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome)
+		wg.Wait()
+		require.EqualValues(t, 3, source.asked.Load())
+	})
+}
+
+func TestARefusedTokenIsAskedForAnew(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []struct {
+		status int
+		body   string
+	}{{200, `{"code":3}`}, {401, apitest.WebPage}} {
+		source := &tokens{}
+		c, err := proxylite.NewClient(proxylite.TokenFrom(source.get), proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Authorization") == "Bearer token-1" {
+				return httpmock.NewStringResponse(refusal.status, refusal.body), nil
+			}
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{"id":1,"list":[]}}`), nil
+		})))
+		require.NoError(t, err)
+		_, err = c.Accounts.List(t.Context())
+		require.Error(t, err)
+		for range 3 {
+			_, err = c.Accounts.List(t.Context())
+			require.NoError(t, err)
+		}
+		require.EqualValues(t, 2, source.asked.Load())
+	}
+}
+
+func TestAFailingTokenSourceEndsTheCallUnsent(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("vault is sealed")
+	for _, token := range []func() (proxylite.Token, error){
+		func() (proxylite.Token, error) { return proxylite.Token{}, cause },
+		func() (proxylite.Token, error) { return proxylite.NewToken("short", time.Time{}), nil },
+	} {
+		mock := httpmock.NewMockTransport()
+		c, err := proxylite.NewClient(proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) { return token() }), proxylite.WithTransport(mock))
+		require.NoError(t, err)
+		_, err = c.Accounts.List(t.Context())
+		e := apitest.AsError(t, err)
+		require.Equal(t, proxylite.KindConfig, e.Kind)
+		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome)
+		require.Equal(t, 1, e.Attempts)
+		require.Zero(t, mock.GetTotalCallCount())
+		if _, err := token(); err != nil {
+			require.ErrorIs(t, e, cause)
+		}
+	}
+}
+
+// A refusal of an old token that comes late must not throw away the new one.
+func TestALateRefusalKeepsTheNewToken(t *testing.T) {
+	t.Parallel()
+	asked, sent := 0, 0
+	var c *proxylite.Client
+	c, err := proxylite.NewClient(
+		proxylite.TokenFrom(func(context.Context) (proxylite.Token, error) {
+			asked++
+			return proxylite.NewToken([]string{"old-token", "new-token", "third-token"}[asked-1], time.Time{}), nil
+		}), apitest.TryOnce,
+		proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			old := strings.HasSuffix(r.Header.Get("Authorization"), "old-token")
+			if sent++; sent == 1 { // while this one is under way, another finds the token refused
+				require.ErrorIs(t, c.Accounts.Enable(r.Context(), []string{"bob"}), proxylite.ErrInvalidAppKey)
+				require.NoError(t, c.Accounts.Enable(r.Context(), []string{"bob"}))
+			}
+			body := `{"code":200}`
+			if old {
+				body = `{"code":3}`
+			}
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})))
+	require.NoError(t, err)
+	require.ErrorIs(t, c.Accounts.Enable(t.Context(), []string{"bob"}), proxylite.ErrInvalidAppKey)
+	require.NoError(t, c.Accounts.Enable(t.Context(), []string{"bob"}))
+	require.Equal(t, 2, asked, "the new token was thrown away")
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -258,4 +259,23 @@ func TestNewErrorLikeMatchesItsTarget(t *testing.T) {
 	require.True(t, isInput)
 	require.Equal(t, proxylite.KindDNS, proxylite.NewErrorLike(&net.DNSError{Err: "no such host"}).Kind)
 	require.Equal(t, proxylite.KindTimeout, proxylite.NewErrorLike(context.DeadlineExceeded).Kind)
+}
+
+func TestEveryDigitOfACallersIP(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"a::f", "A::F", "0.9.0.9", "9a::f0"} {
+		c, _ := apitest.Mocked(t, 200, `{"code":202,"msg":"请添加`+addr+`到白名单"}`)
+		_, err := c.Accounts.List(t.Context())
+		got, ok := apitest.AsError(t, err).CallerIP()
+		require.True(t, ok, addr)
+		require.Equal(t, netip.MustParseAddr(addr), got)
+	}
+}
+
+func TestLongestMessageAndOddestUserAgent(t *testing.T) {
+	t.Parallel()
+	c, _ := apitest.Mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 300)+`"}`, proxylite.WithUserAgent("a ~"))
+	require.NotContains(t, c.Orders.Close(t.Context(), "1").Error(), "…")
+	c, _ = apitest.Mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 301)+`"}`)
+	require.Contains(t, c.Orders.Close(t.Context(), "1").Error(), "…")
 }

@@ -2,31 +2,101 @@ package proxylite_test
 
 import (
 	"context"
+	"fmt"
+	"go/ast"
 	"go/build"
+	"go/parser"
+	"go/token"
 	"net/http"
-	"net/url"
+	"path/filepath"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 
-	"github.com/jarcoal/httpmock"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-// The invariants of the client, each with the tests that hold it:
-//
-//	1  the credential is in one layer only    TestNothingShowsTheCredential, TestRedirectsAreNotFollowed, …
-//	2  nothing is paid twice                  TestNothingIsPaidTwice, …
-//	3  every failure says its outcome         TestEveryFailureSaysItsOutcome, …
-//	4  a call ends                            TestACallEnds, TestAnswersAreBounded, TestRetryBudget, TestAnEndlessListEnds
-//	5  odd answers decode, wrong ones error   TestOnlyAnEnvelopeIsAnAnswer, and the others here
-//	8  two results, lazy iterators            TestAllIsLazy
+// The invariants of the client, and the tests that hold them. A test of another package
+// stands behind its directory.
+var invariants = []struct {
+	rule  string
+	tests []string
+}{
+	{"1. One layer alone has the credential. Nothing else shows it, and it goes to one host only.", []string{
+		"TestCanary", "TestCredentialPlacementOnTheWire", "TestCredentialIsEscaped", "TestRedirectsAreNotFollowed",
+		"TestMiddlewareCanNotMisleadTheCredential", "TestACutAnswerShowsNoPartOfTheCredential", "TestPartsOfABadLocationAreNotShown",
+		"TestRetryAfterIsNotTheKey", "TestNamesInAnAnswerAreNotShown", "TestTokenIsRedacted", "TestTheLastTokenStaysHidden",
+		"TestNoPrinterShowsAPassword", "TestNoTextOfAHolderHasThePassword", "TestPersonalDataStaysOutOfTexts",
+		"internal/redact TestHostileTexts", "otel TestNoSpanHoldsASecret",
+	}},
+	{"2. Nothing is paid for twice.", []string{
+		"TestNothingIsPaidTwice", "TestACallThatSpendsHasAConnectionOfItsOwn", "TestACallThatSpendsNeedsHTTP1",
+		"TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport", "TestMiddlewareCanNotSpendTwice", "TestNoMiddlewareSpendsTwice",
+		"TestATransportThatRetriesIsRefused", "TestWhatIsRepeated",
+		"internal/faultmatrix TestFaultMatrix", "internal/faultmatrix TestSpendingIsReadOnce", "internal/faultmatrix TestStaleConnections",
+		"internal/faultmatrix TestAStormOfResets", "internal/faultmatrix TestNetHTTPSendsNoMoreThanThePolicyAllows",
+	}},
+	{"3. Every failure says whether the call had an effect.", []string{
+		"TestEveryFailureSaysItsOutcome", "TestEveryOperationFailsWell", "TestEveryOperationObeysACanceledContext",
+		"TestAnUnknownAttemptKeepsTheOutcomeUnknown", "TestWhatWasNotSentSaysSo", "TestARegisteredProtocolProvesNothing",
+		"TestAForeignProtocolIsUsedAndProvesNothing", "TestAnAlertIsNoRequest", "internal/faultmatrix TestFaultMatrix",
+	}},
+	{"4. A call ends, and an outage is not made worse.", []string{
+		"TestACallEnds", "TestAContextThatEndsIsTheReason", "TestRetryAfterIsObeyedUpToTheCap", "TestAnswersAreBounded",
+		"TestCompressedAnswersAreBounded", "TestExtractionIsBounded", "TestWalksEndForEveryLyingServer", "TestRetryBudget",
+		"TestAnOutageIsNotMadeWorse", "internal/faultmatrix TestTheBudgetBoundsNetHTTPToo",
+	}},
+	{"5. Odd responses decode, and wrong responses are errors.", []string{
+		"TestOnlyAnEnvelopeIsAnAnswer", "TestOrdersAndUsersNeedData", "TestOddAnswersDecodeOrFailHonestly",
+		"TestEveryOperationDecodesTheDocumentedAnswer", "TestEveryFieldDecodes", "TestTextExtractionFailsWell", "FuzzEnvelope", "FuzzEveryAnswer",
+	}},
+	{"6. Nothing of a response is lost.", []string{"TestRawAnswerOfEveryOperation", "TestNothingIsLost", "TestErrorKeepsWhatTheAPISaid"}},
+	{"7. Zero and absent differ.", []string{"TestZeroIsNotAbsent", "TestWhatIsLeftOutIsNotSent", "TestEveryOperationOnTheWire"}},
+	{"8. A result or an error, never neither. Iterators are lazy.", []string{"TestEmptyListsAreNotNil", "TestAllIsLazy", "internal/faultmatrix TestFaultMatrix"}},
+	{"9. Many may use a client at once. It starts nothing, reads no environment and changes nothing that it is handed.", []string{
+		"TestMain", "TestClientIsSafeForConcurrentUse", "TestManyUseOneClientOverTheNetwork", "TestClientLeavesItsInputAlone",
+		"TestNewClientReadsNoEnvironment", "TestLoggerGetsOneLineForACall",
+	}},
+	{"10. The root module stays light.", []string{"TestRootModuleStaysLight"}},
+}
+
+// Each test that is named for an invariant exists, and each test whose comment begins with
+// "Invariant N." is named for it.
+func TestInvariantsHaveTests(t *testing.T) {
+	t.Parallel()
+	said := map[string]string{} // what the comment of a test begins with, if it is an invariant
+	for _, dir := range []string{".", "internal/redact", "internal/faultmatrix", "otel"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+			require.NoError(t, err)
+			for _, decl := range f.Decls {
+				if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && regexp.MustCompile("^(Test|Fuzz)").MatchString(fn.Name.Name) {
+					said[strings.TrimPrefix(dir+" "+fn.Name.Name, ". ")] = regexp.MustCompile(`^Invariant \d+\.`).FindString(fn.Doc.Text())
+				}
+			}
+		}
+	}
+	for i, invariant := range invariants {
+		require.True(t, strings.HasPrefix(invariant.rule, strconv.Itoa(i+1)+". "))
+		require.NotEmpty(t, invariant.tests, invariant.rule)
+		for _, test := range invariant.tests {
+			_, exists := said[test]
+			require.True(t, exists, "there is no %s, which is to hold invariant %s", test, invariant.rule)
+		}
+		for test, number := range said {
+			if number == fmt.Sprintf("Invariant %d.", i+1) {
+				require.Contains(t, invariant.tests, test, invariant.rule)
+			}
+		}
+	}
+}
 
 // Invariant 5. A missing code is not success, nor is anything that is no envelope.
 func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
@@ -214,74 +284,6 @@ func TestEmptyListsAreNotNil(t *testing.T) {
 			}
 		}
 	}
-}
-
-// Invariant 9. A client may be used by many at once, starts no goroutine that
-// outlives a call, and leaves alone what it is handed.
-func TestClientIsSafeForConcurrentUse(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // fails when a goroutine is left behind
-		mock := httpmock.NewMockTransport()
-		mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
-			if r.URL.Path == "/end-point/user/info" {
-				return httpmock.NewStringResponse(503, ""), nil
-			}
-			for _, op := range apitest.Operations {
-				if r.URL.Path == "/end-point"+op.Path {
-					return httpmock.NewStringResponse(200, apitest.Fixture(t, op.Name+".json")), nil
-				}
-			}
-			return nil, http.ErrNoLocation
-		})
-		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(mock))
-		require.NoError(t, err)
-		var wg sync.WaitGroup
-		for range 8 {
-			for _, op := range apitest.Operations {
-				wg.Go(func() {
-					got, err := op.Call(t.Context(), c)
-					if op.Name == "User.Info" {
-						assert.ErrorContains(t, err, "safe to retry")
-						return
-					}
-					assert.NoError(t, err)
-					assert.Equal(t, op.Documented, got, op.Name)
-				})
-			}
-		}
-		wg.Wait()
-	})
-}
-
-func TestClientLeavesItsInputAlone(t *testing.T) {
-	t.Parallel()
-	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{}}`)
-	query, payload := url.Values{"b": {"2"}, "a": {"1"}}, map[string]any{"x": 1}
-	_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "POST", Path: "/x", KeyInBody: true}, query, payload, proxylite.CallQuery("c", "3"))
-	require.NoError(t, err)
-	require.Equal(t, url.Values{"b": {"2"}, "a": {"1"}}, query)
-	require.Equal(t, map[string]any{"x": 1}, payload)
-
-	names := []string{"bob", "eve"}
-	opts := make([]proxylite.CallOption, 0, 8)
-	require.NoError(t, c.Accounts.Delete(t.Context(), names, opts...))
-	require.Equal(t, []string{"bob", "eve"}, names)
-	require.Nil(t, opts[:1][0], "nothing is appended to the caller's options")
-
-	orders := proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: 2}}
-	for range c.Orders.All(t.Context(), orders) {
-		break
-	}
-	require.Equal(t, 2, orders.Page)
-}
-
-func TestNewClientReadsNoEnvironment(t *testing.T) {
-	t.Setenv("PROXYLITE_BASE_URL", "http://evil.example.com")
-	t.Setenv("PROXYLITE_TOKEN", apitest.Key)
-	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key))
-	require.NoError(t, err)
-	require.Contains(t, c.String(), proxylite.DefaultBaseURL)
 }
 
 // Invariant 10. A user's vendor folder gets what a call needs and no more.

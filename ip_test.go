@@ -3,6 +3,7 @@ package proxylite_test
 import (
 	"encoding/json"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -200,4 +201,75 @@ func TestExtractedListsThatPHPWroteAsObjects(t *testing.T) {
 	got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
 	require.NoError(t, err)
 	require.Equal(t, proxylite.Extraction{Endpoints: []proxylite.Endpoint{}}, got)
+}
+
+// An error still comes as the JSON envelope where text was asked for, and a page
+// or a line that is no endpoint is no extraction.
+func TestTextExtractionFailsWell(t *testing.T) {
+	t.Parallel()
+	for body, kind := range map[string]proxylite.Kind{
+		" {\"code\":202,\"msg\":\"\"}": proxylite.KindAPI,
+		"\ufeff{\"code\":3}":           proxylite.KindAPI,
+		`{"msg":"x"}`:                  proxylite.KindMalformed,
+		apitest.WebPage:                proxylite.KindEdge,
+		"please add IP first":          proxylite.KindMalformed,
+	} {
+		c, _ := apitest.Mocked(t, 200, body)
+		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
+		require.Equal(t, kind, apitest.AsError(t, err).Kind, body)
+		require.Zero(t, got, body)
+	}
+}
+
+func FuzzTextExtraction(f *testing.F) {
+	f.Add("1.2.3.4:80\r\n1.2.3.5:81:u:p\n", "")
+	f.Add(`1.2.3.4:80\r\n[::1]:81`, `\r\n`)
+	f.Add("1.2.3.4:80|1.2.3.5:81|", "|")
+	f.Add(`{"code":202,"msg":"no"}`, "\t")
+	f.Add("error:3", ";")
+	f.Fuzz(func(t *testing.T, answer, separator string) {
+		got, err := answers(t, 200, []byte(answer)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator})
+		if err != nil {
+			if apitest.AsError(t, err).Kind != proxylite.KindInput {
+				honest(t, err, []byte(answer))
+			}
+			return
+		}
+		if strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(answer, "\ufeff")), "{") {
+			return // an envelope, see FuzzEveryAnswer
+		}
+		rest := answer
+		for _, e := range got.Endpoints { // all of them stand there, in this order
+			_, after, ok := strings.Cut(rest, e.Host)
+			require.True(t, ok, "%s was invented", e)
+			rest = after
+			_, after, ok = strings.Cut(rest, strconv.Itoa(e.Port))
+			require.True(t, ok, "%s was invented", e)
+			rest = after
+		}
+	})
+}
+
+func FuzzTextExtractionLosesNothing(f *testing.F) {
+	f.Add(uint32(0x01020304), uint16(80), uint8(3), uint8(0))
+	f.Add(uint32(0xffffffff), uint16(65535), uint8(50), uint8(6))
+	f.Fuzz(func(t *testing.T, ip uint32, port uint16, n, sep uint8) {
+		separators := []string{"\r\n", "\n", "\r", `\r\n`, `\n`, "|", ";", " ", "\t", "<br>", ","}
+		separator := separators[int(sep)%len(separators)]
+		var want []proxylite.Endpoint
+		var text strings.Builder
+		for i := range uint32(n) {
+			addr := ip + i*0x01010101
+			e := proxylite.Endpoint{Host: netip.AddrFrom4([4]byte{byte(addr >> 24), byte(addr >> 16), byte(addr >> 8), byte(addr)}).String(), Port: int(port)%65535 + 1}
+			want = append(want, e)
+			text.WriteString(e.Addr() + separator)
+		}
+		got, err := answers(t, 200, []byte(text.String())).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator})
+		require.NoError(t, err)
+		require.Len(t, got.Endpoints, len(want))
+		require.Empty(t, got.Rejected)
+		for i := range want {
+			require.Equal(t, want[i], got.Endpoints[i])
+		}
+	})
 }

@@ -2,12 +2,9 @@ package proxylite_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -69,14 +66,6 @@ func TestBaseURL(t *testing.T) {
 		require.NoError(t, err, tt.base)
 		require.Equal(t, tt.sent, sent)
 	}
-}
-
-func TestClientNamesItsBaseURLOnly(t *testing.T) {
-	t.Parallel()
-	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key))
-	require.NoError(t, err)
-	const want = "proxylite.Client(https://api.proxylite.com/end-point)"
-	require.Equal(t, []string{want, want, want}, []string{c.String(), c.GoString(), c.LogValue().String()})
 }
 
 func TestOptionsThatCanNotBe(t *testing.T) {
@@ -151,62 +140,6 @@ func TestHTTPClientIsCopied(t *testing.T) {
 	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithHTTPClient(&http.Client{}))
 	require.NoError(t, err, "an empty one takes the defaults")
 	require.NotNil(t, c)
-}
-
-func TestAnswersAreBounded(t *testing.T) {
-	t.Parallel()
-	answer := `{"code":200,"msg":"` + strings.Repeat("x", 6000) + `","data":{"list":[]}}`
-	size := int64(len(answer))
-	for _, tt := range []struct {
-		bound int64
-		ok    bool
-	}{{size + 1, true}, {size, true}, {size - 1, false}, {5000, false}, {10, false}, {1, false}} {
-		c, mock := apitest.Mocked(t, 200, answer, proxylite.WithMaxResponse(tt.bound))
-		var raw proxylite.RawResponse
-		_, err := c.Accounts.List(t.Context(), proxylite.CallRaw(&raw))
-		require.Len(t, raw.Body, int(min(size, tt.bound)))
-		if tt.ok {
-			require.NoError(t, err)
-			continue
-		}
-		require.ErrorIs(t, err, proxylite.ErrResponseTooLarge)
-		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
-		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-		e := apitest.AsError(t, err)
-		require.Equal(t, proxylite.OutcomeSafe, e.Outcome)
-		require.Equal(t, proxylite.KindTooLarge, e.Kind)
-		require.Len(t, e.Body, int(min(tt.bound, 4096)))
-		require.Equal(t, 1, mock.GetTotalCallCount(), "it will not be smaller the next time")
-	}
-	// An endless body, and one in the text form.
-	endless := apitest.Reply(200, "")
-	s := apitest.Playing(func(r *http.Request) (*http.Response, error) {
-		resp, err := endless(r)
-		resp.Body = io.NopCloser(apitest.ReaderFunc(func(p []byte) (int, error) { return copy(p, strings.Repeat("1.2.3.4:5\n", 100)), nil }))
-		return resp, err
-	})
-	_, err := s.Client(t, proxylite.WithMaxResponse(1<<20)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
-	require.ErrorIs(t, err, proxylite.ErrResponseTooLarge)
-}
-
-// The bound is on what a compressed answer unfolds to.
-func TestCompressedAnswersAreBounded(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		assert.Equal(t, "gzip", r.Header.Get("Accept-Encoding"))
-		w.Header().Set("Content-Encoding", "gzip")
-		z := gzip.NewWriter(w)
-		defer func() { _ = z.Close() }()
-		_, _ = io.WriteString(z, `{"code":0,"data":{"list":[]},"x":"`+strings.Repeat("a", 4<<20)+`"}`)
-	}))
-	t.Cleanup(server.Close)
-	for bound, ok := range map[int64]bool{5 << 20: true, 4 << 20: false} {
-		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithMaxResponse(bound))
-		require.NoError(t, err)
-		_, err = c.Accounts.List(t.Context())
-		require.Equal(t, !ok, errors.Is(err, proxylite.ErrResponseTooLarge), err)
-		require.Equal(t, ok, err == nil)
-	}
 }
 
 // Middleware sees every attempt, the first one outermost, before the credential.
@@ -420,112 +353,6 @@ func TestCallOptionsChangeOneCall(t *testing.T) {
 		"country_code=US&b=1&language=en+%26+de&app_key=" + apitest.Key, "b=2&app_key=" + apitest.Key, "b=3",
 	}, queries)
 }
-
-// The hatch has the same credential, retries, envelope and errors.
-func TestCallReachesAnyEndpoint(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var sent []string
-		step := func(r *http.Request) (*http.Response, error) {
-			sent = append(sent, r.Method+" "+r.URL.RequestURI()+" "+apitest.BodyOf(t, r))
-			return httpmock.NewStringResponse(200, `{"code":0,"data":{"list":null,"n":"7","at":"2022-08-01"}}`), nil
-		}
-		c := apitest.Playing(apitest.Reply(503, ""), step).Client(t)
-		type answer struct {
-			List []string  `json:"list"`
-			N    int       `json:"n"`
-			At   time.Time `json:"at"`
-		}
-		want := answer{[]string{}, 7, apitest.At(2022, 8, 1, 0, 0, 0)}
-		op := proxylite.Operation{Name: "Coupons.List", Method: "GET", Path: "/coupon/list", Class: proxylite.ClassSafe}
-		query := url.Values{"q": {"1"}}
-		got, err := proxylite.Call[answer](t.Context(), c, op, query, nil)
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-		require.Equal(t, url.Values{"q": {"1"}}, query)
-
-		op.Method, op.KeyInBody = "POST", true
-		pointer, err := proxylite.Call[*answer](t.Context(), c, op, query, map[string]int{"id": 1})
-		require.NoError(t, err)
-		require.Equal(t, &want, pointer)
-		require.Equal(t, []string{
-			"GET /end-point/coupon/list?q=1&app_key=" + apitest.Key + " ", `POST /end-point/coupon/list?q=1 {"app_key":"` + apitest.Key + `","id":1}`,
-		}, sent)
-
-		c = apitest.Playing(apitest.Reply(503, "")).Client(t)
-		op.Class = 0
-		_, err = proxylite.Call[answer](t.Context(), c, op, nil, nil)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-		require.ErrorContains(t, err, "proxylite: Coupons.List: Service Unavailable (status 503")
-		require.Equal(t, 1, apitest.AsError(t, err).Attempts, "the zero class is the safe one")
-	})
-}
-
-func TestNewClientFromEnv(t *testing.T) {
-	var sent http.Header
-	var uri string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sent, uri = r.Header, r.URL.RequestURI()
-		_, _ = io.WriteString(w, apitest.Fine)
-	}))
-	t.Cleanup(server.Close)
-	for _, tt := range []struct {
-		key, token, base string
-		opts             []proxylite.Option
-		uri, auth        string
-		problem          string
-	}{
-		{key: apitest.Key, base: server.URL, uri: "/end-point/user/info?app_key=" + apitest.Key},
-		{token: apitest.Key, base: server.URL + "/gateway", uri: "/gateway/user/info", auth: "Bearer " + apitest.Key},
-		{token: apitest.Key, base: "https://api.example.com", opts: []proxylite.Option{proxylite.WithBaseURL(server.URL)}, uri: "/end-point/user/info", auth: "Bearer " + apitest.Key},
-		{problem: "set PROXYLITE_APP_KEY"},
-		{key: apitest.Key, token: apitest.Key, problem: "both PROXYLITE_APP_KEY and PROXYLITE_TOKEN are set"},
-		{key: "short", problem: "app_key is too short"},
-		{key: apitest.Key, base: "http://api.example.com", problem: "must be https"},
-	} {
-		t.Setenv("PROXYLITE_APP_KEY", tt.key)
-		t.Setenv("PROXYLITE_TOKEN", tt.token)
-		t.Setenv("PROXYLITE_BASE_URL", tt.base)
-		c, err := proxylite.NewClientFromEnv(tt.opts...)
-		if tt.problem != "" {
-			require.ErrorContains(t, err, "proxylite: ")
-			require.ErrorContains(t, err, tt.problem)
-			require.NotContains(t, err.Error(), apitest.Key)
-			require.Nil(t, c)
-			continue
-		}
-		require.NoError(t, err)
-		_, err = c.User.Info(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, tt.uri, uri)
-		require.Equal(t, tt.auth, sent.Get("Authorization"))
-	}
-	t.Setenv("PROXYLITE_TOKEN", "")
-	t.Setenv("PROXYLITE_BASE_URL", "")
-	c, err := proxylite.NewClientFromEnv()
-	require.NoError(t, err)
-	require.Equal(t, "proxylite.Client(https://api.proxylite.com/end-point)", c.String())
-}
-
-func TestCloseIdleConnectionsReachesTheTransport(t *testing.T) {
-	t.Parallel()
-	closed := 0
-	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(closer{apitest.Playing(apitest.Reply(502, "")), &closed}), apitest.TryOnce)
-	require.NoError(t, err)
-	_, err = c.User.Info(t.Context())
-	require.Error(t, err)
-	require.Zero(t, closed, "a failed call must not empty the pool for all")
-	c.CloseIdleConnections()
-	require.Equal(t, 1, closed)
-	apitest.Playing(apitest.Reply(200, "")).Client(t).CloseIdleConnections() // one without is fine
-}
-
-type closer struct {
-	http.RoundTripper
-	n *int
-}
-
-func (c closer) CloseIdleConnections() { *c.n++ }
 
 func TestDefaultTransportKeepsConnectionsUnderLoad(t *testing.T) {
 	t.Parallel()

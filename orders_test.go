@@ -47,3 +47,13 @@ func TestOrdersInTexts(t *testing.T) {
 	require.Equal(t, `order 20220513 (id 5, "1 GB", to pay 18.10, awaiting payment)`, fmt.Sprint(order))
 	require.Equal(t, `order without a number (id 5, "", to pay ?, absent)`, fmt.Sprint(proxylite.Order{ID: 5, Status: proxylite.OrderStatusAbsent}))
 }
+
+// The document has no answer body for Orders.Close: nothing at all is success,
+// with a success status only.
+func TestCloseOrderTakesAnEmptyAnswer(t *testing.T) {
+	t.Parallel()
+	for status, ok := range map[int]bool{200: true, 204: true, 404: false, 500: false} {
+		c, _ := apitest.Mocked(t, status, "", apitest.TryOnce)
+		require.Equal(t, ok, c.Orders.Close(t.Context(), "1") == nil, status)
+	}
+}

@@ -3,15 +3,16 @@ package proxylite_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"sync"
-	"sync/atomic"
+	"reflect"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
-	"time"
 
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
@@ -19,158 +20,6 @@ import (
 	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/internal/apitest"
 )
-
-// Invariant 2. Whatever happens to the connections, a call that spends is
-// processed once. Without a guard net/http sends a GET again for each warm one.
-func TestNothingIsPaidTwice(t *testing.T) {
-	t.Parallel()
-	const warm = 4
-	var spent sync.Map // path → *atomic.Int32
-	var together sync.WaitGroup
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		if r.URL.Path == "/end-point/user/info" { // keep them all busy, so that each opens a connection
-			together.Done()
-			together.Wait()
-			_, _ = io.WriteString(w, apitest.Fine)
-			return
-		}
-		n, _ := spent.LoadOrStore(r.URL.Path, new(atomic.Int32))
-		n.(*atomic.Int32).Add(1)
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err == nil {
-			_ = conn.Close()
-		}
-	}))
-	t.Cleanup(server.Close)
-
-	for _, op := range apitest.Operations {
-		if op.Class != proxylite.ClassUnsafe {
-			continue
-		}
-		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL))
-		require.NoError(t, err)
-		together.Add(warm)
-		var wg sync.WaitGroup
-		for range warm {
-			wg.Go(func() { _, _ = c.User.Info(t.Context()) })
-		}
-		wg.Wait()
-
-		_, err = op.Call(t.Context(), c)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
-		require.Equal(t, 1, apitest.AsError(t, err).Attempts, op.Name)
-		n, ok := spent.Load("/end-point" + op.Path)
-		require.True(t, ok, op.Name)
-		require.EqualValues(t, 1, n.(*atomic.Int32).Load(), op.Name)
-	}
-}
-
-// Below a foreign transport there may be net/http. What keeps it from sending a
-// request again is a body that it can't rewind.
-func TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport(t *testing.T) {
-	t.Parallel()
-	for _, op := range apitest.Operations {
-		once := 0
-		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
-			if op.Class == proxylite.ClassUnsafe {
-				require.Nil(t, r.GetBody, op.Name)
-				once++
-				require.True(t, r.Body != nil && r.Body != http.NoBody, op.Name)
-			}
-			return httpmock.NewStringResponse(200, apitest.Fine), nil
-		})), proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
-				require.Nil(t, r.GetBody, op.Name)
-				r.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
-				return next.RoundTrip(r)
-			})
-		}))
-		require.NoError(t, err)
-		_, err = op.Call(t.Context(), c)
-		require.NoError(t, err)
-		require.Equal(t, op.Class == proxylite.ClassUnsafe, once == 1)
-	}
-}
-
-// Neither may a middleware send it again, once it was out.
-func TestMiddlewareCanNotSpendTwice(t *testing.T) {
-	t.Parallel()
-	for _, op := range apitest.Operations {
-		s := apitest.Playing(apitest.Reply(200, apitest.Fine))
-		_, err := op.Call(t.Context(), s.Client(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
-				first, err := next.RoundTrip(r)
-				if err != nil || r.Body != nil && op.KeyInBody && op.Class != proxylite.ClassUnsafe {
-					return first, err // its body is read
-				}
-				return next.RoundTrip(r)
-			})
-		})))
-		if op.Class == proxylite.ClassUnsafe {
-			require.ErrorContains(t, err, "must be sent once", op.Name)
-			require.Len(t, s.Times, 1, op.Name)
-		} else {
-			require.NoError(t, err, op.Name)
-		}
-	}
-}
-
-// A protocol that is registered with net/http's transport sends without its
-// knowing: no connection is no proof then.
-func TestARegisteredProtocolProvesNothing(t *testing.T) {
-	t.Parallel()
-	for _, op := range apitest.Operations {
-		sent := 0
-		tr := &http.Transport{}
-		tr.RegisterProtocol("https", apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
-			sent++
-			return nil, errors.New("answer lost")
-		}))
-		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(tr), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
-		require.NoError(t, err)
-		_, err = op.Call(t.Context(), c)
-		require.ErrorContains(t, err, "answer lost", op.Name)
-		require.Equal(t, op.Unclear(), apitest.AsError(t, err).Outcome, op.Name)
-		require.Equal(t, op.Class == proxylite.ClassUnsafe, sent == 1, op.Name)
-	}
-}
-
-// A call that spends goes on where nothing was sent, which only net/http's own
-// transport can prove.
-func TestSpendingGoesOnWhereNothingWasSent(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, apitest.Fine) }))
-	t.Cleanup(server.Close)
-	for _, op := range apitest.Operations {
-		for _, proven := range []bool{true, false} {
-			var dials atomic.Int32
-			tr := proxylite.NewTransport()
-			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if dials.Add(1) < 3 {
-					return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
-				}
-				return new(net.Dialer).DialContext(ctx, network, addr)
-			}
-			var base http.RoundTripper = tr
-			if !proven {
-				base = apitest.RoundTripper(tr.RoundTrip)
-			}
-			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(base),
-				proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
-			require.NoError(t, err)
-			_, err = op.Call(t.Context(), c)
-			if op.Class == proxylite.ClassUnsafe && !proven {
-				require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
-				require.EqualValues(t, 1, dials.Load(), op.Name)
-				continue
-			}
-			require.NoError(t, err, op.Name)
-			require.EqualValues(t, 3, dials.Load(), op.Name)
-			tr.CloseIdleConnections()
-		}
-	}
-}
 
 // Invariant 3. Every failure says what became of the call.
 func TestEveryFailureSaysItsOutcome(t *testing.T) {
@@ -237,75 +86,195 @@ func TestAnUnknownAttemptKeepsTheOutcomeUnknown(t *testing.T) {
 	})
 }
 
-// Invariant 4. A call ends: by the clock of its attempts, with its context, even
-// between two attempts.
-func TestACallEnds(t *testing.T) {
+// A fault is an answer that is no success, and what the error must say about it.
+type fault struct {
+	name    string
+	status  int
+	body    string
+	cut     bool // the body breaks after these bytes
+	repeats bool // reads and idempotent operations go on
+	kind    proxylite.Kind
+	outcome proxylite.Outcome
+	code    int
+	message string
+	is      []error
+	not     []error
+}
+
+var (
+	unknown   = []error{proxylite.ErrOutcomeUnknown}
+	malformed = []error{proxylite.ErrOutcomeUnknown, proxylite.ErrMalformedResponse}
+)
+
+var faults = []fault{
+	{
+		name: "code 3", status: 200, body: `{"code":3,"msg":"app_key 无效","data":[]}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 3, message: "app_key 无效",
+		is: []error{proxylite.ErrInvalidAppKey}, not: malformed,
+	},
+	{
+		name: "code 156", status: 200, body: `{"code":"156","message":"账户未实名认证","data":""}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 156, message: "账户未实名认证",
+		is: []error{proxylite.ErrNotVerified}, not: malformed,
+	},
+	{
+		name: "code 202", status: 200, body: `{"code":202,"msg":"请先添加白名单 IP:203.0.113.7。"}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 202, message: "请先添加白名单 IP:203.0.113.7。",
+		is: []error{proxylite.ErrIPNotAllowed}, not: malformed,
+	},
+	{
+		name: "429", status: 429, body: apitest.WebPage, repeats: true,
+		kind: proxylite.KindRateLimited, outcome: proxylite.OutcomeUnknown,
+		is: []error{proxylite.ErrRateLimited, proxylite.ErrOutcomeUnknown}, not: []error{proxylite.ErrMalformedResponse},
+	},
+	{
+		name: "code 429", status: 200, body: `{"code":429,"msg":"too many"}`, repeats: true,
+		kind: proxylite.KindRateLimited, outcome: proxylite.OutcomeRejected, code: 429, message: "too many",
+		is: []error{proxylite.ErrRateLimited}, not: malformed,
+	},
+	{
+		name: "502 HTML", status: 502, body: apitest.WebPage, repeats: true,
+		kind: proxylite.KindServer, outcome: proxylite.OutcomeUnknown,
+		is: unknown, not: []error{proxylite.ErrMalformedResponse},
+	},
+	{
+		name: "500 with a code", status: 500, body: `{"code":9,"msg":"oops"}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeUnknown, code: 9, message: "oops",
+		is: unknown, not: []error{proxylite.ErrMalformedResponse},
+	},
+	{
+		name: "403 HTML", status: 403, body: apitest.WebPage,
+		kind: proxylite.KindEdge, outcome: proxylite.OutcomeRejected,
+		not: malformed,
+	},
+	{
+		name: "HTML with 200", status: 200, body: "\n" + apitest.WebPage,
+		kind: proxylite.KindEdge, outcome: proxylite.OutcomeUnknown,
+		is: malformed,
+	},
+	{
+		name: "truncated JSON", status: 200, body: `{"code":200,"msg":"ok","data":{"list":[`,
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown, message: "ok",
+		is: malformed,
+	},
+	{
+		name: "cut body", status: 200, body: `{"code":200,"msg":"ok","data":{"list":[`, cut: true, repeats: true,
+		kind: proxylite.KindTruncated, outcome: proxylite.OutcomeUnknown, message: "ok",
+		is: append(malformed, io.ErrUnexpectedEOF),
+	},
+	{
+		name: "empty body", status: 200, body: " \n",
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown,
+		is: malformed,
+	},
+	{
+		name: "no code", status: 200, body: `{"data":{"list":[]},"msg":"hm"}`,
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown, message: "hm",
+		is: malformed,
+	},
+	{
+		name: "redirect", status: 302, body: "",
+		kind: proxylite.KindRedirect, outcome: proxylite.OutcomeUnknown,
+		is: unknown,
+	},
+}
+
+func TestEveryOperationFailsWell(t *testing.T) {
 	t.Parallel()
-	slowBody := func(r *http.Request) (*http.Response, error) {
-		resp := httpmock.NewStringResponse(200, "")
-		resp.Body = io.NopCloser(apitest.ReaderFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, r.Context().Err() }))
-		return resp, nil
-	}
-	synctest.Test(t, func(t *testing.T) {
-		never := proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1})
-		for name, step := range map[string]func(*http.Request) (*http.Response, error){"no answer": apitest.Hangs, "no body": slowBody} {
-			begin := time.Now()
-			_, err := apitest.Playing(step).Client(t, never).Accounts.List(t.Context())
-			e := apitest.AsError(t, err)
-			require.Equal(t, proxylite.KindTimeout, e.Kind, name)
-			require.True(t, e.Timeout())
-			require.ErrorContains(t, err, "response within 30s", name)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.Equal(t, 3, e.Attempts, name)
-			require.InDelta(t, 90*time.Second, time.Since(begin), float64(time.Microsecond), "30 s an attempt")
-
-			begin = time.Now()
-			_, err = apitest.Playing(step).Client(t, proxylite.WithAttemptTimeout(time.Hour)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1}, proxylite.CallTimeout(2*time.Second))
-			require.Equal(t, 1, apitest.AsError(t, err).Attempts, name)
-			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-			require.Equal(t, 2*time.Second, time.Since(begin))
-
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("request over"))
-			begin = time.Now()
-			_, err = apitest.Playing(step).Client(t).Accounts.List(ctx)
-			require.Equal(t, 5*time.Second, time.Since(begin))
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.ErrorContains(t, err, "request over", name)
-			require.Equal(t, 1, apitest.AsError(t, err).Attempts)
-			cancel()
-
-			ctx, cancelNow := context.WithCancel(t.Context())
-			time.AfterFunc(time.Second, cancelNow)
-			begin = time.Now()
-			_, err = apitest.Playing(step).Client(t).Accounts.List(ctx)
-			require.Equal(t, time.Second, time.Since(begin))
-			require.Equal(t, proxylite.KindCanceled, apitest.AsError(t, err).Kind)
-			require.ErrorIs(t, err, context.Canceled)
+	for _, op := range apitest.Operations {
+		for _, f := range faults {
+			if f.name == "empty body" && op.MayBeEmpty {
+				continue
+			}
+			t.Run(op.Name+"/"+f.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { failsWell(t, op, f) }) // its clock makes back-off free
+			})
 		}
+	}
+}
 
-		// A context ends the wait at once, and the last failure is not lost.
-		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Second, func() { cancel(errors.New("shop closed")) })
-		begin := time.Now()
-		s := apitest.Playing(apitest.Breaks(io.ErrUnexpectedEOF))
-		s.Steps[0] = apitest.Reply(503, `{"code":77,"msg":"busy"}`, "Retry-After", "20")
-		err := s.Client(t).Accounts.Enable(ctx, []string{"bob"})
-		require.Equal(t, time.Second, time.Since(begin))
-		e := apitest.AsError(t, err)
-		require.Equal(t, proxylite.KindCanceled, e.Kind)
-		require.Equal(t, []any{77, "busy", 503, 1, 20 * time.Second}, []any{e.Code, e.Message, e.Status, e.Attempts, e.RetryAfter})
-		require.ErrorIs(t, err, context.Canceled)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-		require.ErrorContains(t, err, "shop closed")
-		require.ErrorContains(t, err, "while waiting to retry the call after: api")
-
-		// A wait that would outlast the context is not begun.
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
-		defer stop()
-		begin = time.Now()
-		_, err = s.Client(t).Accounts.List(ctx)
-		require.Zero(t, time.Since(begin))
-		require.Equal(t, 77, apitest.AsError(t, err).Code)
-		require.NotErrorIs(t, err, context.DeadlineExceeded)
+func failsWell(t *testing.T, op apitest.Operation, f fault) {
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(func(*http.Request) (*http.Response, error) {
+		resp := httpmock.NewStringResponse(f.status, "")
+		resp.Header.Set("X-Trace", f.name)
+		body := io.Reader(strings.NewReader(f.body))
+		if f.cut {
+			body = io.MultiReader(body, iotest.ErrReader(io.ErrUnexpectedEOF))
+		}
+		resp.Body = io.NopCloser(body)
+		return resp, nil
 	})
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(mock))
+	require.NoError(t, err)
+	value, err := op.Call(t.Context(), c)
+
+	if value != nil {
+		require.Zero(t, value, "a failed call must give nothing")
+	}
+	attempts := 1
+	if f.repeats && op.Class != proxylite.ClassUnsafe {
+		attempts = 3
+	}
+	e := apitest.AsError(t, err)
+	require.Equal(t, attempts, mock.GetTotalCallCount())
+	outcome := f.outcome
+	if outcome == proxylite.OutcomeUnknown {
+		outcome = op.Unclear()
+	}
+	want := proxylite.Error{
+		Operation: op.Name, Method: op.Method, Route: "/end-point" + op.Path, Kind: f.kind, Outcome: outcome,
+		Status: f.status, Code: f.code, Message: f.message, Attempts: attempts,
+	}
+	got := proxylite.Error{
+		Operation: e.Operation, Method: e.Method, Route: e.Route, Kind: e.Kind, Outcome: e.Outcome,
+		Status: e.Status, Code: e.Code, Message: e.Message, Attempts: e.Attempts,
+	}
+	require.Equal(t, want, got)
+	require.Equal(t, f.body, string(e.Body))
+	require.Equal(t, f.name, e.Header.Get("X-Trace"))
+	for _, target := range f.is {
+		require.Equal(t, target != proxylite.ErrOutcomeUnknown || op.Class != proxylite.ClassSafe, errors.Is(err, target), target)
+	}
+	for _, target := range f.not {
+		require.NotErrorIs(t, err, target)
+	}
+	require.Contains(t, err.Error(), "proxylite: "+op.Name+": ")
+	if outcome == proxylite.OutcomeSafe {
+		require.Contains(t, err.Error(), "safe to retry)")
+	} else {
+		require.Contains(t, err.Error(), "outcome "+strings.ReplaceAll(outcome.String(), "_", " ")+")")
+	}
+}
+
+func TestEveryOperationObeysACanceledContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("shop closed"))
+	for _, op := range apitest.Operations {
+		c, mock := apitest.Mocked(t, 200, apitest.Fixture(t, op.Name+".json"))
+		value, err := op.Call(ctx, c)
+		e := apitest.AsError(t, err)
+		if value != nil {
+			require.True(t, reflect.ValueOf(value).IsZero(), op.Name)
+		}
+		require.ErrorIs(t, err, context.Canceled, op.Name)
+		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+		require.ErrorContains(t, err, "shop closed", op.Name)
+		require.Equal(t, proxylite.KindCanceled, e.Kind, op.Name)
+		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome, op.Name)
+		require.Equal(t, 0, e.Code, op.Name)
+		require.Zero(t, e.Attempts+e.Status+mock.GetTotalCallCount(), op.Name)
+	}
+}
+
+func TestCodeBoundariesOfAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	for code, outcome := range map[int]proxylite.Outcome{
+		499: proxylite.OutcomeRejected, 500: proxylite.OutcomeUnknown, 599: proxylite.OutcomeUnknown, 600: proxylite.OutcomeRejected,
+	} {
+		c, _ := apitest.Mocked(t, 200, fmt.Sprintf(`{"code":%d}`, code), apitest.TryOnce)
+		require.Equal(t, outcome, apitest.AsError(t, c.Orders.Close(t.Context(), "1")).Outcome, code)
+	}
 }

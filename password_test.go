@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -247,4 +248,41 @@ func TestPasswordsSurviveGob(t *testing.T) {
 
 	require.NoError(t, gob.NewEncoder(&b).Encode(proxylite.Account{Password: proxylite.NewPassword("pw")}))
 	require.ErrorContains(t, gob.NewDecoder(&b).Decode(&back), "MarshalRevealed")
+}
+
+// However an account or an endpoint is held, no text of what holds it has the
+// login.
+func TestNoTextOfAHolderHasThePassword(t *testing.T) {
+	t.Parallel()
+	account := proxylite.Account{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
+	added := proxylite.NewAccount{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
+	static := proxylite.StaticIP{ID: "1", Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: apitest.Raw(canaryPassword)}
+	endpoint := proxylite.Endpoint{Host: "h", Port: 1, Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: apitest.Raw(canaryPassword)}
+	var out spill
+	for _, v := range []any{
+		account, &account,
+		[]proxylite.Account{account},
+		[]*proxylite.Account{&account}[0],
+		map[string]proxylite.Account{"a": account},
+		struct{ A proxylite.Account }{account},
+		proxylite.Page[proxylite.Account]{Items: []proxylite.Account{account}},
+		added, &added,
+		proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{added}},
+		&proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{added}},
+		static, &static,
+		proxylite.Page[proxylite.StaticIP]{Items: []proxylite.StaticIP{static}},
+		map[int]proxylite.StaticIP{1: static},
+		endpoint, &endpoint,
+		[]proxylite.Endpoint{endpoint},
+		struct{ E proxylite.Endpoint }{endpoint},
+		map[proxylite.Endpoint]bool{endpoint: true},
+		[2]any{account, &static},
+		errors.Join(fmt.Errorf("%v %+v %#v", account, static, endpoint)),
+	} {
+		out.show(v)
+		if text := out.texts.String(); strings.Contains(text, canaryPassword) {
+			t.Errorf("%T: %s", v, text)
+		}
+		out.texts.Reset()
+	}
 }

@@ -10,12 +10,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -348,4 +351,201 @@ func TestNoMiddlewareSpendsTwice(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Invariant 2. Whatever happens to the connections, a call that spends is
+// processed once. Without a guard net/http sends a GET again for each warm one.
+func TestNothingIsPaidTwice(t *testing.T) {
+	t.Parallel()
+	const warm = 4
+	var spent sync.Map // path → *atomic.Int32
+	var together sync.WaitGroup
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/end-point/user/info" { // keep them all busy, so that each opens a connection
+			together.Done()
+			together.Wait()
+			_, _ = io.WriteString(w, apitest.Fine)
+			return
+		}
+		n, _ := spent.LoadOrStore(r.URL.Path, new(atomic.Int32))
+		n.(*atomic.Int32).Add(1)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = conn.Close()
+		}
+	}))
+	t.Cleanup(server.Close)
+
+	for _, op := range apitest.Operations {
+		if op.Class != proxylite.ClassUnsafe {
+			continue
+		}
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL))
+		require.NoError(t, err)
+		together.Add(warm)
+		var wg sync.WaitGroup
+		for range warm {
+			wg.Go(func() { _, _ = c.User.Info(t.Context()) })
+		}
+		wg.Wait()
+
+		_, err = op.Call(t.Context(), c)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+		require.Equal(t, 1, apitest.AsError(t, err).Attempts, op.Name)
+		n, ok := spent.Load("/end-point" + op.Path)
+		require.True(t, ok, op.Name)
+		require.EqualValues(t, 1, n.(*atomic.Int32).Load(), op.Name)
+	}
+}
+
+// Below a foreign transport there may be net/http. What keeps it from sending a
+// request again is a body that it can't rewind.
+func TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport(t *testing.T) {
+	t.Parallel()
+	for _, op := range apitest.Operations {
+		once := 0
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if op.Class == proxylite.ClassUnsafe {
+				require.Nil(t, r.GetBody, op.Name)
+				once++
+				require.True(t, r.Body != nil && r.Body != http.NoBody, op.Name)
+			}
+			return httpmock.NewStringResponse(200, apitest.Fine), nil
+		})), proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				require.Nil(t, r.GetBody, op.Name)
+				r.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
+				return next.RoundTrip(r)
+			})
+		}))
+		require.NoError(t, err)
+		_, err = op.Call(t.Context(), c)
+		require.NoError(t, err)
+		require.Equal(t, op.Class == proxylite.ClassUnsafe, once == 1)
+	}
+}
+
+// Neither may a middleware send it again, once it was out.
+func TestMiddlewareCanNotSpendTwice(t *testing.T) {
+	t.Parallel()
+	for _, op := range apitest.Operations {
+		s := apitest.Playing(apitest.Reply(200, apitest.Fine))
+		_, err := op.Call(t.Context(), s.Client(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				first, err := next.RoundTrip(r)
+				if err != nil || r.Body != nil && op.KeyInBody && op.Class != proxylite.ClassUnsafe {
+					return first, err // its body is read
+				}
+				return next.RoundTrip(r)
+			})
+		})))
+		if op.Class == proxylite.ClassUnsafe {
+			require.ErrorContains(t, err, "must be sent only once", op.Name)
+			require.Len(t, s.Times, 1, op.Name)
+		} else {
+			require.NoError(t, err, op.Name)
+		}
+	}
+}
+
+// A protocol that is registered with net/http's transport sends without its
+// knowing: no connection is no proof then.
+func TestARegisteredProtocolProvesNothing(t *testing.T) {
+	t.Parallel()
+	for _, op := range apitest.Operations {
+		sent := 0
+		tr := &http.Transport{}
+		tr.RegisterProtocol("https", apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
+			sent++
+			return nil, errors.New("answer lost")
+		}))
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(tr), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
+		require.NoError(t, err)
+		_, err = op.Call(t.Context(), c)
+		require.ErrorContains(t, err, "answer lost", op.Name)
+		require.Equal(t, op.Unclear(), apitest.AsError(t, err).Outcome, op.Name)
+		require.Equal(t, op.Class == proxylite.ClassUnsafe, sent == 1, op.Name)
+	}
+}
+
+// A call that spends goes on where nothing was sent, which only net/http's own
+// transport can prove.
+func TestSpendingGoesOnWhereNothingWasSent(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, apitest.Fine) }))
+	t.Cleanup(server.Close)
+	for _, op := range apitest.Operations {
+		for _, proven := range []bool{true, false} {
+			var dials atomic.Int32
+			tr := proxylite.NewTransport()
+			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if dials.Add(1) < 3 {
+					return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+				}
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}
+			var base http.RoundTripper = tr
+			if !proven {
+				base = apitest.RoundTripper(tr.RoundTrip)
+			}
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(base),
+				proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
+			require.NoError(t, err)
+			_, err = op.Call(t.Context(), c)
+			if op.Class == proxylite.ClassUnsafe && !proven {
+				require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+				require.EqualValues(t, 1, dials.Load(), op.Name)
+				continue
+			}
+			require.NoError(t, err, op.Name)
+			require.EqualValues(t, 3, dials.Load(), op.Name)
+			tr.CloseIdleConnections()
+		}
+	}
+}
+
+// When a server ends a TLS connection before the request is written, all that the
+// client writes on it is the alert that says goodbye. That is no request.
+func TestAnAlertIsNoRequest(t *testing.T) {
+	t.Parallel()
+	server := apitest.TLSServer(t, nil)
+	for _, op := range apitest.UnsafeOperations() {
+		tr := apitest.TrustingTransport()
+		closed := make(chan struct{})
+		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &leaving{Conn: conn, closed: closed}, err
+		}
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(httptrace.GotConnInfo) { <-closed }, // net/http writes the request after this
+		})
+		_, err := op.Call(ctx, apitest.Client(t, tr, server.URL, apitest.TryOnce))
+		require.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome, "%s: %v", op.Name, err)
+	}
+}
+
+// leaving is a connection whose other end leaves once the handshake is over.
+type leaving struct {
+	net.Conn
+	written int
+	once    sync.Once
+	closed  chan struct{}
+}
+
+func (l *leaving) Write(p []byte) (int, error) {
+	l.written++
+	return l.Conn.Write(p)
+}
+
+func (l *leaving) Read(p []byte) (int, error) {
+	if l.written > 1 { // ClientHello, Finished
+		return 0, errors.New("connection reset by peer")
+	}
+	return l.Conn.Read(p)
+}
+
+func (l *leaving) Close() error {
+	defer l.once.Do(func() { close(l.closed) })
+	return l.Conn.Close()
 }

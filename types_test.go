@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -262,4 +264,108 @@ func readAs(t *testing.T, typ reflect.Type, data string) reflect.Value {
 	}
 	t.Fatalf("%s is not read", typ)
 	return reflect.Value{}
+}
+
+// The types of the document's schema section decode through Call.
+func TestSchemaTypesDecode(t *testing.T) {
+	t.Parallel()
+	when := apitest.At(2019, 8, 24, 22, 15, 22)
+	decodes(t, `{"id":1,"name":"n","type":9,"price":0.10,"description":"d"}`,
+		proxylite.Product{ID: 1, Name: "n", Type: 9, Price: "0.10", Description: "d"})
+	decodes(t, `{"id":1,"ip":"203.0.113.1","remark":"r","created_at":"2019-08-24T14:15:22Z"}`,
+		proxylite.WhiteIP{ID: 1, IP: "203.0.113.1", Remark: "r", CreatedAt: when})
+	decodes(t, `{"id":1,"username":"u","limit":2,"used":3,"status":1}`,
+		proxylite.WhitelistAccount{ID: 1, Username: "u", Limit: 2, Used: 3, Status: proxylite.AccountEnabled})
+	decodes(t, `{"id":1}`, proxylite.WhitelistAccount{ID: 1, Status: proxylite.AccountStatusAbsent})
+	decodes(t, `{"id":1,"name":"n","code":"c","discount":0.1,"expire_time":"2019-08-24T14:15:22Z"}`,
+		proxylite.Coupon{ID: 1, Name: "n", Code: "c", Discount: "0.1", ExpireTime: when})
+	decodes(t, `{"id":1,"title":"t","content":"c","created_at":"2019-08-24T14:15:22Z"}`,
+		proxylite.Article{ID: 1, Title: "t", Content: "c", CreatedAt: when})
+}
+
+func decodes[T any](t *testing.T, data string, want T) {
+	t.Helper()
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":`+data+`}`)
+	got, err := proxylite.Call[T](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: "/x"}, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+// field decodes one value that stands in an order.
+func field(t *testing.T, name, value string) (proxylite.Order, error) {
+	t.Helper()
+	body := []byte(`{"code":0,"data":{"id":1,"` + name + `":` + value + `}}`)
+	return answers(t, 200, body).Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
+}
+
+func quote(s string) string { b, _ := json.Marshal(s); return string(b) }
+
+func FuzzTime(f *testing.F) {
+	for _, s := range []string{"2022-05-13 12:14:15", "2022-08-01", "2019-08-24T14:15:22Z", "0000-00-00 00:00:00", "1652415255", "9999-12-31T23:59:59Z", "0000-01-01T00:00:00+23:59", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		o, err := field(t, "created_at", quote(s))
+		require.NoError(t, err, "a text that is no time fails a call")
+		b, err := json.Marshal(o)
+		require.NoError(t, err, "%q became a time that JSON can't hold", s)
+		var back proxylite.Order
+		require.NoError(t, json.Unmarshal(b, &back))
+		require.True(t, o.CreatedAt.Equal(back.CreatedAt))
+		if !o.CreatedAt.IsZero() {
+			again, err := field(t, "created_at", quote(o.CreatedAt.Format(time.RFC3339Nano)))
+			require.NoError(t, err)
+			require.True(t, o.CreatedAt.Equal(again.CreatedAt), "%q: %s, then %s", s, o.CreatedAt, again.CreatedAt)
+		}
+	})
+}
+
+func FuzzMoney(f *testing.F) {
+	for _, s := range []string{"18.20", "0.1", "-3.50", "1e2", "1e99", "9e-99", "", "NaN", "1/3", "0x1p4", "1_000", strings.Repeat("9", 64)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, value := range []string{quote(s), s} {
+			if value == s && !json.Valid([]byte(s)) {
+				continue
+			}
+			o, err := field(t, "total_fee", value)
+			if err != nil || o.TotalFee == "" {
+				continue
+			}
+			d := o.TotalFee
+			require.Equal(t, strings.TrimSpace(strings.Trim(strings.TrimSpace(s), `"`)), string(d), "the digits changed")
+			want, ok := new(big.Rat).SetString(string(d))
+			require.True(t, ok)
+			require.Zero(t, want.Cmp(d.Rat()), "%s has another value", d)
+			require.Zero(t, d.Cmp(d))
+			require.Equal(t, -want.Sign(), proxylite.Decimal("0").Cmp(d))
+		}
+	})
+}
+
+func FuzzTraffic(f *testing.F) {
+	for _, n := range []int64{0, 1, -1, 1023, 1 << 20, 102400, 102401, 1<<20 - 1, 1<<63 - 1, -1 << 63} {
+		f.Add(n)
+	}
+	f.Fuzz(func(t *testing.T, n int64) {
+		digits := strconv.FormatInt(n, 10)
+		body := `{"code":200,"data":[{"usage_flow":` + digits + `,"limit_flow":"` + digits + `"}]}`
+		accounts, err := answers(t, 200, []byte(body)).Accounts.List(t.Context())
+		require.NoError(t, err)
+		a := accounts[0]
+		require.Equal(t, n, a.Used.KB())
+		limit, ok := a.Limit()
+		between := 102400 < n && n < 1<<20 // neither GB nor KB
+		require.Equal(t, n >= 0 && !between, ok)
+		require.GreaterOrEqual(t, limit, proxylite.Traffic(0))
+		require.Equal(t, n <= 0 || between, limit == 0, "a limit became none, or none a limit")
+
+		number, unit, ok := strings.Cut(a.Used.String(), " ")
+		require.True(t, ok)
+		size := map[string]proxylite.Traffic{"KB": proxylite.KB, "MB": proxylite.MB, "GB": proxylite.GB, "TB": proxylite.TB}[unit]
+		shown, err := strconv.ParseFloat(number, 64)
+		require.NoError(t, err)
+		require.InDelta(t, float64(n)/float64(size), shown, 0.0051+max(shown, -shown)*1e-15)
+	})
 }

@@ -4,12 +4,19 @@ package examples_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,8 +105,7 @@ func TestProgramsChangeNothingUnasked(t *testing.T) {
 			t.Parallel()
 			api, env := account(t)
 			before := api.State()
-			args := map[string][]string{"reseller": {"-rounds", "1"}}[program]
-			out, err := run(t, env, program, args...)
+			out, err := run(t, env, program)
 			require.NoError(t, err, out)
 			require.Equal(t, before, api.State())
 			for _, call := range api.Calls() {
@@ -114,12 +120,16 @@ func TestResellerAddsEachCustomerOnce(t *testing.T) {
 	t.Parallel()
 	api, env := account(t)
 	before := api.State().Accounts
-	args := []string{"-write", "-rounds", "1", "-limit", "2", "-customers"}
+	env = append(env, "SHOP_SECRET=shop")
+	args := []string{"-write", "-limit", "2", "-customers"}
 	out, err := run(t, env, "reseller", append(args, "3")...)
 	require.NoError(t, err, out)
 	out, err = run(t, env, "reseller", append(args, "5")...)
 	require.NoError(t, err, out)
-	require.Contains(t, out, "added 2 accounts of 5")
+	require.Contains(t, out, "2 of 5 accounts were added or changed")
+	out, err = run(t, env, "reseller", append(args, "5")...)
+	require.NoError(t, err, out)
+	require.Contains(t, out, "has 0 steps")
 
 	added := api.State().Accounts[len(before):]
 	require.Len(t, added, 5)
@@ -131,49 +141,110 @@ func TestResellerAddsEachCustomerOnce(t *testing.T) {
 	}
 }
 
-func TestResellerDisablesWhoIsOver(t *testing.T) {
+// A webhook gets each event once, signed, and an event that it refused again.
+func TestWatchPostsSignedEvents(t *testing.T) {
 	t.Parallel()
 	api, env := account(t)
 	api.Update(func(st *proxylitetest.State) { st.Use("bob", time.Now(), 5*proxylite.GB) })
-	out, err := run(t, env, "reseller", "-write", "-rounds", "1", "-customers", "0")
-	require.NoError(t, err, out)
-	for _, a := range api.State().Accounts {
-		disabled := a.Username == "pl-bob" || a.Username == "pl-erin"
-		require.Equal(t, disabled, a.Status == proxylite.AccountDisabled, a.Username)
+	var posts atomic.Int32
+	received := make(chan string, 100)
+	webhook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		stamp, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("X-Signature"), "t="), ",")
+		mac := hmac.New(sha256.New, []byte("shared"))
+		mac.Write([]byte(stamp + "." + string(body)))
+		if r.Header.Get("X-Signature") != fmt.Sprintf("t=%s,v1=%x", stamp, mac.Sum(nil)) {
+			received <- "wrong signature"
+		}
+		if posts.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		received <- string(body)
+	}))
+	defer webhook.Close()
+	env = append(env, "WEBHOOK_SECRET=shared")
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "watch"), "-webhook", webhook.URL, "-state", filepath.Join(t.TempDir(), "state"), "-every", "50ms", "-disable", "100")
+	cmd.Env = append(os.Environ(), env...)
+	require.NoError(t, cmd.Start())
+	told := map[string]int{}
+	for len(told) < 5 { // three plans come to their end
+		body := <-received
+		told[body]++
+		require.Equal(t, 1, told[body], body)
+		require.NotEqual(t, "wrong signature", body)
+	}
+	cancel()
+	_ = cmd.Wait()
+	all := fmt.Sprint(told)
+	require.Contains(t, all, "Account bob has used 158 %", "it was refused at first")
+	require.Contains(t, all, "Account bob was disabled")
+	require.Equal(t, proxylite.AccountDisabled, api.State().Accounts[1].Status)
+}
+
+// buys runs a program that buys, with a journal, against an API that fails once. It runs
+// it again until it is done, and returns what it said.
+func buys(t *testing.T, fault proxylitetest.Fault, program string, args ...string) (api *proxylitetest.Server, said string) {
+	t.Helper()
+	api, env := account(t)
+	api.FailNext("Orders.Create", fault)
+	args = append(args, "-write", "-journal", filepath.Join(t.TempDir(), "journal"))
+	before := len(api.State().Orders)
+	for range 3 { // the first may fail, the last must find all done
+		out, err := run(t, env, program, args...)
+		require.LessOrEqual(t, len(api.State().Orders), before+1, out)
+		if said += out; err != nil {
+			continue
+		}
+		require.Len(t, api.State().Orders, before+1, out)
+	}
+	require.Len(t, api.State().Orders, before+1, said)
+	return api, said
+}
+
+var responses = map[string]proxylitetest.Fault{
+	"returned":          {},
+	"response lost":     {After: true, Cut: true},
+	"refused":           {Code: 400},
+	"page in its place": {After: true, Status: 502},
+}
+
+// Whatever becomes of the response, there is one order, however often the program runs.
+func TestRenewOrdersOnce(t *testing.T) {
+	t.Parallel()
+	responses := maps.Clone(responses)
+	responses["order lost"] = proxylitetest.Fault{Cut: true}
+	for name, fault := range responses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, said := buys(t, fault, "renew", "-list-delay", "50ms")
+			require.Contains(t, said, "6 static IPs: purchase")
+			require.Contains(t, said, "nothing is to be renewed")
+		})
 	}
 }
 
-// Whatever becomes of the answer, there is one order.
-func TestRenewOrdersOnce(t *testing.T) {
+func TestBuyBuysOnce(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		fault  proxylitetest.Fault
-		orders int
-		says   string
-	}{
-		"answered":          {proxylitetest.Fault{}, 1, "renews 6 static IPs"},
-		"answer lost":       {proxylitetest.Fault{After: true, Cut: true}, 1, "but the order was placed"},
-		"order lost":        {proxylitetest.Fault{Cut: true}, 0, "look again in some minutes"},
-		"refused":           {proxylitetest.Fault{Code: 400}, 0, "code 400"},
-		"page in its place": {proxylitetest.Fault{After: true, Status: 502}, 1, "but the order was placed"},
-	} {
+	for name, fault := range responses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			api, env := account(t)
-			before := len(api.State().Orders)
-			api.FailNext("Orders.Create", test.fault)
-			out, err := run(t, env, "renew", "-write", "-pid", "1901", "-pm-id", "1")
-			require.Equal(t, test.orders == 1, err == nil, out)
-			require.Contains(t, out, test.says)
-			require.Len(t, api.State().Orders, before+test.orders)
-			if test.orders == 1 {
-				out, err = run(t, env, "renew", "-write", "-pid", "1901", "-pm-id", "1")
-				require.Error(t, err, out)
-				require.Contains(t, out, "awaits payment")
-				require.Len(t, api.State().Orders, before+1)
-			}
+			api, said := buys(t, fault, "buy", "-key", "november")
+			orders := api.State().Orders
+			require.Contains(t, said, `purchase "november": made, order `+orders[len(orders)-1].TradeNo)
 		})
 	}
+}
+
+func TestBuyClosesWhatCostsTooMuch(t *testing.T) {
+	t.Parallel()
+	api, env := account(t)
+	out, err := run(t, env, "buy", "-write", "-max", "18.19", "-journal", filepath.Join(t.TempDir(), "journal"))
+	require.Error(t, err)
+	require.Contains(t, out, "above the limit 18.19")
+	orders := api.State().Orders
+	require.Equal(t, proxylite.OrderCancelled, orders[len(orders)-1].Status)
 }
 
 // Each kind of failure leads to what is to be done about it.
@@ -187,20 +258,17 @@ func TestErrorsAreTold(t *testing.T) {
 			todo = append(todo, strings.TrimSpace(text))
 		}
 	}
-	look := "look whether it happened; do it again only if it did not, or costs nothing"
 	require.Equal(t, []string{
 		"fix the program: limit is wrong",
 		"stop, and have a person put a new key in",
 		"stop, and have a person go to the dashboard",
-		"stop, and have a person go to the dashboard",
 		"add 203.0.113.7 to the allow list in the dashboard",
 		`show it to a person: code 400, details {"account":["账户不存在: nobody"]}`,
-		"do it again after 1h0m0s",
-		"do it again later",
-		"do it again later",
-		look, look,
+		"call again after 1h0m0s",
+		"look whether it happened, after 1h0m0s",
+		"call again later",
+		"look whether it happened; package purchase does so for orders",
 		"nothing: we gave it up ourselves",
-		"do it again later: nothing reached the API",
 	}, todo)
 }
 
