@@ -328,7 +328,7 @@ func TestSecretsThatCanNotBe(t *testing.T) {
 	}{
 		{proxylite.Credential{}, "no credential: use AppKey"},
 		{proxylite.AppKey(""), "app_key is empty"},
-		{proxylite.AppKey("k3y12"), "app_key is too short to be one (5 bytes"},
+		{proxylite.AppKey("k3y12"), "app_key is too short (5 bytes"},
 		{proxylite.AppKey("k3y123 "), "app_key has a space"},
 		{proxylite.BearerToken(""), "token is empty"},
 		{proxylite.BearerToken("k3y123\n"), "token has a control character (U+000A) at byte 6"},
