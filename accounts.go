@@ -136,6 +136,28 @@ type AccountAddParams struct {
 	ProductType ProductType  // what they can use, e.g. ProductResidentialTraffic; 0 leaves it to the API
 }
 
+// Validate checks the parameters as Add does, and sends nothing. The error is an
+// [*InputError] that lists all problems. It includes the rules that
+// [WithoutVendorRules] turns off.
+func (p AccountAddParams) Validate() error {
+	c := checks{vendor: true}
+	p.check(&c)
+	return c.err()
+}
+
+func (p AccountAddParams) check(in *checks) {
+	in.must(len(p.Accounts) > 0, "Accounts", "", "needs at least one account")
+	seen := make(map[string]bool, len(p.Accounts))
+	for i, a := range p.Accounts {
+		in.newWord(fmt.Sprintf("Accounts[%d].Username", i), a.Username, false)
+		in.newWord(fmt.Sprintf("Accounts[%d].Password", i), a.Password.Reveal(), true)
+		in.must(!seen[a.Username] || a.Username == "", fmt.Sprintf("Accounts[%d].Username", i), a.Username, "is given twice")
+		seen[a.Username] = true
+	}
+	in.remark("Remark", p.Remark)
+	in.notNegative("ProductType", int64(p.ProductType))
+}
+
 // Add adds proxy accounts. The response has no data: list the accounts to see
 // their IDs, and their names with the brand's prefix. Set limits with
 // [AccountsService.ChangeLimit].
@@ -150,20 +172,13 @@ type AccountAddParams struct {
 // after a failure whose outcome is unknown, list the accounts before you add again.
 func (s *AccountsService) Add(ctx context.Context, p AccountAddParams, opts ...CallOption) error {
 	in := s.c.input()
-	in.must(len(p.Accounts) > 0, "Accounts", "", "needs at least one account")
+	p.check(&in.checks)
 	logins := make([]string, len(p.Accounts))
-	seen := make(map[string]bool, len(p.Accounts))
 	for i, a := range p.Accounts {
-		in.newWord(fmt.Sprintf("Accounts[%d].Username", i), a.Username, false)
 		password := a.Password.Reveal()
-		in.newWord(fmt.Sprintf("Accounts[%d].Password", i), password, true)
-		in.must(!seen[a.Username] || a.Username == "", fmt.Sprintf("Accounts[%d].Username", i), a.Username, "is given twice")
-		seen[a.Username] = true
 		in.passwords = append(in.passwords, password)
 		logins[i] = a.Username + ":" + password
 	}
-	in.remark("Remark", p.Remark)
-	in.notNegative("ProductType", int64(p.ProductType))
 	in.body = struct {
 		Accounts    string      `json:"accounts"`
 		Remark      string      `json:"remark"`

@@ -281,28 +281,35 @@ func (c *call) attempt(req *http.Request) *Error {
 	ctx, cancel := context.WithTimeout(c.ctx, c.timeout)
 	defer cancel()
 	a.Begin(ctx, cancel, &c.transport)
-	resp, err := c.client.chain.send(a, req, c.in.body != nil)
-	switch {
-	case err == nil && resp == nil:
-		err = errors.New("the transport returned neither a response nor an error")
-	case err != nil && resp != nil && resp.Body != nil:
-		_ = resp.Body.Close()
-	case resp != nil && resp.Body == nil:
-		resp.Body = http.NoBody
-	}
+	resp, err := whole(c.client.chain.send(a, req, c.in.body != nil))
 	var e *Error
 	if err != nil {
 		e = c.noResponse(err, a.End())
 	} else if e = c.read(resp, a); !a.End() && e != nil {
 		e.Outcome = OutcomeNotSent // the response came from a middleware
 	}
-	if e != nil {
-		if c.op.Class == ClassSafe && e.Outcome == OutcomeUnknown {
-			e.Outcome = OutcomeSafe
-		}
-		c.worst = max(c.worst, e.Outcome)
+	if e == nil {
+		return nil
 	}
+	if c.op.Class == ClassSafe && e.Outcome == OutcomeUnknown {
+		e.Outcome = OutcomeSafe
+	}
+	c.worst = max(c.worst, e.Outcome)
 	return e
+}
+
+// whole makes of what a transport returned either a response with a body or an error.
+func whole(resp *http.Response, err error) (*http.Response, error) {
+	switch {
+	case resp == nil && err == nil:
+		return nil, errors.New("the transport returned neither a response nor an error")
+	case resp != nil && resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	if err != nil && resp != nil {
+		_ = resp.Body.Close()
+	}
+	return resp, err
 }
 
 // noResponse makes the error of a request that got no response.

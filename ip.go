@@ -74,6 +74,26 @@ type IPExtractParams struct {
 	Separator string
 }
 
+// Validate checks the parameters as Extract does, and sends nothing. The error is an
+// [*InputError] that lists all problems. It includes the rules that
+// [WithoutVendorRules] turns off.
+func (p IPExtractParams) Validate() error {
+	c := checks{vendor: true}
+	p.check(&c)
+	return c.err()
+}
+
+func (p IPExtractParams) check(in *checks) {
+	in.must(0 < p.Quantity && p.Quantity <= maxQuantity, "Quantity", strconv.Itoa(p.Quantity), "is required, from 1 to "+strconv.Itoa(maxQuantity))
+	in.must(p.Life >= 0 && p.Life%time.Minute == 0, "Life", p.Life.String(), "must be whole minutes, not negative: 30*time.Minute")
+	if p.CountryCode != "" {
+		in.country("CountryCode", p.CountryCode)
+	}
+	in.must(p.Format == "" || p.Format == FormatJSON || p.Format == FormatText, "Format", string(p.Format), "must be FormatJSON or FormatText")
+	in.must(p.Separator == "" || p.Format == FormatText, "Separator", p.Separator, "needs FormatText")
+	in.must(!partOfEndpoint(p.Separator), "Separator", p.Separator, `must not contain what can be part of an endpoint, such as letters, digits, dots and colons; the letters of \r, \n, \t and <br> are allowed`)
+}
+
 // maxQuantity is our choice: it stops a mistake from spending a whole quota.
 const maxQuantity = 10_000
 
@@ -107,17 +127,10 @@ func (r RejectedEntry) String() string { return r.Reason }
 // spent.
 func (s *IPService) Extract(ctx context.Context, p IPExtractParams, opts ...CallOption) (Extraction, error) {
 	in := s.c.input()
-	in.must(0 < p.Quantity && p.Quantity <= maxQuantity, "Quantity", strconv.Itoa(p.Quantity), "is required, from 1 to "+strconv.Itoa(maxQuantity))
-	in.must(p.Life >= 0 && p.Life%time.Minute == 0, "Life", p.Life.String(), "must be whole minutes, not negative: 30*time.Minute")
-	if p.CountryCode != "" {
-		in.country("CountryCode", p.CountryCode)
-	}
+	p.check(&in.checks)
 	if p.Format == "" {
 		p.Format = FormatJSON
 	}
-	in.must(p.Format == FormatJSON || p.Format == FormatText, "Format", string(p.Format), "must be FormatJSON or FormatText")
-	in.must(p.Separator == "" || p.Format == FormatText, "Separator", p.Separator, "needs FormatText")
-	in.must(!partOfEndpoint(p.Separator), "Separator", p.Separator, `must not contain what can be part of an endpoint, such as letters, digits, dots and colons; the letters of \r, \n, \t and <br> are allowed`)
 	in.str("cc", p.CountryCode)
 	in.str("state", p.State)
 	in.str("city", p.City)

@@ -132,22 +132,15 @@ type OrderCreateParams struct {
 	RechargeAmount        int   // product type 3: the amount to add to the balance
 }
 
-// Create places an order. If the payment method is the balance, the order is paid at
-// once and the money is spent; the API offers no quote before. Otherwise the order
-// awaits payment and can be closed.
-//
-// POST /order/create. Never retried once it may have reached the server, as the API
-// has no idempotency key: after a failure with errors.Is(err, ErrOutcomeUnknown),
-// look for the order with [OrdersService.List] before you create it again.
-func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ...CallOption) (Order, error) {
-	in := s.c.input()
-	in.needsData = true
-	in.valid = func(out any) error {
-		if o := out.(*Order); o.ID == 0 && o.TradeNo == "" {
-			return errors.New("the response says success but names no order: it has neither id nor trade_no")
-		}
-		return nil
-	}
+// Validate checks the parameters as Create does, and sends nothing. The error is an
+// [*InputError] that lists all problems.
+func (p OrderCreateParams) Validate() error {
+	var c checks
+	p.check(&c)
+	return c.err()
+}
+
+func (p OrderCreateParams) check(in *checks) {
 	in.must(p.ProductID > 0, "ProductID", strconv.FormatInt(p.ProductID, 10), "is required and positive")
 	in.must(p.PaymentMethodID != nil, "PaymentMethodID", "", "is required: the ID of a payment method, see Payment.Groups")
 	if p.PaymentMethodID != nil {
@@ -165,6 +158,28 @@ func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ..
 	in.validText("RegionList", p.RegionList)
 	in.validText("CouponCode", p.CouponCode)
 	in.validText("RenewDuration", p.RenewDuration)
+	if n, err := strconv.Atoi(p.RenewDuration); err == nil {
+		in.must(n > 0, "RenewDuration", p.RenewDuration, "must be positive")
+	}
+}
+
+// Create places an order. If the payment method is the balance, the order is paid at
+// once and the money is spent; the API offers no quote before. Otherwise the order
+// awaits payment and can be closed.
+//
+// POST /order/create. Never retried once it may have reached the server, as the API
+// has no idempotency key: after a failure with errors.Is(err, ErrOutcomeUnknown),
+// look for the order with [OrdersService.List] before you create it again.
+func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ...CallOption) (Order, error) {
+	in := s.c.input()
+	in.needsData = true
+	in.valid = func(out any) error {
+		if o := out.(*Order); o.ID == 0 && o.TradeNo == "" {
+			return errors.New("the response says success but names no order: it has neither id nor trade_no")
+		}
+		return nil
+	}
+	p.check(&in.checks)
 	body := struct {
 		PID            int64  `json:"pid"`
 		UpIDs          string `json:"upids,omitempty"`
@@ -183,7 +198,6 @@ func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ..
 		BandwidthSKU: p.BandwidthSKU, ConcurrencySKU: p.ConcurrencySKU, RechargeAmount: p.RechargeAmount,
 	}
 	if n, err := strconv.Atoi(p.RenewDuration); err == nil {
-		in.must(n > 0, "RenewDuration", p.RenewDuration, "must be positive")
 		body.RenewDuration = n
 	} else if p.RenewDuration != "" {
 		body.RenewDuration = p.RenewDuration

@@ -49,48 +49,52 @@ const drained = 64 << 10
 
 // decode stores the data of a success. For any other response it returns the error.
 func (c *call) decode(resp *http.Response, b *wire.Body) *Error {
-	first, err := b.Peek()
-	r := reply{status: resp.StatusCode, first: first, needsData: c.in.needsData}
+	r := reply{status: resp.StatusCode, needsData: c.in.needsData}
 	if code := resp.Header.Get("Content-Encoding"); code != "" && !resp.Uncompressed && !strings.EqualFold(code, "identity") {
 		r.encoding = code
-	}
-	success := r.status >= 200 && r.status < 300
-	switch {
-	case r.encoding != "", !fromAPI(r.status):
-	case err == io.EOF:
-		if c.in.emptyOK && success {
-			return nil
-		}
-		r.err = errEmptyBody
-	case c.in.text != nil && r.status == http.StatusOK && r.first != '{' && r.first != '<':
-		if r.err = c.readText(b); r.err == nil {
-			return nil
-		}
-	case r.first == '<':
-		r.err = errors.New("a web page, not the API: " + title(c.hide().Start(b.Head())))
-	default:
-		out := c.out
-		if !success {
-			out = nil
-		} else if out != nil && c.attempts.Load() > 1 {
-			reflect.ValueOf(out).Elem().SetZero() // an earlier attempt may have stored a part
-		}
-		r.env, r.err = b.Decode(c.client.zone, out)
+	} else if fromAPI(r.status) && c.receive(&r, b) {
+		return nil
 	}
 	if r.env.HasCode && !r.env.OK() {
 		c.code = r.env.Code
 	}
 	v := r.verdict()
-	if v.kind == "" {
-		if c.in.valid != nil {
-			r.err = c.in.valid(c.out)
-		}
-		if r.err == nil {
-			return nil
-		}
-		v = verdict{KindMalformed, OutcomeUnknown, r.err}
+	if v.kind != "" {
+		return c.refused(&r, v)
 	}
-	return c.refused(&r, v)
+	if c.in.valid != nil {
+		if r.err = c.in.valid(c.out); r.err != nil {
+			return c.refused(&r, verdict{KindMalformed, OutcomeUnknown, r.err})
+		}
+	}
+	return nil
+}
+
+// receive reads a body that may come from the API. It reports whether that is a
+// success without an envelope: an empty body or text, where the call takes them.
+func (c *call) receive(r *reply, b *wire.Body) (done bool) {
+	first, err := b.Peek()
+	r.first = first
+	success := r.status >= 200 && r.status < 300
+	switch {
+	case err == io.EOF:
+		r.err = errEmptyBody
+		return c.in.emptyOK && success
+	case c.in.text != nil && r.status == http.StatusOK && first != '{' && first != '<':
+		r.err = c.readText(b)
+		return r.err == nil
+	case first == '<':
+		r.err = errors.New("a web page, not the API: " + title(c.hide().Start(b.Head())))
+		return false
+	}
+	out := c.out
+	if !success {
+		out = nil
+	} else if out != nil && c.attempts.Load() > 1 {
+		reflect.ValueOf(out).Elem().SetZero() // an earlier attempt may have stored a part
+	}
+	r.env, r.err = b.Decode(c.client.zone, out)
+	return false
 }
 
 // An error keeps at most this much of a response. Searching a text for secrets takes
@@ -165,7 +169,7 @@ type verdict struct {
 }
 
 // verdict judges a response. It depends on nothing but r.
-func (r *reply) verdict() verdict {
+func (r *reply) verdict() verdict { //nolint:cyclop // one list of cases, the first that fits
 	failed := func(kind Kind, outcome Outcome, why string) verdict {
 		v := verdict{kind: kind, outcome: outcome}
 		if why != "" {

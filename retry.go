@@ -20,8 +20,8 @@ type Class int
 
 const (
 	// ClassUnsafe is for a call that spends money or quota. It is retried only if
-	// provably no byte of it was sent. Otherwise the call fails, and the error says
-	// that the outcome is unknown. It is the zero value.
+	// provably no byte of it was sent. After any other failure the call returns at
+	// once; see [Error.Outcome]. ClassUnsafe is the zero value.
 	ClassUnsafe Class = iota
 	// ClassIdempotent is for a call that has the same effect however often it is sent.
 	// It is retried after a transport failure and after status 429, 502, 503 and 504.
@@ -161,7 +161,7 @@ func (s *sender) run() error {
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return s.call.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	_, err := s.loop.Do(&s.req)
+	_, err := s.loop.Do(&s.req) //nolint:bodyclose // it is done, which has none
 	return err
 }
 
@@ -241,11 +241,11 @@ func mayRetry(class Class, e *Error) bool {
 	return false
 }
 
-// longestRetryAfter leaves room to add to it without an overflow.
+// longestRetryAfter can be added to without overflow.
 const longestRetryAfter = 100 * 365 * 24 * time.Hour
 
-// parseRetryAfter reads seconds or a date; the date counts from the answer's own
-// Date, as the clocks may differ. Nonsense gives 0.
+// parseRetryAfter reads a Retry-After header in seconds or as a date. A date is relative
+// to the Date of the response, as the clocks may differ. An invalid value gives 0.
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -182,37 +183,68 @@ func TestWatchPostsSignedEvents(t *testing.T) {
 	require.Equal(t, proxylite.AccountDisabled, api.State().Accounts[1].Status)
 }
 
-// Whatever becomes of the answer, there is one order.
+// buys runs a program that buys, with a journal, against an API that fails once. It runs
+// it again until it is done, and returns what it said.
+func buys(t *testing.T, fault proxylitetest.Fault, program string, args ...string) (api *proxylitetest.Server, said string) {
+	t.Helper()
+	api, env := account(t)
+	api.FailNext("Orders.Create", fault)
+	args = append(args, "-write", "-journal", filepath.Join(t.TempDir(), "journal"))
+	before := len(api.State().Orders)
+	for range 3 { // the first may fail, the last must find all done
+		out, err := run(t, env, program, args...)
+		require.LessOrEqual(t, len(api.State().Orders), before+1, out)
+		if said += out; err != nil {
+			continue
+		}
+		require.Len(t, api.State().Orders, before+1, out)
+	}
+	require.Len(t, api.State().Orders, before+1, said)
+	return api, said
+}
+
+var responses = map[string]proxylitetest.Fault{
+	"returned":          {},
+	"response lost":     {After: true, Cut: true},
+	"refused":           {Code: 400},
+	"page in its place": {After: true, Status: 502},
+}
+
+// Whatever becomes of the response, there is one order, however often the program runs.
 func TestRenewOrdersOnce(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		fault  proxylitetest.Fault
-		orders int
-		says   string
-	}{
-		"answered":          {proxylitetest.Fault{}, 1, "renews 6 static IPs"},
-		"answer lost":       {proxylitetest.Fault{After: true, Cut: true}, 1, "but the order was placed"},
-		"order lost":        {proxylitetest.Fault{Cut: true}, 0, "look again in some minutes"},
-		"refused":           {proxylitetest.Fault{Code: 400}, 0, "code 400"},
-		"page in its place": {proxylitetest.Fault{After: true, Status: 502}, 1, "but the order was placed"},
-	} {
+	responses := maps.Clone(responses)
+	responses["order lost"] = proxylitetest.Fault{Cut: true}
+	for name, fault := range responses {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			api, env := account(t)
-			before := len(api.State().Orders)
-			api.FailNext("Orders.Create", test.fault)
-			out, err := run(t, env, "renew", "-write", "-pid", "1901", "-pm-id", "1")
-			require.Equal(t, test.orders == 1, err == nil, out)
-			require.Contains(t, out, test.says)
-			require.Len(t, api.State().Orders, before+test.orders)
-			if test.orders == 1 {
-				out, err = run(t, env, "renew", "-write", "-pid", "1901", "-pm-id", "1")
-				require.Error(t, err, out)
-				require.Contains(t, out, "awaits payment")
-				require.Len(t, api.State().Orders, before+1)
-			}
+			_, said := buys(t, fault, "renew", "-list-delay", "50ms")
+			require.Contains(t, said, "6 static IPs: purchase")
+			require.Contains(t, said, "nothing is to be renewed")
 		})
 	}
+}
+
+func TestBuyBuysOnce(t *testing.T) {
+	t.Parallel()
+	for name, fault := range responses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api, said := buys(t, fault, "buy", "-key", "november")
+			orders := api.State().Orders
+			require.Contains(t, said, `purchase "november": made, order `+orders[len(orders)-1].TradeNo)
+		})
+	}
+}
+
+func TestBuyClosesWhatCostsTooMuch(t *testing.T) {
+	t.Parallel()
+	api, env := account(t)
+	out, err := run(t, env, "buy", "-write", "-max", "18.19", "-journal", filepath.Join(t.TempDir(), "journal"))
+	require.Error(t, err)
+	require.Contains(t, out, "above the limit 18.19")
+	orders := api.State().Orders
+	require.Equal(t, proxylite.OrderCancelled, orders[len(orders)-1].Status)
 }
 
 // Each kind of failure leads to what is to be done about it.
@@ -226,20 +258,17 @@ func TestErrorsAreTold(t *testing.T) {
 			todo = append(todo, strings.TrimSpace(text))
 		}
 	}
-	look := "look whether it happened; do it again only if it did not, or costs nothing"
 	require.Equal(t, []string{
 		"fix the program: limit is wrong",
 		"stop, and have a person put a new key in",
 		"stop, and have a person go to the dashboard",
-		"stop, and have a person go to the dashboard",
 		"add 203.0.113.7 to the allow list in the dashboard",
 		`show it to a person: code 400, details {"account":["账户不存在: nobody"]}`,
-		"do it again after 1h0m0s",
-		"do it again later",
-		"do it again later",
-		look, look,
+		"call again after 1h0m0s",
+		"look whether it happened, after 1h0m0s",
+		"call again later",
+		"look whether it happened; package purchase does so for orders",
 		"nothing: we gave it up ourselves",
-		"do it again later: nothing reached the API",
 	}, todo)
 }
 

@@ -40,7 +40,7 @@ func TestAnEchoedLoginIsHidden(t *testing.T) {
 			text := err.Error()
 			require.NotContains(t, text, form)
 			require.Equal(t, 2, strings.Count(text, "about"), "%q: %s: nothing else is hidden", form, text)
-			require.Contains(t, text, "redacted")
+			require.Contains(t, text, "[REDACTED]")
 		}
 	}
 }

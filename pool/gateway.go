@@ -44,7 +44,7 @@ type Gateway struct {
 
 // Username returns the user name that asks the gateway for all this, such as
 // "pl-bob_area-US_life-30_session-a1". The error names the field that is wrong.
-func (g Gateway) Username() (string, error) {
+func (g Gateway) Username() (string, error) { //nolint:cyclop // one list of rules
 	alnum := func(s string) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool {
 			return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')

@@ -513,3 +513,59 @@ func TestASilentProxyIsGivenUpWithoutATunnel(t *testing.T) {
 		time.Sleep(time.Hour)
 	})
 }
+
+// What began before a failure proves nothing about it: in an outage, connections that
+// stand may go on for a while.
+func TestAnEarlierSuccessProvesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, (&made{life: 24 * time.Hour}).source(2))
+		var standing []*pool.Lease
+		for len(standing) < 10 {
+			l, err := p.Get(t.Context())
+			require.NoError(t, err)
+			if l.String() != first {
+				standing = append(standing, l)
+				continue
+			}
+			l.Done(pool.Unjudged)
+		}
+		for _, l := range standing {
+			time.Sleep(time.Minute)
+			for range 2 {
+				bad, err := p.Get(t.Context())
+				require.NoError(t, err)
+				if bad.String() == first {
+					bad.Done(pool.Failed)
+				} else {
+					bad.Done(pool.Unjudged)
+				}
+			}
+			l.Done(pool.Worked)
+		}
+		require.Zero(t, p.Stats().Dead)
+	})
+}
+
+// A proxy that one target alone does not let in is left out there, but not dropped.
+func TestOneTargetAloneCondemnsNoProxy(t *testing.T) {
+	t.Parallel()
+	site := newTarget(t, true, nil)
+	synctest.Test(t, func(t *testing.T) {
+		n, m := newNetwork(), &made{life: 24 * time.Hour}
+		n.answer = func(addr string, req *http.Request) *http.Response {
+			if addr == first && strings.HasPrefix(req.Host, "strict") {
+				return plain(502, "")
+			}
+			return plain(200, addr)
+		}
+		p := newPool(t, m.source(5), pool.WithTransport(n.secure(site)))
+		for range 500 {
+			_, err := get(t.Context(), p.Transport(), "https://strict.test/")
+			require.NoError(t, err)
+			time.Sleep(5 * time.Second)
+		}
+		require.Equal(t, 5, m.made())
+		require.InDelta(t, 40, n.hitsOf(first), 15, "about once a minute")
+	})
+}

@@ -1,32 +1,27 @@
-// Command renew orders the renewal of all static IPs that expire soon, once.
+// Command renew orders the renewal of the static IPs that expire soon, each once for its
+// term: run it every day.
 //
 // With the real API it only lists them, unless -write is given.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/examples/internal/start"
 	"github.com/proxylite/proxylite-go/proxylitetest"
+	"github.com/proxylite/proxylite-go/purchase"
 )
 
 func main() {
-	r := renewal{}
-	flag.BoolVar(&r.write, "write", false, "with the real API: place the order")
-	flag.Int64Var(&r.productID, "pid", 0, "`ID` of the renewal product, from the vendor's support")
-	flag.Int64Var(&r.paymentID, "pm-id", 0, "`ID` of the payment method; one that pays from the balance spends it")
-	flag.StringVar(&r.duration, "duration", "1", "how long to renew, in the API's terms")
-	flag.Parse()
-
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := r.run(ctx)
+	err := run(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "renew:", err)
@@ -34,114 +29,61 @@ func main() {
 	}
 }
 
-type renewal struct {
-	api                  *start.API
-	write                bool
-	productID, paymentID int64
-	duration             string
-}
+func run(ctx context.Context) error {
+	write := flag.Bool("write", false, "with the real API: place the orders")
+	product := flag.Int64("pid", 1901, "`ID` of the renewal product, from the vendor's support")
+	method := flag.Int64("pm-id", 1, "`ID` of a payment method that you know to wait for payment")
+	most := flag.String("max", "50.00", "the highest `fee` of an order: one that costs more is closed")
+	duration := flag.String("duration", "1", "how long to renew, in the API's terms")
+	within := flag.Duration("within", 7*24*time.Hour, "renew what expires in this `time`")
+	path := flag.String("journal", "purchases.jsonl", "`file` that remembers the orders; in a demo, one in a temporary folder")
+	delay := flag.Duration("list-delay", 2*time.Minute, "how long the list of orders may take to show a new one")
+	flag.Parse()
 
-func (r *renewal) run(ctx context.Context) (err error) {
-	if r.api, err = start.Open(os.Stdout); err != nil {
-		return err
-	}
-	defer r.api.Close()
-	if r.api.Demo != nil {
-		r.demo()
-	}
-
-	ids, err := r.expiring(ctx)
+	api, err := start.Open(os.Stdout)
 	if err != nil {
 		return err
 	}
-	switch {
-	case len(ids) == 0:
-		fmt.Println("no static IP expires soon")
-		return nil
-	case !r.api.Writes(r.write):
-		fmt.Printf("%d static IPs expire soon; -write orders their renewal\n", len(ids))
-		return nil
-	}
-	order, err := r.order(ctx, ids)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("order %s renews %d static IPs: %s, %s to pay\n", order.TradeNo, len(ids), order.Status, order.PayFee)
-	return nil
-}
-
-// expiring returns the IDs of the static IPs that the API calls expiring soon.
-func (r *renewal) expiring(ctx context.Context) ([]string, error) {
-	var ids []string
-	for ip, err := range r.api.IP.AllStatic(ctx, proxylite.IPListStaticParams{Status: proxylite.StaticIPExpiringSoon}) {
+	defer api.Close()
+	if api.Demo != nil {
+		dir, err := os.MkdirTemp("", "renew")
 		if err != nil {
-			return nil, err
+			return err
 		}
-		until := "soon"
-		if !ip.ExpiredAt.IsZero() {
-			until = ip.ExpiredAt.Format(time.DateOnly)
-		}
-		fmt.Printf("%s in %s expires %s\n", ip.IP, ip.CountryCode, until)
-		ids = append(ids, ip.ID)
+		defer func() { _ = os.RemoveAll(dir) }()
+		*path = filepath.Join(dir, "purchases.jsonl")
+		fmt.Println("It will lose the response to the order, to show what a program does then.")
+		api.Demo.FailNext("Orders.Create", proxylitetest.Fault{After: true, Cut: true})
 	}
-	return ids, nil
-}
+	if !api.Writes(*write) {
+		for ip, err := range api.IP.AllStatic(ctx, proxylite.IPListStaticParams{}) {
+			if err != nil {
+				return err
+			}
+			if left := time.Until(ip.ExpiredAt); 0 < left && left <= *within {
+				fmt.Println(ip, "expires", ip.ExpiredAt.Format(time.DateOnly))
+			}
+		}
+		fmt.Println("-write orders the renewal of these")
+		return nil
+	}
 
-// order places the order and never a second one: not while one awaits payment, and
-// not when the answer is lost. The order may then be there all the same: one that
-// was not there before is it.
-func (r *renewal) order(ctx context.Context, ids []string) (proxylite.Order, error) {
-	before, err := r.renewals(ctx)
+	journal, err := purchase.OpenFile(*path)
 	if err != nil {
-		return proxylite.Order{}, err
+		return err
 	}
-	for _, order := range before {
-		if order.Status == proxylite.OrderAwaitingPayment {
-			return proxylite.Order{}, fmt.Errorf("order %s renews static IPs and awaits payment: pay or close it first", order.TradeNo)
-		}
+	defer func() { _ = journal.Close() }()
+	buyer, err := purchase.New(api.Client, journal, purchase.Policy{PaysLater: []int64{*method}}, purchase.WithListDelay(*delay))
+	if err != nil {
+		return err
 	}
-	order, err := r.api.Orders.Create(ctx, proxylite.OrderCreateParams{
-		ProductID: r.productID, PaymentMethodID: &r.paymentID, StaticIPs: ids, RenewDuration: r.duration,
-	})
-	if !errors.Is(err, proxylite.ErrOutcomeUnknown) {
-		return order, err
+	params := proxylite.OrderCreateParams{ProductID: *product, PaymentMethodID: method, RenewDuration: *duration}
+	orders, err := buyer.Renew(ctx, params, purchase.Renewal{Within: *within}, purchase.Limit{MaxPay: proxylite.Decimal(*most)})
+	for _, p := range orders {
+		fmt.Printf("%d static IPs: %s\n", len(p.Renews), p)
 	}
-
-	fmt.Println("the answer was lost:", err)
-	after, lookErr := r.renewals(ctx)
-	if lookErr != nil {
-		return proxylite.Order{}, fmt.Errorf("look into the dashboard before you order again: %w", errors.Join(err, lookErr))
+	if len(orders) == 0 && err == nil {
+		fmt.Println("nothing is to be renewed")
 	}
-	for tradeNo, order := range after {
-		if _, known := before[tradeNo]; !known && order.ProductID == r.productID {
-			fmt.Println("but the order was placed")
-			return order, nil
-		}
-	}
-	return proxylite.Order{}, fmt.Errorf("no new order is listed; look again in some minutes before you order again: %w", err)
-}
-
-// renewals returns the orders that renew static IPs, by number.
-func (r *renewal) renewals(ctx context.Context) (map[string]proxylite.Order, error) {
-	orders := map[string]proxylite.Order{}
-	for order, err := range r.api.Orders.All(ctx, proxylite.OrderListParams{ProductType: proxylite.ProductStaticRenewal}) {
-		if err != nil {
-			return nil, err
-		}
-		orders[order.TradeNo] = order
-	}
-	return orders, nil
-}
-
-// demo takes a renewal product of the server in the process, and lets it lose the
-// answer to the order that it takes.
-func (r *renewal) demo() {
-	for _, product := range r.api.Demo.State().Catalog {
-		if product.Type == proxylite.ProductStaticRenewal {
-			r.productID = product.ID
-		}
-	}
-	r.paymentID = 1 // as its demo data has it
-	fmt.Println("It will lose the answer to the order, to show what a program does then.")
-	r.api.Demo.FailNext("Orders.Create", proxylitetest.Fault{After: true, Cut: true})
+	return err
 }

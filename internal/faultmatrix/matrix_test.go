@@ -1,4 +1,6 @@
-package proxylite_test
+// Package faultmatrix_test plays every fault of a connection, a server and a response to
+// every operation, and measures what becomes of the calls. docs/reliability.md has the tables.
+package faultmatrix_test
 
 import (
 	"context"
@@ -6,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,16 +17,18 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-var update = flag.Bool("update", false, "write the fault table of docs/reliability.md as it is measured")
+var update = flag.Bool("update", false, "write the tables of docs/reliability.md and the requests in testdata as they are measured")
 
 // textExtraction is an operation whose answer is no JSON.
-var textExtraction = operation{
-	name: "IP.Extract, text", method: "GET", path: "/ip/v3",
-	call: func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
+var textExtraction = apitest.Operation{
+	Name: "IP.Extract, text", Method: "GET", Path: "/ip/v3",
+	Call: func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
 		return c.IP.Extract(ctx, proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText}, o...)
 	},
 }
@@ -71,18 +76,20 @@ var matched = []struct {
 	{"context.DeadlineExceeded", context.DeadlineExceeded},
 }
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 // TestFaultMatrix plays every fault to every operation. What it measures must be
 // what docs/reliability.md says, and keep the rules that no table can change.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
-	certificate() // outside of all bubbles
-	all := append(slices.Clone(operations), textExtraction)
+	apitest.Certificate() // outside of all bubbles
+	all := append(slices.Clone(apitest.Operations), textExtraction)
 	measured := make([][]cell, len(wireFaults))
 	t.Run("cells", func(t *testing.T) {
 		for i, f := range wireFaults {
 			measured[i] = make([]cell, len(all))
 			for j, op := range all {
-				t.Run(f.title()+"/"+op.name, func(t *testing.T) {
+				t.Run(f.title()+"/"+op.Name, func(t *testing.T) {
 					t.Parallel()
 					if f.clock {
 						synctest.Test(t, func(t *testing.T) { measured[i][j] = f.measure(t, op) })
@@ -116,17 +123,17 @@ func (f wireFault) title() string {
 	return strings.TrimSpace(f.over + " " + title)
 }
 
-func (f wireFault) measure(t *testing.T, op operation) cell {
-	if f.frames && op.repeat == proxylite.ClassUnsafe {
+func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
+	if f.frames && op.Class == proxylite.ClassUnsafe {
 		return cell{other: true}
 	}
 	s := newSite(t, op, f.clock)
 	f.set(s)
 	var info proxylite.CallInfo
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), append(s.opts,
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), append(s.opts,
 		proxylite.WithTransport(s.transport), proxylite.WithBaseURL(s.url),
 		proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}),
-		proxylite.WithObserver(atEnd(func(_ context.Context, i proxylite.CallInfo) {
+		proxylite.WithObserver(apitest.AtEnd(func(_ context.Context, i proxylite.CallInfo) {
 			if i.Operation != "" { // a warm-up has none
 				info = i
 			}
@@ -141,7 +148,7 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 	}
 
 	begin := time.Now()
-	value, err := op.call(s.ctx, c)
+	value, err := op.Call(s.ctx, c)
 	got := cell{tries: info.Attempts}
 	if f.clock && !f.untimed {
 		got.took = time.Since(begin).Round(time.Second)
@@ -155,7 +162,7 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 	if !f.recovers {
 		require.GreaterOrEqual(t, int(s.played.Load()), got.tries, "a try did not meet the fault")
 	}
-	if f.warm > 0 && f.afterRead && op.repeat == proxylite.ClassUnsafe {
+	if f.warm > 0 && f.afterRead && op.Class == proxylite.ClassUnsafe {
 		require.Zero(t, s.playedWarm.Load(), "an unsafe call went over a connection that had served before")
 	} else if f.warm > 0 && f.afterRead {
 		require.NotZero(t, s.playedWarm.Load(), "the fault was not played on a warm connection")
@@ -163,18 +170,18 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 	require.Zero(t, s.elsewhere.Load(), "another host saw something")
 	require.LessOrEqual(t, got.tries, 3)
 	require.LessOrEqual(t, got.read, got.tries, "a try was more than one request")
-	if op.repeat == proxylite.ClassUnsafe {
+	if op.Class == proxylite.ClassUnsafe {
 		require.LessOrEqual(t, got.read, 1, "paid twice")
 	}
 	if err == nil {
 		require.Positive(t, got.read, "a success without a request")
 		if s.answered.Load() {
-			require.Equal(t, op.documented, value)
+			require.Equal(t, op.Documented, value)
 		}
 		got.took = 0 // how long an answer drips is not the point
 		return got
 	}
-	e := asError(t, err)
+	e := apitest.AsError(t, err)
 	got.kind, got.outcome = e.Kind, e.Outcome
 	require.Equal(t, info.Attempts, e.Attempts)
 	require.Equal(t, e.Outcome == proxylite.OutcomeUnknown, errors.Is(err, proxylite.ErrOutcomeUnknown))
@@ -189,7 +196,7 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 		}
 	}
 	got.is = strings.Join(is, ", ")
-	if f.races && op.repeat == proxylite.ClassUnsafe {
+	if f.races && op.Class == proxylite.ClassUnsafe {
 		require.True(t, e.Outcome == proxylite.OutcomeUnknown || e.Outcome == proxylite.OutcomeNotSent)
 		return cell{read: got.read, kind: got.kind, luck: true}
 	}
@@ -197,24 +204,25 @@ func (f wireFault) measure(t *testing.T, op operation) cell {
 }
 
 // checkDocument compares the tables of docs/reliability.md with what is measured.
-func checkDocument(t *testing.T, all []operation, measured [][]cell) {
-	const file = "docs/reliability.md"
+func checkDocument(t *testing.T, all []apitest.Operation, measured [][]cell) {
+	const name = "docs/reliability.md"
+	file := filepath.Join(apitest.Root(), name)
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	document := string(b)
 	faultTable, exceptionTable := faultTables(t, all, measured)
-	for name, table := range map[string]string{"operations": operationTable(), "faults": faultTable, "exceptions": exceptionTable} {
-		begin, end := "<!-- "+name+": made by TestFaultMatrix -->\n", "<!-- end of "+name+" -->"
+	for title, table := range map[string]string{"operations": operationTable(), "faults": faultTable, "exceptions": exceptionTable} {
+		begin, end := "<!-- "+title+": made by TestFaultMatrix -->\n", "<!-- end of "+title+" -->"
 		before, rest, ok := strings.Cut(document, begin)
-		require.True(t, ok, name)
+		require.True(t, ok, title)
 		old, after, ok := strings.Cut(rest, end)
-		require.True(t, ok, name)
+		require.True(t, ok, title)
 		if *update {
 			document = before + begin + "\n" + table + "\n" + end + after
 			continue
 		}
 		require.Equal(t, strings.TrimSpace(table), strings.TrimSpace(old),
-			file+" does not say what happens. If the new behaviour is right: go test -run TestFaultMatrix -update . and read the difference")
+			name+" does not say what happens. If the new behaviour is right: go test -run TestFaultMatrix -update ./internal/faultmatrix and read the difference")
 	}
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(document), 0o644))
@@ -225,9 +233,9 @@ func operationTable() string {
 	var b strings.Builder
 	b.WriteString("| Method | Request | Class |\n|---|---|---|\n")
 	for _, class := range []proxylite.Class{proxylite.ClassUnsafe, proxylite.ClassIdempotent, proxylite.ClassSafe} {
-		for _, op := range operations {
-			if op.repeat == class {
-				fmt.Fprintf(&b, "| `%s` | %s `%s` | %s |\n", op.name, op.method, op.path, class)
+		for _, op := range apitest.Operations {
+			if op.Class == class {
+				fmt.Fprintf(&b, "| `%s` | %s `%s` | %s |\n", op.Name, op.Method, op.Path, class)
 			}
 		}
 	}
@@ -236,7 +244,7 @@ func operationTable() string {
 
 // faultTables has a row for a fault and a column for a class. What one operation of
 // a class does differently is an exception.
-func faultTables(t *testing.T, all []operation, measured [][]cell) (table, exceptions string) {
+func faultTables(t *testing.T, all []apitest.Operation, measured [][]cell) (table, exceptions string) {
 	type row struct{ name, over, cells, is string }
 	var rows []*row
 	var odd []*row
@@ -261,7 +269,7 @@ func faultTables(t *testing.T, all []operation, measured [][]cell) (table, excep
 			count := map[cell]int{}
 			most := cell{}
 			for j, op := range all {
-				if op.repeat == class {
+				if op.Class == class {
 					if count[measured[i][j]]++; count[measured[i][j]] > count[most] {
 						most = measured[i][j]
 					}
@@ -273,9 +281,9 @@ func faultTables(t *testing.T, all []operation, measured [][]cell) (table, excep
 				classes = append(classes, class.String())
 			}
 			for j, op := range all {
-				if op.repeat == class && measured[i][j] != most {
+				if op.Class == class && measured[i][j] != most {
 					require.Greater(t, count[most], 1, "%s: a class needs a rule", f.title())
-					add(&odd, row{name: name, over: over, cells: "`" + op.name + "` | " + measured[i][j].String()})
+					add(&odd, row{name: name, over: over, cells: "`" + op.Name + "` | " + measured[i][j].String()})
 				}
 			}
 		}

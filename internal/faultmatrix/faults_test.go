@@ -1,4 +1,4 @@
-package proxylite_test
+package faultmatrix_test
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // A wireFault is what can befall a call on its way. It befalls every request of the
@@ -90,7 +91,7 @@ var beforeHTTP = []wireFault{
 	{name: "TLS: certificate of the client wanted", races: true, set: func(s *site) {
 		s.https(func(conn net.Conn) {
 			_ = tls.Server(conn, &tls.Config{
-				Certificates: []tls.Certificate{certificate().pair}, ClientAuth: tls.RequireAnyClientCert,
+				Certificates: []tls.Certificate{apitest.Certificate().Pair}, ClientAuth: tls.RequireAnyClientCert,
 			}).Handshake()
 			_, _ = io.Copy(io.Discard, conn) // a request came with the end of the handshake; a reset would hide the alert
 		})
@@ -98,7 +99,7 @@ var beforeHTTP = []wireFault{
 	{name: "TLS: version not supported", set: func(s *site) {
 		s.https(func(conn net.Conn) {
 			_ = tls.Server(conn, &tls.Config{
-				Certificates: []tls.Certificate{certificate().pair}, MaxVersion: tls.VersionTLS11,
+				Certificates: []tls.Certificate{apitest.Certificate().Pair}, MaxVersion: tls.VersionTLS11,
 			}).Handshake()
 		})
 	}},
@@ -173,7 +174,8 @@ func warm(n int, f wireFault) wireFault {
 	return f
 }
 
-func closes(*site, net.Conn) bool        { return false }
+func closes(*site, net.Conn) bool { return false }
+
 func resets(_ *site, conn net.Conn) bool { reset(conn); return false }
 
 // stays waits until the client has gone.
@@ -208,7 +210,7 @@ func drips1(pause time.Duration) fault1 {
 	return func(s *site, conn net.Conn) bool {
 		body := s.answer()
 		for _, b := range []byte(strings.ReplaceAll(withLength, "LENGTH", strconv.Itoa(len(body))) + body) {
-			pass(pause)
+			apitest.Pass(pause)
 			if _, err := conn.Write([]byte{b}); err != nil {
 				return false
 			}
@@ -245,7 +247,7 @@ var http1Faults = []wireFault{
 	slow(after1("a byte a millisecond", drips1(time.Millisecond))),
 	slow(after1("100 Continue again and again", func(_ *site, conn net.Conn) bool {
 		for {
-			pass(time.Second)
+			apitest.Pass(time.Second)
 			if _, err := io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
 				return false
 			}
@@ -295,7 +297,8 @@ func rst(code http2.ErrCode) fault2 {
 }
 
 func hangsUp2(_ *site, st stream) { _ = st.conn.Close() }
-func stays2(*site, stream)        {}
+
+func stays2(*site, stream) {}
 
 // goAway names a last stream that is off the request's by so much.
 func goAway(offset int, then fault2) fault2 {
@@ -342,7 +345,7 @@ var http2Faults = []wireFault{
 		drip := http2.NewFramer(st.conn, nil) // the other one goes on reading and answering pings
 		go func() {
 			for drip.WriteData(st.id, false, []byte{' '}) == nil {
-				pass(time.Second)
+				apitest.Pass(time.Second)
 			}
 		}()
 	})),
@@ -420,18 +423,18 @@ func answerFaults() []wireFault {
 		answered("200 with code 500", says(200, `{"code":500,"msg":"oops"}`)),
 		answered("500", says(500, "")),
 		answered("500 with code 9", says(500, `{"code":9,"msg":"oops"}`)),
-		answered("502 HTML", says(502, webPage)),
+		answered("502 HTML", says(502, apitest.WebPage)),
 		answered("503", says(503, "")),
 		waited(answered("503, Retry-After: 7", says(503, "", "Retry-After", "7"))),
 		waited(answered("503, Retry-After: 86400", says(503, "", "Retry-After", "86400"))),
 		answered("504", says(504, "")),
-		answered("520 HTML", says(520, webPage)),
+		answered("520 HTML", says(520, apitest.WebPage)),
 		answered("400", says(400, "")),
 		answered("401", says(401, "")),
-		answered("403 CDN page", says(403, webPage, "Cf-Mitigated", "challenge")),
+		answered("403 CDN page", says(403, apitest.WebPage, "Cf-Mitigated", "challenge")),
 		answered("404", says(404, "")),
 		answered("408", says(408, "")),
-		answered("200 HTML", says(200, webPage)),
+		answered("200 HTML", says(200, apitest.WebPage)),
 		answered("200 empty", says(200, "")),
 		answered("200 null", says(200, "null")),
 		answered("200 without a code", says(200, `{"data":[]}`)),
@@ -440,7 +443,7 @@ func answerFaults() []wireFault {
 		answered("gzip", zipped(func(b []byte) []byte { return b })),
 		answered("gzip, cut", zipped(func(b []byte) []byte { return b[:len(b)-12] })),
 		answered("gzip, wrong checksum", zipped(func(b []byte) []byte { b[len(b)-8] ^= 1; return b })),
-		answered("gzip, but it is not", says(200, fine, "Content-Encoding", "gzip")),
+		answered("gzip, but it is not", says(200, apitest.Fine, "Content-Encoding", "gzip")),
 		bounded(answered("gzip bomb", func(_ *site, w http.ResponseWriter) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb())

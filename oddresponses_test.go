@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 var updateOdd = flag.Bool("update-odd", false, "write what came out into testdata/odd; read the diff before you keep it")
@@ -64,8 +65,8 @@ var oddCalls = map[string]func(context.Context, *proxylite.Client, ...proxylite.
 // caller gets of it; testdata/odd/README.md has the form.
 func TestOddAnswersDecodeOrFailHonestly(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
-		oddCalls[op.name] = op.call
+	for _, op := range apitest.Operations {
+		oddCalls[op.Name] = op.Call
 	}
 	files, err := filepath.Glob("testdata/odd/*.txt")
 	require.NoError(t, err)
@@ -78,7 +79,7 @@ func TestOddAnswersDecodeOrFailHonestly(t *testing.T) {
 			require.NotNil(t, call, "no such call: %q", odd.call)
 
 			var raw proxylite.RawResponse
-			c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithBaseURL("http://127.0.0.1"),
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithBaseURL("http://127.0.0.1"),
 				proxylite.WithTransport(&http.Transport{DialContext: odd.serve}))
 			require.NoError(t, err)
 			got, err := call(t.Context(), c, proxylite.CallRaw(&raw))
@@ -92,7 +93,7 @@ func TestOddAnswersDecodeOrFailHonestly(t *testing.T) {
 				require.True(t, got == nil || isZero(got), "a value besides the error: %#v", got)
 				// An int is what differs between platforms.
 				outcome = strings.ReplaceAll(describe(t, err), "fits "+strconv.Itoa(strconv.IntSize)+" bits", "fits 64 bits")
-				e := asError(t, err)
+				e := apitest.AsError(t, err)
 				if odd.plain && raw.Status != 0 {
 					require.True(t, bytes.HasPrefix(odd.body, e.Body), "Body is not the beginning of the answer")
 					require.Len(t, e.Body, min(len(odd.body), 4096))
@@ -189,7 +190,7 @@ var sentinels = []error{
 }
 
 func describe(t *testing.T, err error) string {
-	e := asError(t, err)
+	e := apitest.AsError(t, err)
 	var b strings.Builder
 	fmt.Fprintf(&b, "error: %s\nkind: %s\n", err, e.Kind)
 	if e.Code != 0 {

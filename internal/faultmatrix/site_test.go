@@ -1,17 +1,12 @@
-package proxylite_test
+package faultmatrix_test
 
 import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strconv"
@@ -26,13 +21,14 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // site is a server that plays a fault, and the client's way to it: over loopback,
 // or in memory, where a synctest bubble has its own clock.
 type site struct {
 	t         *testing.T
-	op        operation
+	op        apitest.Operation
 	inMemory  bool
 	transport *http.Transport
 	url       string
@@ -56,47 +52,19 @@ type site struct {
 	release    chan struct{}
 }
 
-func newSite(t *testing.T, op operation, inMemory bool) *site {
+func newSite(t *testing.T, op apitest.Operation, inMemory bool) *site {
 	s := &site{t: t, op: op, inMemory: inMemory, transport: proxylite.NewTransport(), byCall: map[string]int{}}
 	s.ctx, s.end = context.WithCancel(t.Context())
-	s.transport.TLSClientConfig = &tls.Config{RootCAs: certificate().pool, CurvePreferences: []tls.CurveID{tls.X25519}}
+	s.transport.TLSClientConfig = &tls.Config{RootCAs: apitest.Certificate().Pool, CurvePreferences: []tls.CurveID{tls.X25519}}
 	t.Cleanup(func() {
 		s.end()
 		s.transport.CloseIdleConnections()
 		if inMemory {
-			pass(time.Minute) // a bubble's clock stops with its test, and the last bytes need some
+			apitest.Pass(time.Minute) // a bubble's clock stops with its test, and the last bytes need some
 		}
 	})
 	return s
 }
-
-type testCertificate struct {
-	pair tls.Certificate
-	pool *x509.CertPool
-}
-
-// certificate is one for 127.0.0.1, with a key that is quick. A bubble's clock says 2000.
-var certificate = sync.OnceValue(func() testCertificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Unix(0, 0), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return testCertificate{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool}
-})
 
 // listen opens the site's address. The protocols make it https; none, http.
 func (s *site) listen(protocols ...string) net.Listener {
@@ -112,7 +80,7 @@ func (s *site) listen(protocols ...string) net.Listener {
 		s.url = "http://" + ln.Addr().String()
 	}
 	if len(protocols) > 0 {
-		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate().pair}, NextProtos: protocols})
+		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{apitest.Certificate().Pair}, NextProtos: protocols})
 		s.url = "https" + strings.TrimPrefix(s.url, "http")
 	}
 	s.t.Cleanup(func() {
@@ -158,11 +126,11 @@ func (s *site) play() {
 
 // answer is the documented one of the operation.
 func (s *site) answer() string {
-	if s.op.name == textExtraction.name {
+	if s.op.Name == textExtraction.Name {
 		return "203.0.113.1:8001\n203.0.113.2:8002"
 	}
 	s.answered.Store(true)
-	return fixture(s.t, s.op.name+".json")
+	return apitest.Fixture(s.t, s.op.Name+".json")
 }
 
 // handle plays an answer.
@@ -173,7 +141,7 @@ func (s *site) handle(over string, answer func(http.ResponseWriter)) {
 	} else {
 		ln = s.listen()
 	}
-	server := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{ErrorLog: apitest.Quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err == nil {
 			s.read.Add(1)
 			s.play()
@@ -220,7 +188,7 @@ func (s *site) serveH1(conn net.Conn, unread func() (goOn bool), fault fault1) {
 		if isWarmUp {
 			warm = true
 			s.arrive()
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(fine))+"\r\n\r\n"+fine)
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(apitest.Fine))+"\r\n\r\n"+apitest.Fine)
 			continue
 		}
 		s.read.Add(1)
@@ -337,7 +305,7 @@ func (s *site) serveH2(conn net.Conn, fault fault2) {
 		}
 		if waiting != nil && settled {
 			s.arrive()
-			waiting.send(fine, true)
+			waiting.send(apitest.Fine, true)
 			waiting, warm = nil, true
 		}
 		if !ended || isWarmUp {
@@ -380,7 +348,8 @@ func (l *memoryListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (l *memoryListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *memoryListener) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
+
 func (l *memoryListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
 
 // bufferedConn gives a pipe the buffer of a kernel, so that both ends may write at once.

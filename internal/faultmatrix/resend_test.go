@@ -1,17 +1,13 @@
-package proxylite_test
+package faultmatrix_test
 
 import (
-	"context"
-	"errors"
-	"net"
-	"net/http/httptrace"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // What net/http sends again by itself counts as an attempt: the server never reads
@@ -19,7 +15,7 @@ import (
 // before as well.
 func TestNetHTTPSendsNoMoreThanThePolicyAllows(t *testing.T) {
 	t.Parallel()
-	certificate()
+	apitest.Certificate()
 	for _, f := range []wireFault{
 		warm(8, after1("closed after the request was read", closes)),
 		warm(8, after1("reset after the request was read", resets)),
@@ -30,20 +26,20 @@ func TestNetHTTPSendsNoMoreThanThePolicyAllows(t *testing.T) {
 		for _, attempts := range []int{1, 2} {
 			t.Run(f.title(), func(t *testing.T) {
 				t.Parallel()
-				times := repetitions(10, 100)
+				times := apitest.Repetitions(10, 100)
 				if f.over == over2 {
 					times = 1 // net/http waits a second before it sends a second time
 				}
 				for range times {
-					s := newSite(t, operations[0], false)
+					s := newSite(t, apitest.Operations[0], false)
 					f.set(s)
-					c := clientOf(t, s.transport, s.url, proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: attempts, MinBackoff: 1, MaxBackoff: 1}))
+					c := apitest.Client(t, s.transport, s.url, proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: attempts, MinBackoff: 1, MaxBackoff: 1}))
 					s.warm(f.warm, func() error {
 						_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "GET", Path: "/warm", Class: proxylite.ClassSafe}, nil, nil)
 						return err
 					})
 					_, err := c.Accounts.List(t.Context())
-					require.Equal(t, attempts, asError(t, err).Attempts, "%v", err)
+					require.Equal(t, attempts, apitest.AsError(t, err).Attempts, "%v", err)
 					s.transport.CloseIdleConnections()
 					if f.over == over1 {
 						s.serving.Wait() // what was written has been read
@@ -59,10 +55,10 @@ func TestNetHTTPSendsNoMoreThanThePolicyAllows(t *testing.T) {
 // server gave the request back.
 func TestTheBudgetBoundsNetHTTPToo(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, operations[0], false)
+	s := newSite(t, apitest.Operations[0], false)
 	f := warm(2, after1("closed after the request was read", closes))
 	f.set(s)
-	c := clientOf(t, s.transport, s.url, proxylite.WithRetry(proxylite.RetryPolicy{Budget: 1, MinBackoff: 1, MaxBackoff: 1, MaxAttempts: 9}))
+	c := apitest.Client(t, s.transport, s.url, proxylite.WithRetry(proxylite.RetryPolicy{Budget: 1, MinBackoff: 1, MaxBackoff: 1, MaxAttempts: 9}))
 	s.warm(2, func() error {
 		_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "GET", Path: "/warm", Class: proxylite.ClassSafe}, nil, nil)
 		return err
@@ -70,49 +66,4 @@ func TestTheBudgetBoundsNetHTTPToo(t *testing.T) {
 	_, err := c.Accounts.List(t.Context())
 	require.ErrorIs(t, err, proxylite.ErrRetryBudget)
 	require.EqualValues(t, 2, s.read.Load())
-}
-
-// When a server ends a TLS connection before the request is written, all that the
-// client writes on it is the alert that says goodbye. That is no request.
-func TestAnAlertIsNoRequest(t *testing.T) {
-	t.Parallel()
-	server := tlsServer(t, nil)
-	for _, op := range unsafeOperations() {
-		tr := trustingTransport()
-		closed := make(chan struct{})
-		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-			return &leaving{Conn: conn, closed: closed}, err
-		}
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-			GotConn: func(httptrace.GotConnInfo) { <-closed }, // net/http writes the request after this
-		})
-		_, err := op.call(ctx, clientOf(t, tr, server.URL, tryOnce))
-		require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome, "%s: %v", op.name, err)
-	}
-}
-
-// leaving is a connection whose other end leaves once the handshake is over.
-type leaving struct {
-	net.Conn
-	written int
-	once    sync.Once
-	closed  chan struct{}
-}
-
-func (l *leaving) Write(p []byte) (int, error) {
-	l.written++
-	return l.Conn.Write(p)
-}
-
-func (l *leaving) Read(p []byte) (int, error) {
-	if l.written > 1 { // ClientHello, Finished
-		return 0, errors.New("connection reset by peer")
-	}
-	return l.Conn.Read(p)
-}
-
-func (l *leaving) Close() error {
-	defer l.once.Do(func() { close(l.closed) })
-	return l.Conn.Close()
 }

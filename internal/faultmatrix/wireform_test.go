@@ -1,4 +1,4 @@
-package proxylite_test
+package faultmatrix_test
 
 import (
 	"bufio"
@@ -16,33 +16,34 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-// wireForms are the requests whose form on the wire is kept in testdata/wire. Edges
+// wireForms are the requests whose form on the wire is kept in testdata. Edges
 // refuse what is out of the ordinary, so each byte of it is on purpose.
 var wireForms = []struct {
 	name       string
 	op         string
 	credential proxylite.Credential
 }{
-	{"read", "Accounts.List", proxylite.AppKey(testKey)},
-	{"read-token", "Accounts.List", proxylite.BearerToken(testKey)},
-	{"change", "Accounts.Enable", proxylite.AppKey(testKey)},
-	{"spend-get", "IP.Extract", proxylite.AppKey(testKey)},
-	{"spend-post", "Orders.Create", proxylite.AppKey(testKey)},
+	{"read", "Accounts.List", proxylite.AppKey(apitest.Key)},
+	{"read-token", "Accounts.List", proxylite.BearerToken(apitest.Key)},
+	{"change", "Accounts.Enable", proxylite.AppKey(apitest.Key)},
+	{"spend-get", "IP.Extract", proxylite.AppKey(apitest.Key)},
+	{"spend-post", "Orders.Create", proxylite.AppKey(apitest.Key)},
 }
 
 func TestFormOnTheWire(t *testing.T) {
 	t.Parallel()
 	for _, over := range []string{over1, over2} {
 		for _, form := range wireForms {
-			var op operation
-			for _, op = range operations {
-				if op.name == form.op {
+			var op apitest.Operation
+			for _, op = range apitest.Operations {
+				if op.Name == form.op {
 					break
 				}
 			}
-			if over == over2 && op.repeat == proxylite.ClassUnsafe {
+			if over == over2 && op.Class == proxylite.ClassUnsafe {
 				continue // it goes over HTTP/1.1
 			}
 			t.Run(over+" "+form.name, func(t *testing.T) {
@@ -56,12 +57,12 @@ func TestFormOnTheWire(t *testing.T) {
 				}
 				c, err := proxylite.NewClient(form.credential, proxylite.WithTransport(s.transport), proxylite.WithBaseURL(s.url))
 				require.NoError(t, err)
-				_, err = op.call(t.Context(), c)
+				_, err = op.Call(t.Context(), c)
 				require.NoError(t, err)
 				s.transport.CloseIdleConnections()
 				got := <-seen
 				got = strings.ReplaceAll(got, strings.TrimPrefix(strings.TrimPrefix(s.url, "https://"), "http://"), "127.0.0.1:port")
-				file := filepath.Join("testdata", "wire", fmt.Sprintf("http%s-%s.txt", strings.TrimPrefix(over, "HTTP/"), form.name))
+				file := filepath.Join("testdata", fmt.Sprintf("http%s-%s.txt", strings.TrimPrefix(over, "HTTP/"), form.name))
 				if *update {
 					require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
 				}
