@@ -2,8 +2,11 @@
 // accounts you want, and it makes them so:
 //
 //	m, err := reseller.New(client)
+//	if err != nil {
+//		return err
+//	}
 //	results, err := m.Ensure(ctx, []reseller.Want{
-//		{Name: "cust0001", Password: password, Limit: 5 * proxylite.GB},
+//		{Name: "cust0001", Password: proxylite.NewPassword("s3cretpw"), Limit: 5 * proxylite.GB},
 //	})
 //
 // [Manager.Ensure] adds and corrects accounts, and continues after a crash where it
