@@ -3,20 +3,17 @@ package proxylite_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/jarcoal/httpmock"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
@@ -116,49 +113,6 @@ func TestAContextThatEndsIsTheReason(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A server that allows few streams is no failure, from the first call on.
-func TestFewStreams(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, apitest.Fine)
-	}))
-	server.EnableHTTP2 = true
-	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 10}
-	server.TLS = apitest.TLSServer(t, nil).TLS.Clone()
-	server.Config.ErrorLog = apitest.Quiet
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	c := apitest.Client(t, apitest.TrustingTransport(), server.URL, proxylite.WithRetry(proxylite.RetryPolicy{Budget: 1}))
-	var wg sync.WaitGroup
-	for range 200 {
-		wg.Go(func() { _, err := c.User.Info(t.Context()); assert.NoError(t, err) })
-	}
-	wg.Wait()
-}
-
-// A header that is longer than an HTTP/2 server takes is not sent.
-func TestAHeaderListThatIsTooLong(t *testing.T) {
-	t.Parallel()
-	server := apitest.TLSServer(t, func(r *http.Request) {
-		if r.ContentLength != 0 {
-			t.Error("sent")
-		}
-	})
-	c := apitest.Client(t, apitest.TrustingTransport(), server.URL, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-		return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
-			if r.Method == http.MethodPost {
-				r = r.Clone(r.Context())
-				r.Header.Set("X-Long", fmt.Sprintf("%02000000d", 1))
-			}
-			return next.RoundTrip(r)
-		})
-	}))
-	_, err := c.User.Info(t.Context()) // so that the client knows the server's settings
-	require.NoError(t, err)
-	err = c.Accounts.Enable(t.Context(), []string{"bob"})
-	require.Equal(t, proxylite.OutcomeNotSent, apitest.AsError(t, err).Outcome, "%v", err)
 }
 
 func TestCallRefusesAPathThatIsNone(t *testing.T) {

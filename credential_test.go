@@ -111,7 +111,7 @@ func TestCredentialPlacementOnTheWire(t *testing.T) {
 			if kind == "key" {
 				require.NotContains(t, headers, "Authorization", op.Name)
 			}
-			if op.Method == "GET" {
+			if op.Method == http.MethodGet {
 				require.Empty(t, body, op.Name)
 				require.NotContains(t, headers, "Content-", op.Name) // a plain GET, guarded or not
 				require.NotContains(t, headers, "Transfer-", op.Name)

@@ -35,16 +35,17 @@ var invariants = []struct {
 		"internal/redact TestHostileTexts", "otel TestNoSpanHoldsASecret",
 	}},
 	{"2. Nothing is paid for twice.", []string{
-		"TestNothingIsPaidTwice", "TestACallThatSpendsHasAConnectionOfItsOwn", "TestACallThatSpendsNeedsHTTP1",
-		"TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport", "TestMiddlewareCanNotSpendTwice", "TestNoMiddlewareSpendsTwice",
-		"TestATransportThatRetriesIsRefused", "TestWhatIsRepeated",
+		"TestNothingIsPaidTwice", "TestMiddlewareCanNotSpendTwice", "TestNoMiddlewareSpendsTwice", "TestATransportThatRetriesIsRefused",
+		"TestWhatIsRepeated", "internal/transport TestACallThatSpendsHasAConnectionOfItsOwn", "internal/transport TestACallThatSpendsNeedsHTTP1",
+		"internal/transport TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport",
 		"internal/faultmatrix TestFaultMatrix", "internal/faultmatrix TestSpendingIsReadOnce", "internal/faultmatrix TestStaleConnections",
 		"internal/faultmatrix TestAStormOfResets", "internal/faultmatrix TestNetHTTPSendsNoMoreThanThePolicyAllows",
 	}},
 	{"3. Every failure says whether the call had an effect.", []string{
 		"TestEveryFailureSaysItsOutcome", "TestEveryOperationFailsWell", "TestEveryOperationObeysACanceledContext",
-		"TestAnUnknownAttemptKeepsTheOutcomeUnknown", "TestWhatWasNotSentSaysSo", "TestARegisteredProtocolProvesNothing",
-		"TestAForeignProtocolIsUsedAndProvesNothing", "TestAnAlertIsNoRequest", "internal/faultmatrix TestFaultMatrix",
+		"TestAnUnknownAttemptKeepsTheOutcomeUnknown", "internal/transport TestWhatWasNotSentSaysSo",
+		"internal/transport TestARegisteredProtocolProvesNothing", "internal/transport TestAForeignProtocolIsUsedAndProvesNothing",
+		"internal/transport TestAnAlertIsNoRequest", "internal/faultmatrix TestFaultMatrix",
 	}},
 	{"4. A call ends, and an outage is not made worse.", []string{
 		"TestACallEnds", "TestAContextThatEndsIsTheReason", "TestRetryAfterIsObeyedUpToTheCap", "TestAnswersAreBounded",
@@ -70,7 +71,7 @@ var invariants = []struct {
 func TestInvariantsHaveTests(t *testing.T) {
 	t.Parallel()
 	said := map[string]string{} // what the comment of a test begins with, if it is an invariant
-	for _, dir := range []string{".", "internal/redact", "internal/faultmatrix", "otel"} {
+	for _, dir := range []string{".", "internal/transport", "internal/redact", "internal/faultmatrix", "otel"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 		require.NoError(t, err)
 		for _, file := range files {
