@@ -167,7 +167,7 @@ func TestMiddlewareCanNotSpendTwice(t *testing.T) {
 			})
 		})))
 		if op.Class == proxylite.ClassUnsafe {
-			require.ErrorContains(t, err, "must be sent only once", op.Name)
+			require.ErrorContains(t, err, "must be sent once", op.Name)
 			require.Len(t, s.Times, 1, op.Name)
 		} else {
 			require.NoError(t, err, op.Name)

@@ -26,7 +26,7 @@ func (b *Buyer) Reconcile(ctx context.Context) ([]Purchase, error) {
 	b.mu.Lock()
 	err := b.sync(ctx)
 	for _, i := range b.book.intents {
-		if i.open() && !b.flying[i.seq] || i.state == ClosePending || i.state == Made && !i.extraction() && !settled(i.order.Status) {
+		if i.open() || i.state == ClosePending || i.state == Made && !i.extraction() && !settled(i.order.Status) {
 			todo = append(todo, i.seq)
 			if i.opened.Before(since) {
 				since = i.opened

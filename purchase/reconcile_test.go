@@ -221,6 +221,30 @@ func TestAPurchaseUnderWayIsWaitedFor(t *testing.T) {
 	require.Len(t, s.orders(), 2)
 }
 
+// Somebody's order that looks like one that is being sent is neither taken nor closed.
+func TestReconcileLeavesWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := open(t, waits)
+	s.with(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/end-point/order/create" {
+				client := s.api.Client()
+				defer client.CloseIdleConnections()
+				_, err := client.Orders.Create(t.Context(), plan(traffic))
+				assert.NoError(t, err)
+				_, err = s.Reconcile(t.Context())
+				assert.NoError(t, err)
+				_, err = s.Settle(t.Context(), "a", "")
+				assert.ErrorContains(t, err, "not to be settled")
+			}
+			return next.RoundTrip(r)
+		})
+	}))
+	_, err := s.Buy(t.Context(), "a", plan(traffic), upTo("10"))
+	require.ErrorIs(t, err, purchase.ErrAboveLimit)
+	require.Equal(t, []proxylite.OrderStatus{proxylite.OrderAwaitingPayment, proxylite.OrderCancelled}, s.orders())
+}
+
 // What can't be closed stays in the books, until a later start closes it.
 func TestAClosePendingIsClosedLater(t *testing.T) {
 	t.Parallel()

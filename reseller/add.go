@@ -122,22 +122,27 @@ func (r *run) added(ctx context.Context, steps []Step, remark string) {
 		if err != nil {
 			r.stop(err)
 		}
-		steps = append(exist, missing...)
+		steps = slices.Concat(exist, missing)
 	}
 	var limits, disables, remarks []Step
 	for _, s := range steps {
 		if s.Limit > 0 {
+			s := s
+			s.Kind, s.open = StepLimit, true
 			limits = append(limits, s)
-			limits[len(limits)-1].Kind, limits[len(limits)-1].open = StepLimit, true
 		}
 		if s.disabled {
+			s := s
+			s.Kind, s.extra = StepDisable, true
 			disables = append(disables, s)
 		}
 		if s.Remark != remark {
+			s := s
+			s.Kind, s.extra = StepRemark, true
 			remarks = append(remarks, s)
-			remarks[len(remarks)-1].Kind, remarks[len(remarks)-1].extra = StepRemark, true
 		}
 	}
+	r.owed = append(append(r.owed, disables...), remarks...)
 	r.limits(ctx, limits)
 	r.batches(ctx, disables, StepDisable, r.client.Accounts.Disable)
 	r.singles(ctx, remarks, r.changeRemark)

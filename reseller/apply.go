@@ -82,6 +82,7 @@ type run struct {
 
 	doneMu     sync.Mutex
 	results    map[string]*Result // by name without the prefix
+	owed       []Step             // what new accounts need besides what they were added with
 	progressed Progress
 }
 
@@ -122,7 +123,7 @@ func (r *run) changeRemark(ctx context.Context, name string, s Step) error {
 
 // finish checks the results against a last list.
 func (r *run) finish(ctx context.Context, results []Result) error {
-	for _, s := range r.plan.steps {
+	for _, s := range slices.Concat(r.plan.steps, r.owed) {
 		if res := r.results[s.Name]; res.Err == nil && !slices.Contains(res.Done, s.Kind) {
 			res.Err = fmt.Errorf("%w: %w", ErrStopped, cmp.Or(r.stopped, ctx.Err()))
 		}
@@ -165,7 +166,7 @@ func (r *run) verify(ctx context.Context) ([]Problem, error) {
 		var unseen []Step
 		for _, s := range now.steps {
 			// A value that a list never shows is not unseen.
-			if r.results[s.Name].Err == nil && s.was != "unknown" && slices.Contains([]StepKind{StepAdd, StepLimit, StepPassword, StepRemark}, s.Kind) {
+			if r.results[s.Name].Err == nil && s.was != unlisted && slices.Contains([]StepKind{StepAdd, StepLimit, StepPassword, StepRemark}, s.Kind) {
 				unseen = append(unseen, s)
 			}
 		}

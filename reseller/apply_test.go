@@ -291,3 +291,46 @@ func TestARefusedAccountIsFound(t *testing.T) {
 	require.Equal(t, 400, e.Code)
 	requireWanted(t, server, wants[1:])
 }
+
+// A run that ends after accounts were added does not call them finished.
+func TestWhatANewAccountIsOwed(t *testing.T) {
+	t.Parallel()
+	for operation, state := range map[string]reseller.State{"Accounts.ChangeRemark": reseller.StateAny, "Accounts.Disable": reseller.StateDisabled} {
+		server := empty(t)
+		server.FailNext(operation, proxylitetest.Fault{Code: 3})
+		wants := wanted(3)
+		for i := range wants {
+			wants[i].Remark, wants[i].State = new(fmt.Sprint("customer ", i)), state
+		}
+		results, err := manager(t, server, reseller.WithConcurrency(1)).Ensure(t.Context(), wants)
+		require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
+		require.Error(t, results[2].Err, operation)
+		_, err = manager(t, server).Ensure(t.Context(), wants)
+		require.NoError(t, err)
+		require.Equal(t, "customer 2", server.State().Accounts[2].Remark)
+		require.Equal(t, state == reseller.StateDisabled, server.State().Accounts[2].Status == proxylite.AccountDisabled)
+	}
+}
+
+// A list without limits and passwords gets nobody disabled.
+func TestWhatIsNotListedIsSetAgain(t *testing.T) {
+	t.Parallel()
+	server := empty(t, proxylitetest.WithState(proxylitetest.State{Accounts: []proxylite.Account{{ID: 1, Username: "pl-bob", Status: proxylite.AccountEnabled}}}))
+	client := server.Client(proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			server.Update(func(st *proxylitetest.State) {
+				st.Accounts[0].LimitRaw, st.Accounts[0].Password = nil, proxylite.Password{}
+			})
+			return next.RoundTrip(r)
+		})
+	}))
+	t.Cleanup(client.CloseIdleConnections)
+	m, err := reseller.New(client, reseller.WithPace(0), reseller.WithSettle(0))
+	require.NoError(t, err)
+	for range 2 {
+		results, err := m.Ensure(t.Context(), []reseller.Want{{Name: "bob", Limit: proxylite.GB, Password: proxylite.NewPassword("x")}})
+		require.ErrorIs(t, err, reseller.ErrNotListed)
+		require.Equal(t, []reseller.StepKind{reseller.StepPassword}, results[0].Done)
+		require.Equal(t, proxylite.AccountEnabled, server.State().Accounts[0].Status)
+	}
+}

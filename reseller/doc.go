@@ -2,8 +2,11 @@
 // accounts you want, and it makes them so:
 //
 //	m, err := reseller.New(client)
+//	if err != nil {
+//		return err
+//	}
 //	results, err := m.Ensure(ctx, []reseller.Want{
-//		{Name: "cust0001", Password: password, Limit: 5 * proxylite.GB},
+//		{Name: "cust0001", Password: proxylite.NewPassword("s3cretpw"), Limit: 5 * proxylite.GB},
 //	})
 //
 // [Manager.Ensure] adds and corrects accounts, and continues after a crash where it
@@ -18,8 +21,8 @@
 //
 // The API documents no error code for an account that is missing or already there.
 // So there is no error value for a refusal for that reason: it is a
-// [proxylite.Error] with the code and the message as sent. [ErrNotListed] is for
-// what a list of the accounts shows.
+// [proxylite.Error] with the code and the message as sent. [ErrNoAccount] is what a
+// list of the accounts shows.
 //
 // The API does not document since when a limit counts traffic. See [Counting].
 package reseller

@@ -3,34 +3,11 @@ package reseller
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/proxylite/proxylite-go"
-)
-
-// The errors to branch on, with errors.Is. An account's own error is in its [Result].
-var (
-	// ErrDoubled: more than one account of that name is listed. With and without the
-	// brand's prefix is one name. Steps are sent until all of them are as wanted, but
-	// which of them the API changes is not documented: look, and delete one.
-	ErrDoubled = errors.New("the account is listed more than once")
-	// ErrProductType: the account exists with another product type, which can't be
-	// changed. Its other fields are made as wanted.
-	ErrProductType = errors.New("the account has another product type")
-	// ErrChanged: accounts have changed since the plan was made, in more than their
-	// usage and what the plan itself does. Make a new plan.
-	ErrChanged = errors.New("the accounts have changed since the plan was made")
-	// ErrStopped: the run ended before this account was as wanted. Run it again.
-	ErrStopped = errors.New("the run stopped before it came to the account")
-	// ErrNotListed: the API accepted the change, but does not list it. It may do so
-	// later: run it again.
-	ErrNotListed = errors.New("the change was accepted but is not listed")
-	// ErrLeftOpen: the account can be used without limit although a limit is wanted,
-	// and could be neither limited nor disabled. The next run tries that first.
-	ErrLeftOpen = errors.New("the account is left without its limit")
 )
 
 // StepKind is what a [Step] does.
@@ -217,7 +194,7 @@ func (p *Plan) compare(w *Want, accounts []*proxylite.Account) {
 	for _, a := range accounts {
 		limit, known := a.Limit()
 		if w.Limit != 0 && (!known || limit != w.limit()) {
-			was := "unknown"
+			was := unlisted
 			if known && limit == 0 {
 				was = "no limit"
 			} else if known {
@@ -227,6 +204,9 @@ func (p *Plan) compare(w *Want, accounts []*proxylite.Account) {
 		}
 		if w.Password != (proxylite.Password{}) && a.Password != w.Password {
 			need[StepPassword] = Step{Password: w.Password}
+			if a.Password == (proxylite.Password{}) {
+				need[StepPassword] = Step{Password: w.Password, was: unlisted}
+			}
 		}
 		if w.Remark != nil && a.Remark != *w.Remark {
 			need[StepRemark] = Step{Remark: *w.Remark, was: fmt.Sprintf("%q", a.Remark)}
@@ -250,10 +230,14 @@ func (p *Plan) compare(w *Want, accounts []*proxylite.Account) {
 	}
 }
 
-// isOpen reports whether an account can be used without a limit that is wanted.
+// unlisted stands for a value that the list does not show.
+const unlisted = "unknown"
+
+// isOpen reports whether an account can be used without a limit that is wanted. One
+// whose limit is not listed is not: it would be disabled for an odd response.
 func isOpen(w *Want, a *proxylite.Account) bool {
 	limit, known := a.Limit()
-	return w.Limit > 0 && (!known || limit == 0) && a.Status != proxylite.AccountDisabled
+	return w.Limit > 0 && known && limit == 0 && a.Status != proxylite.AccountDisabled
 }
 
 // Empty reports whether nothing has to be done. There can still be problems.

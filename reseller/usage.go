@@ -10,10 +10,6 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-// ErrNoAccount: no account of that name is listed. It is what the list says, not the
-// meaning of an error code.
-var ErrNoAccount = errors.New("no account of that name is listed")
-
 // Period is a span of time. Start belongs to it, End does not.
 type Period struct{ Start, End time.Time }
 

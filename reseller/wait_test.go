@@ -48,6 +48,7 @@ func TestWaitSaysWhatIsNotMet(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "bob is not disabled, eve is not limited to 1 GB")
 
+	server = empty(t) // no request of the first one is under way to it
 	server.FailNext("Accounts.List", proxylitetest.Fault{Code: 3})
-	require.ErrorIs(t, m.Wait(t.Context(), reseller.Added("bob")), proxylite.ErrInvalidAppKey)
+	require.ErrorIs(t, manager(t, server).Wait(t.Context(), reseller.Added("bob")), proxylite.ErrInvalidAppKey)
 }

@@ -52,7 +52,7 @@ func run(ctx context.Context, webhook, file string, disable int, every time.Dura
 	}
 	config := reseller.WatchConfig{DisableAt: disable, Every: every, Notify: func(ctx context.Context, e reseller.Event) error { return post(ctx, webhook, e) }}
 	config.Save = func(_ context.Context, state []byte) error { return os.WriteFile(file, state, 0o600) }
-	state, err := os.ReadFile(file)
+	state, err := os.ReadFile(file) //nolint:gosec // the user names it
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
