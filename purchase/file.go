@@ -39,7 +39,7 @@ type File struct {
 	broken  error // why nothing can be added any more
 }
 
-// ErrLocked: another process has the journal open.
+// ErrLocked means that another process has the journal open.
 var ErrLocked = errors.New("purchase: the journal is open in another process")
 
 const (
@@ -216,7 +216,7 @@ func recoverNew(path string) error {
 }
 
 func writeWhole(path string, text []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the path is the caller's
 	if err != nil {
 		return err
 	}
