@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // An account's limit knows its unit: GB as documented, KB where it can't be GB.
@@ -20,7 +21,7 @@ func TestAccountLimit(t *testing.T) {
 		`{"limit_flow":-1}`: "0 KB false", `{"limit_flow":9223372036854775807}`: "8589934592.00 TB true",
 		`{"limit_flow":null}`: "0 KB false", `{}`: "0 KB false",
 	} {
-		c, _ := mocked(t, 200, `{"code":200,"data":{"list":[`+raw+`]}}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":200,"data":{"list":[`+raw+`]}}`)
 		accounts, err := c.Accounts.List(t.Context())
 		require.NoError(t, err, raw)
 		limit, ok := accounts[0].Limit()
@@ -66,9 +67,9 @@ func TestAccountsThatFitIntoABody(t *testing.T) {
 				Username: fmt.Sprintf("u%0*d", tt.name-1, i), Password: proxylite.NewPassword(strings.Repeat("p", tt.password)),
 			})
 		}
-		s := playing(reply(200, `{"code":0}`))
-		require.NoError(t, s.client(t).Accounts.Add(t.Context(), p))
-		require.LessOrEqual(t, len(s.bodies[0]), tt.limit)
-		require.Greater(t, len(s.bodies[0]), tt.limit*97/100)
+		s := apitest.Playing(apitest.Reply(200, `{"code":0}`))
+		require.NoError(t, s.Client(t).Accounts.Add(t.Context(), p))
+		require.LessOrEqual(t, len(s.Bodies[0]), tt.limit)
+		require.Greater(t, len(s.Bodies[0]), tt.limit*97/100)
 	}
 }

@@ -22,19 +22,20 @@ type Operation struct {
 	Name   string // for errors, logs and metrics, e.g. "Coupons.List"
 	Method string // http.MethodGet or http.MethodPost
 	Path   string // below the base URL, e.g. "/coupon/list"
-	Class  Class  // when it may be sent again; the zero value is the safe one
-	// KeyInBody puts the app_key into the JSON body, not the query.
+	Class  Class  // when the client may retry it; the zero value is ClassUnsafe
+	// KeyInBody sends the app_key in the JSON body instead of the query. It needs POST.
 	KeyInBody bool
 }
 
-// Call reaches an endpoint that the SDK has no method for, with the same
-// credential, retries, envelope and errors. The query may be nil. A body that is
-// not nil is sent as JSON.
+// Call calls an endpoint that the SDK has no method for. It uses the credential,
+// retries, envelope checks and errors of the client. The query may be nil. A body
+// that is not nil is sent as JSON.
 //
-// The data of the response is decoded into T as everywhere in this package: numbers
-// may be in quotes, times without a zone are in the client's zone, null is an empty
-// list. T may be any type that encoding/json can decode; numbers in an any become
-// json.Number. A T that holds a channel, function or complex number is refused.
+// Call decodes the data of the response into T as leniently as the methods do:
+// numbers may be in quotes, null is an empty list, and times without a zone are in
+// the client's time zone. T may be any type that encoding/json can decode; a number
+// in an any becomes a json.Number. A T that contains a channel, a function or a
+// complex number is an [ErrInvalidInput].
 func Call[T any](ctx context.Context, c *Client, op Operation, query url.Values, body any, opts ...CallOption) (T, error) {
 	in := request{query: query, body: body, anyBody: true}
 	in.must(strings.HasPrefix(op.Path, "/") && !strings.ContainsAny(op.Path, "?#"), "Operation.Path", op.Path, "must begin with a slash and have no query")
@@ -50,16 +51,16 @@ func Call[T any](ctx context.Context, c *Client, op Operation, query url.Values,
 	return send[T](ctx, c, &op, &in, opts)
 }
 
-// request is the input of a call, with what was found wrong with it.
+// request is the input of a call and the problems found in it.
 type request struct {
 	checks
 	query     url.Values
 	body      any
-	anyBody   bool                             // the body is the caller's
-	passwords []string                         // of accounts, to be kept out of what the response echoes
-	needsData bool                             // success without data is malformed
-	emptyOK   bool                             // an empty 200 is success
-	valid     func(out any) error              // says what is wrong with the data of a success
+	anyBody   bool                             // the caller made the body
+	passwords []string                         // of accounts; hidden where the response repeats them
+	needsData bool                             // a success without data is malformed
+	emptyOK   bool                             // an empty body with a 2xx status is a success
+	valid     func(out any) error              // checks the data of a success
 	text      func(text string, out any) error // reads a response that is not JSON
 }
 
@@ -67,7 +68,7 @@ func (c *Client) input() *request {
 	return &request{checks: checks{vendor: c.vendorRules}}
 }
 
-// send is the one way from a service method to the wire and back.
+// send makes a call and returns the data of its response. All service methods use it.
 func send[T any](ctx context.Context, c *Client, op *Operation, in *request, opts []CallOption) (T, error) {
 	var out T
 	if err := c.send(ctx, op, in, &out, opts); err != nil {
@@ -77,12 +78,12 @@ func send[T any](ctx context.Context, c *Client, op *Operation, in *request, opt
 	return out, nil
 }
 
-// run is send for calls whose response has no data.
+// run is send for a call whose response has no data.
 func (c *Client) run(ctx context.Context, op *Operation, in *request, opts []CallOption) error {
 	return c.send(ctx, op, in, nil, opts)
 }
 
-// list is the data of a response that lists without pages.
+// list is the data of a response with a list that has no pages.
 type list[T any] struct {
 	List []T `json:"list"`
 }
@@ -98,7 +99,7 @@ func sendList[T any](ctx context.Context, c *Client, op *Operation, in *request,
 	return out.List, nil
 }
 
-// call is the state of one call over all its attempts.
+// call is the state of one call, shared by its attempts.
 type call struct {
 	ctx    context.Context
 	client *Client
@@ -107,8 +108,8 @@ type call struct {
 	out    any
 	callOptions
 
-	attempts  atomic.Int32 // requests
-	worst     Outcome      // of all attempts
+	attempts  atomic.Int32 // requests, including those that net/http sends again
+	worst     Outcome      // the worst of all attempts
 	sender    sender
 	transport transport.Call
 	first     transport.Attempt // saves an allocation
@@ -116,7 +117,7 @@ type call struct {
 
 	// of the last attempt
 	failure *Error
-	wait    time.Duration // before the next
+	wait    time.Duration // before the next attempt
 	status  int
 	code    int
 }
@@ -127,8 +128,8 @@ type callOptions struct {
 	raw     *RawResponse
 	timeout time.Duration
 	policy  RetryPolicy
-	query   url.Values     // that the SDK does not know
-	body    map[string]any // fields of the JSON body, likewise
+	query   url.Values     // additional parameters, from CallQuery
+	body    map[string]any // additional fields of the JSON body, from CallBody
 }
 
 func (c *Client) send(ctx context.Context, op *Operation, in *request, out any, opts []CallOption) error {
@@ -156,7 +157,8 @@ func (c *Client) send(ctx context.Context, op *Operation, in *request, out any, 
 	return nil
 }
 
-// do makes the call: it checks the input, makes attempts, and says what became of it.
+// do makes the call: it checks the input, makes the attempts and determines the
+// outcome.
 func (c *call) do() *Error {
 	if err := c.request(); err != nil {
 		return err
@@ -170,7 +172,7 @@ func (c *call) do() *Error {
 		return nil
 	}
 	e := c.failure
-	if err != nil { // the context ended between two attempts: the last failure is kept
+	if err != nil { // the context ended between two attempts: keep the last failure
 		last := e.cause
 		if last == nil {
 			last = errors.New(string(e.Kind))
@@ -178,15 +180,15 @@ func (c *call) do() *Error {
 		e.Kind = c.kindOf(c.ctx.Err())
 		e.cause = fmt.Errorf("%w, while waiting to retry the call after: %w", ctxError(c.ctx), last)
 	}
-	// A refusal undoes nothing that an earlier attempt may have done; for a safe
-	// call there is nothing to undo. But no call is unsent of which one was sent.
+	// The last attempt alone doesn't tell the outcome: an earlier one may have taken
+	// effect. A safe call has no effect, but if one attempt was sent, so was the call.
 	if c.op.Class != ClassSafe || e.Outcome == OutcomeNotSent {
 		e.Outcome = c.worst
 	}
 	return e
 }
 
-// noHeader is what http.Client may clone: the fields come with the attempt.
+// noHeader is the header that http.Client sees. The chain sets the real one.
 var noHeader = http.Header{}
 
 // request checks the input and builds the request, without the credential.
@@ -194,7 +196,7 @@ func (c *call) request() *Error {
 	in := c.in
 	in.problems = append(in.problems, c.checks.problems...)
 	for name := range c.query {
-		in.must(!in.query.Has(name), "CallQuery", name, "is a parameter that the call has already")
+		in.must(!in.query.Has(name), "CallQuery", name, "is already a parameter of the call")
 	}
 	path, err := url.PathUnescape(c.op.Path)
 	in.must(err == nil, "Operation.Path", c.op.Path, "has a % that does not begin an escape")
@@ -204,7 +206,8 @@ func (c *call) request() *Error {
 	}
 	u := &c.url
 	*u = *c.client.base
-	if u.RawPath != "" || strings.Contains(c.op.Path, "%") { // else url.URL escapes the path
+	// Keep escapes such as %2F as they are written. Without any, url.URL escapes the path.
+	if u.RawPath != "" || strings.Contains(c.op.Path, "%") {
 		u.RawPath = u.EscapedPath() + c.op.Path
 	}
 	u.Path += path
@@ -224,12 +227,12 @@ func (c *call) request() *Error {
 		if err := s.req.SetBody(body); err != nil {
 			return c.fail(KindInput, err)
 		}
-		s.req.GetBody = nil // the transport sets it where the request may be sent again
+		s.req.GetBody = nil // the credential layer sets it if the request may be sent again
 	}
 	return nil
 }
 
-// json returns the body with further fields, and notes what is wrong with either.
+// json returns the body with the additional fields, and notes problems with either.
 func (in *request) json(more map[string]any) []byte {
 	if in.body == nil {
 		in.must(len(more) == 0, "CallBody", "", "needs a call with a JSON body")
@@ -240,7 +243,7 @@ func (in *request) json(more map[string]any) []byte {
 	if err != nil || len(more) == 0 && !in.anyBody {
 		return body
 	}
-	var fields map[string]json.RawMessage // stays nil if the body is no object
+	var fields map[string]json.RawMessage // nil if the body is not an object
 	_ = json.Unmarshal(body, &fields)
 	in.must(fields["app_key"] == nil, "body", "", "must not have app_key: the client adds it")
 	if len(more) == 0 {
@@ -248,7 +251,7 @@ func (in *request) json(more map[string]any) []byte {
 	}
 	in.must(fields != nil, "CallBody", "", "needs a body that is a JSON object")
 	for name := range more {
-		in.must(fields[name] == nil, "CallBody", name, "is a field that the body has already")
+		in.must(fields[name] == nil, "CallBody", name, "is already a field of the body")
 	}
 	added, err := json.Marshal(more)
 	in.must(err == nil, "CallBody", "", fmt.Sprintf("must be writable as JSON: %v", err))
@@ -258,8 +261,8 @@ func (in *request) json(more map[string]any) []byte {
 	return append(append(body[:len(body)-1], ','), added[1:]...)
 }
 
-// attempt makes one attempt: it waits for the limiter, sends the request, and reads
-// the response, all within the timeout of an attempt but for the limiter.
+// attempt makes one attempt. It waits for the limiter, sends the request and reads the
+// response. The attempt timeout starts after the wait.
 func (c *call) attempt(req *http.Request) *Error {
 	n := c.attempts.Add(1)
 	c.status, c.code = 0, 0
@@ -278,28 +281,35 @@ func (c *call) attempt(req *http.Request) *Error {
 	ctx, cancel := context.WithTimeout(c.ctx, c.timeout)
 	defer cancel()
 	a.Begin(ctx, cancel, &c.transport)
-	resp, err := c.client.chain.send(a, req, c.in.body != nil)
-	switch {
-	case err == nil && resp == nil:
-		err = errors.New("the transport returned neither a response nor an error")
-	case err != nil && resp != nil && resp.Body != nil:
-		_ = resp.Body.Close()
-	case resp != nil && resp.Body == nil:
-		resp.Body = http.NoBody
-	}
+	resp, err := whole(c.client.chain.send(a, req, c.in.body != nil))
 	var e *Error
 	if err != nil {
 		e = c.noResponse(err, a.End())
 	} else if e = c.read(resp, a); !a.End() && e != nil {
-		e.Outcome = OutcomeNotSent // a middleware made the response
+		e.Outcome = OutcomeNotSent // the response came from a middleware
 	}
-	if e != nil {
-		if c.op.Class == ClassSafe && e.Outcome == OutcomeUnknown {
-			e.Outcome = OutcomeSafe
-		}
-		c.worst = max(c.worst, e.Outcome)
+	if e == nil {
+		return nil
 	}
+	if c.op.Class == ClassSafe && e.Outcome == OutcomeUnknown {
+		e.Outcome = OutcomeSafe
+	}
+	c.worst = max(c.worst, e.Outcome)
 	return e
+}
+
+// whole makes of what a transport returned either a response with a body or an error.
+func whole(resp *http.Response, err error) (*http.Response, error) {
+	switch {
+	case resp == nil && err == nil:
+		return nil, errors.New("the transport returned neither a response nor an error")
+	case resp != nil && resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	if err != nil && resp != nil {
+		_ = resp.Body.Close()
+	}
+	return resp, err
 }
 
 // noResponse makes the error of a request that got no response.
@@ -311,8 +321,8 @@ func (c *call) noResponse(err error, sent bool) *Error {
 	return e
 }
 
-// kindOf names the class of a failure without a usable response. When the context
-// of the call has ended that is the reason, whatever the layers below say.
+// kindOf returns the kind of a failure without a usable response. If the context of
+// the call has ended, that is the reason, whatever the layers below report.
 func (c *call) kindOf(err error) Kind {
 	switch ctxErr := c.ctx.Err(); {
 	case errors.Is(ctxErr, context.Canceled):
@@ -323,7 +333,7 @@ func (c *call) kindOf(err error) Kind {
 	return transportKind(err)
 }
 
-// cause makes err fit to be shown. Missing is what did not come in time.
+// cause redacts err. If it is a timeout, it says what did not arrive in time.
 func (c *call) cause(missing string, err error) error {
 	if c.ctx.Err() != nil {
 		return ctxError(c.ctx)
@@ -335,7 +345,7 @@ func (c *call) cause(missing string, err error) error {
 	return err
 }
 
-// ctxError says why a context ended, with the cause its owner gave.
+// ctxError returns why a context ended, with its cause if that differs.
 func ctxError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if cause == err {
@@ -348,7 +358,7 @@ func (c *call) route() string { return c.client.base.Path + c.op.Path }
 
 func (c *call) hide() *redact.Set { return c.transport.Hide(c.client.secret) }
 
-// fail makes the error of an attempt, or of a call that made none.
+// fail returns the error of the last attempt, or of a call that made none.
 func (c *call) fail(kind Kind, cause error) *Error {
 	return &Error{
 		Operation: c.op.Name, Method: c.op.Method, Route: c.route(), Kind: kind,

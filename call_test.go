@@ -3,23 +3,21 @@ package proxylite_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
-	"github.com/stretchr/testify/assert"
+	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // What the SDK does not know is added to the query or the body. What it knows already
@@ -28,9 +26,9 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	var got *http.Request
 	var body string
-	c := clientOf(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-		got, body = r, bodyOf(t, r)
-		return reply(200, `{"code":0,"data":{"id":1,"trade_no":"1"}}`)(r)
+	c := apitest.Client(t, apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		got, body = r, apitest.BodyOf(t, r)
+		return apitest.Reply(200, `{"code":0,"data":{"id":1,"trade_no":"1"}}`)(r)
 	}), "https://example.com")
 	create := func(opts ...proxylite.CallOption) error {
 		_, err := c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 7, PaymentMethodID: new(int64)}, opts...)
@@ -38,7 +36,7 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 	}
 	require.NoError(t, create(proxylite.CallQuery("lang", "en"), proxylite.CallBody("etd", 3), proxylite.CallBody("team_id", "t\"1")))
 	require.JSONEq(t, `{"pid":7,"pm_id":0,"etd":3,"team_id":"t\"1"}`, body)
-	require.Equal(t, "lang=en&app_key="+testKey, got.URL.RawQuery)
+	require.Equal(t, "lang=en&app_key="+apitest.Key, got.URL.RawQuery)
 
 	raw := func(query url.Values, body any, opts ...proxylite.CallOption) error {
 		op := proxylite.Operation{Name: "X", Method: "POST", Path: "/a%2Fb/c", KeyInBody: true}
@@ -46,16 +44,16 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 		return err
 	}
 	require.NoError(t, raw(nil, nil, proxylite.CallBody("a", []int{1})))
-	require.JSONEq(t, `{"app_key":"`+testKey+`","a":[1]}`, body)
+	require.JSONEq(t, `{"app_key":"`+apitest.Key+`","a":[1]}`, body)
 	require.Equal(t, "/end-point/a%2Fb/c", got.URL.EscapedPath(), "an escaped slash of an ID stays escaped")
 
 	for says, err := range map[string]error{
-		`CallBody: is a field that the body has already (got "pid")`:          create(proxylite.CallBody("pid", 8)),
+		`CallBody: is already a field of the body (got "pid")`:                create(proxylite.CallBody("pid", 8)),
 		`CallBody: is given twice (got "x")`:                                  create(proxylite.CallBody("x", 1), proxylite.CallBody("x", 2)),
 		`CallBody: must name a field other than app_key (got "app_key")`:      create(proxylite.CallBody("app_key", 1)),
 		`CallBody: must be writable as JSON`:                                  create(proxylite.CallBody("x", make(chan int))),
 		`CallQuery: is given twice (got "x")`:                                 create(proxylite.CallQuery("x", "1"), proxylite.CallQuery("x", "2")),
-		`CallQuery: is a parameter that the call has already (got "a")`:       raw(url.Values{"a": {"1"}}, nil, proxylite.CallQuery("a", "2")),
+		`CallQuery: is already a parameter of the call (got "a")`:             raw(url.Values{"a": {"1"}}, nil, proxylite.CallQuery("a", "2")),
 		`CallQuery: must name a parameter other than app_key (got "app_key")`: create(proxylite.CallQuery("app_key", "k")),
 		`body: must not have app_key: the client adds it`:                     raw(nil, map[string]any{"app_key": "k"}),
 		`CallBody: needs a body that is a JSON object`:                        raw(nil, []int{1}, proxylite.CallBody("x", 1)),
@@ -71,7 +69,7 @@ func TestCallOptionsAddWhatTheSDKDoesNotKnow(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, says)
 		require.ErrorIs(t, err, proxylite.ErrInvalidInput)
-		require.Zero(t, asError(t, err).Attempts)
+		require.Zero(t, apitest.AsError(t, err).Attempts)
 	}
 }
 
@@ -90,161 +88,172 @@ func TestAContextThatEndsIsTheReason(t *testing.T) {
 		}
 	}
 	inBody := func(r *http.Request) (*http.Response, error) {
-		resp, _ := reply(200, "")(r)
-		resp.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, context.Cause(r.Context()) }))
+		resp, _ := apitest.Reply(200, "")(r)
+		resp.Body = io.NopCloser(apitest.ReaderFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, context.Cause(r.Context()) }))
 		return resp, nil
 	}
 	for name, step := range map[string]func(*http.Request) (*http.Response, error){
 		"cause": waits(nil), "another error": waits(io.ErrUnexpectedEOF), "in the body": inBody,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			for _, op := range operations {
+			for _, op := range apitest.Operations {
 				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, shop)
-				_, err := op.call(ctx, playing(step).client(t))
+				_, err := op.Call(ctx, apitest.Playing(step).Client(t))
 				require.ErrorIs(t, err, context.DeadlineExceeded, name)
 				require.ErrorIs(t, err, shop, name)
-				require.Equal(t, proxylite.KindTimeout, asError(t, err).Kind, name)
+				require.Equal(t, proxylite.KindTimeout, apitest.AsError(t, err).Kind, name)
 				cancel()
 
 				ctx, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(time.Second, func() { stop(shop) })
-				_, err = op.call(ctx, playing(step).client(t))
+				_, err = op.Call(ctx, apitest.Playing(step).Client(t))
 				require.ErrorIs(t, err, context.Canceled, name)
 				require.ErrorIs(t, err, shop, name)
-				require.Equal(t, proxylite.KindCanceled, asError(t, err).Kind, name)
+				require.Equal(t, proxylite.KindCanceled, apitest.AsError(t, err).Kind, name)
 			}
 		})
 	}
 }
 
-// Many calls that wait for a token share what the source says, a failure too, and
-// wait no longer than they may.
-func TestATokenSourceIsAskedOnce(t *testing.T) {
+func TestCallRefusesAPathThatIsNone(t *testing.T) {
 	t.Parallel()
+	for _, path := range []string{"order/list", "/order/list?x=1", "/order/list#x", ""} {
+		c, mock := apitest.Mocked(t, 200, `{"code":0}`)
+		_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: path}, nil, nil)
+		require.ErrorIs(t, err, proxylite.ErrInvalidInput, path)
+		require.Zero(t, mock.GetTotalCallCount())
+	}
+}
+
+// Invariant 4. A call ends: by the clock of its attempts, with its context, even
+// between two attempts.
+func TestACallEnds(t *testing.T) {
+	t.Parallel()
+	slowBody := func(r *http.Request) (*http.Response, error) {
+		resp := httpmock.NewStringResponse(200, "")
+		resp.Body = io.NopCloser(apitest.ReaderFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, r.Context().Err() }))
+		return resp, nil
+	}
 	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
-		down := errors.New("identity provider is down")
-		source := func(context.Context) (proxylite.Token, error) {
-			asked.Add(1)
-			pass(2 * time.Second) // whatever its context says
-			return proxylite.Token{}, down
+		never := proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1})
+		for name, step := range map[string]func(*http.Request) (*http.Response, error){"no answer": apitest.Hangs, "no body": slowBody} {
+			begin := time.Now()
+			_, err := apitest.Playing(step).Client(t, never).Accounts.List(t.Context())
+			e := apitest.AsError(t, err)
+			require.Equal(t, proxylite.KindTimeout, e.Kind, name)
+			require.True(t, e.Timeout())
+			require.ErrorContains(t, err, "response within 30s", name)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, 3, e.Attempts, name)
+			require.InDelta(t, 90*time.Second, time.Since(begin), float64(time.Microsecond), "30 s an attempt")
+
+			begin = time.Now()
+			_, err = apitest.Playing(step).Client(t, proxylite.WithAttemptTimeout(time.Hour)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1}, proxylite.CallTimeout(2*time.Second))
+			require.Equal(t, 1, apitest.AsError(t, err).Attempts, name)
+			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+			require.Equal(t, 2*time.Second, time.Since(begin))
+
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("request over"))
+			begin = time.Now()
+			_, err = apitest.Playing(step).Client(t).Accounts.List(ctx)
+			require.Equal(t, 5*time.Second, time.Since(begin))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "request over", name)
+			require.Equal(t, 1, apitest.AsError(t, err).Attempts)
+			cancel()
+
+			ctx, cancelNow := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancelNow)
+			begin = time.Now()
+			_, err = apitest.Playing(step).Client(t).Accounts.List(ctx)
+			require.Equal(t, time.Second, time.Since(begin))
+			require.Equal(t, proxylite.KindCanceled, apitest.AsError(t, err).Kind)
+			require.ErrorIs(t, err, context.Canceled)
 		}
-		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(playing(reply(200, fine))))
-		require.NoError(t, err)
+
+		// A context ends the wait at once, and the last failure is not lost.
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errors.New("shop closed")) })
 		begin := time.Now()
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() {
-				_, err := c.User.Info(t.Context())
-				assert.ErrorIs(t, err, down)
-				assert.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome)
-			})
-		}
-		wg.Wait()
-		require.Equal(t, 2*time.Second, time.Since(begin))
-		require.EqualValues(t, 1, asked.Load())
-
-		begin = time.Now()
-		_, err = c.User.Info(t.Context(), proxylite.CallTimeout(time.Second), proxylite.CallAttempts(1))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		s := apitest.Playing(apitest.Breaks(io.ErrUnexpectedEOF))
+		s.Steps[0] = apitest.Reply(503, `{"code":77,"msg":"busy"}`, "Retry-After", "20")
+		err := s.Client(t).Accounts.Enable(ctx, []string{"bob"})
 		require.Equal(t, time.Second, time.Since(begin))
-		pass(time.Minute)
+		e := apitest.AsError(t, err)
+		require.Equal(t, proxylite.KindCanceled, e.Kind)
+		require.Equal(t, []any{77, "busy", 503, 1, 20 * time.Second}, []any{e.Code, e.Message, e.Status, e.Attempts, e.RetryAfter})
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+		require.ErrorContains(t, err, "shop closed")
+		require.ErrorContains(t, err, "while waiting to retry the call after: api")
+
+		// A wait that would outlast the context is not begun.
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		defer stop()
+		begin = time.Now()
+		_, err = s.Client(t).Accounts.List(ctx)
+		require.Zero(t, time.Since(begin))
+		require.Equal(t, 77, apitest.AsError(t, err).Code)
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
 
-// A source whose call was given up is not the reason why a later call fails, and a
-// panic of it fails the calls that wait.
-func TestATokenSourceThatIsGivenUp(t *testing.T) {
+// The hatch has the same credential, retries, envelope and errors.
+func TestCallReachesAnyEndpoint(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
-		source := func(ctx context.Context) (proxylite.Token, error) {
-			switch asked.Add(1) {
-			case 1:
-				<-ctx.Done()
-				pass(time.Second) // slow to notice
-				return proxylite.Token{}, ctx.Err()
-			case 2:
-				return proxylite.NewToken("token-2", time.Time{}), nil
-			}
-			panic("no more tokens")
+		var sent []string
+		step := func(r *http.Request) (*http.Response, error) {
+			sent = append(sent, r.Method+" "+r.URL.RequestURI()+" "+apitest.BodyOf(t, r))
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{"list":null,"n":"7","at":"2022-08-01"}}`), nil
 		}
-		c, err := proxylite.NewClient(proxylite.TokenFrom(source), proxylite.WithTransport(playing(reply(200, fine), reply(401, ""))))
+		c := apitest.Playing(apitest.Reply(503, ""), step).Client(t)
+		type answer struct {
+			List []string  `json:"list"`
+			N    int       `json:"n"`
+			At   time.Time `json:"at"`
+		}
+		want := answer{[]string{}, 7, apitest.At(2022, 8, 1, 0, 0, 0)}
+		op := proxylite.Operation{Name: "Coupons.List", Method: "GET", Path: "/coupon/list", Class: proxylite.ClassSafe}
+		query := url.Values{"q": {"1"}}
+		got, err := proxylite.Call[answer](t.Context(), c, op, query, nil)
 		require.NoError(t, err)
-		_, err = c.User.Info(t.Context(), proxylite.CallTimeout(time.Second), proxylite.CallAttempts(1))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		_, err = c.User.Info(t.Context(), proxylite.CallAttempts(1))
+		require.Equal(t, want, got)
+		require.Equal(t, url.Values{"q": {"1"}}, query)
+
+		op.Method, op.KeyInBody = "POST", true
+		pointer, err := proxylite.Call[*answer](t.Context(), c, op, query, map[string]int{"id": 1})
 		require.NoError(t, err)
-		_, err = c.User.Info(t.Context())
-		require.Equal(t, 401, asError(t, err).Status)
-		_, err = c.User.Info(t.Context())
-		require.ErrorContains(t, err, "the token source panicked: no more tokens")
+		require.Equal(t, &want, pointer)
+		require.Equal(t, []string{
+			"GET /end-point/coupon/list?q=1&app_key=" + apitest.Key + " ", `POST /end-point/coupon/list?q=1 {"app_key":"` + apitest.Key + `","id":1}`,
+		}, sent)
+
+		c = apitest.Playing(apitest.Reply(503, "")).Client(t)
+		op.Class = 0
+		_, err = proxylite.Call[answer](t.Context(), c, op, nil, nil)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+		require.ErrorContains(t, err, "proxylite: Coupons.List: Service Unavailable (status 503")
+		require.Equal(t, 1, apitest.AsError(t, err).Attempts, "the zero class is the safe one")
 	})
 }
 
-// A response in an encoding that was not asked for is named.
-func TestAnEncodingThatWasNotAskedFor(t *testing.T) {
+// A trace of the caller's own sees every attempt, once.
+func TestACallersTraceSeesEachAttemptOnce(t *testing.T) {
 	t.Parallel()
-	for _, coding := range []string{"br", "zstd", "gzip, br", strings.Repeat("x", 200)} {
-		_, err := playing(reply(200, "\x0b\x02\x80", "Content-Encoding", coding)).client(t).Accounts.List(t.Context())
-		require.ErrorContains(t, err, fmt.Sprintf("encoded as %q", coding[:min(len(coding), 8)])[:15])
-		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
-		require.Less(t, len(err.Error()), 300)
-	}
-	_, err := playing(reply(200, fine, "Content-Encoding", "identity")).client(t).Accounts.List(t.Context())
-	require.NoError(t, err)
-	_, err = playing(reply(403, "\x0b\x02\x80", "Content-Encoding", "br")).client(t).Accounts.List(t.Context())
-	require.Equal(t, proxylite.KindEdge, asError(t, err).Kind)
-}
-
-// A server that allows few streams is no failure, from the first call on.
-func TestFewStreams(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, fine)
-	}))
-	server.EnableHTTP2 = true
-	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 10}
-	server.TLS = tlsServer(t, nil).TLS.Clone()
-	server.Config.ErrorLog = quiet
-	server.StartTLS()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
 	t.Cleanup(server.Close)
-	c := clientOf(t, trustingTransport(), server.URL, proxylite.WithRetry(proxylite.RetryPolicy{Budget: 1}))
-	var wg sync.WaitGroup
-	for range 200 {
-		wg.Go(func() { _, err := c.User.Info(t.Context()); assert.NoError(t, err) })
-	}
-	wg.Wait()
-}
-
-// A header that is longer than an HTTP/2 server takes is not sent.
-func TestAHeaderListThatIsTooLong(t *testing.T) {
-	t.Parallel()
-	server := tlsServer(t, func(r *http.Request) {
-		if r.ContentLength != 0 {
-			t.Error("sent")
-		}
-	})
-	c := clientOf(t, trustingTransport(), server.URL, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
-			if r.Method == http.MethodPost {
-				r = r.Clone(r.Context())
-				r.Header.Set("X-Long", fmt.Sprintf("%02000000d", 1))
-			}
-			return next.RoundTrip(r)
-		})
-	}))
-	_, err := c.User.Info(t.Context()) // so that the client knows the server's settings
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL),
+		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 3, MinBackoff: 1, MaxBackoff: 1}))
 	require.NoError(t, err)
-	err = c.Accounts.Enable(t.Context(), []string{"bob"})
-	require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome, "%v", err)
-}
-
-// A transport that retries by itself would send orders twice.
-func TestATransportThatRetriesIsRefused(t *testing.T) {
-	t.Parallel()
-	_, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithHTTPClient(retryablehttp.NewClient().StandardClient()))
-	require.ErrorContains(t, err, "sends requests again by itself")
-	_, err = proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(&retryablehttp.RoundTripper{}))
-	require.ErrorContains(t, err, "WithRetry")
+	var asked, got, written atomic.Int32
+	_, err = c.Accounts.List(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GetConn:      func(string) { asked.Add(1) },
+		GotConn:      func(httptrace.GotConnInfo) { got.Add(1) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) },
+	}))
+	require.Equal(t, 3, apitest.AsError(t, err).Attempts)
+	require.Equal(t, proxylite.OutcomeSafe, apitest.AsError(t, err).Outcome)
+	c.CloseIdleConnections()
+	require.Equal(t, []int32{3, 3, 3}, []int32{asked.Load(), got.Load(), written.Load()})
 }

@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"log/slog"
 	"net"
@@ -21,16 +20,17 @@ import (
 	"net/textproto"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // The canaries. Each but the password has all that is written differently in a
@@ -43,92 +43,6 @@ const (
 	canaryPassword = "pAssw0rdC4nary"
 	canaryListed   = "l1stedPassw0rd"
 )
-
-// writings are how one text stands in another: in a query, a path, JSON of
-// several makers, a Go or nginx log, an HTML page.
-var writings = []func(string) string{
-	func(s string) string { return s },
-	url.QueryEscape,
-	url.PathEscape,
-	func(s string) string { return lowerPercent(url.QueryEscape(s)) },
-	func(s string) string { return lowerPercent(url.PathEscape(s)) },
-	func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") },
-	inJSON,
-	func(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) },
-	func(s string) string { return strings.ReplaceAll(inJSON(s), "/", `\/`) },
-	func(s string) string { return asciiJSON(s, `\u%04x`) },
-	func(s string) string { return asciiJSON(s, `\u%04X`) },
-	html.EscapeString,
-	func(s string) string {
-		return strings.NewReplacer("&", "&amp;", `"`, "&quot;", "'", "&#039;", "<", "&lt;").Replace(s)
-	},
-	func(s string) string { q := fmt.Sprintf("%q", s); return q[1 : len(q)-1] },
-	func(s string) string { q := fmt.Sprintf("%+q", s); return q[1 : len(q)-1] },
-	strings.NewReplacer("~", "~0", "/", "~1").Replace, // in a JSON pointer
-}
-
-func lowerPercent(s string) string {
-	for i := 0; i+2 < len(s); i++ {
-		if s[i] == '%' {
-			s = s[:i] + strings.ToLower(s[i:i+3]) + s[i+3:]
-		}
-	}
-	return s
-}
-
-func inJSON(s string) string {
-	b, _ := json.Marshal(s)
-	return string(b[1 : len(b)-1])
-}
-
-// asciiJSON is what PHP makes by default: slashes and all but ASCII escaped.
-func asciiJSON(s, format string) string {
-	var b strings.Builder
-	for _, r := range inJSON(s) {
-		switch {
-		case r == '/':
-			b.WriteString(`\/`)
-		case r < 0x80:
-			b.WriteRune(r)
-		default:
-			for _, u := range utf16.Encode([]rune{r}) {
-				fmt.Fprintf(&b, format, u)
-			}
-		}
-	}
-	return b.String()
-}
-
-// traces are what to look for in a text: every writing of the secret, twice
-// written ones, and what base64 and hex make of it wherever it stands in what
-// they encode.
-func tracesOf(secret string) []string {
-	seen := map[string]bool{}
-	var forms []string
-	add := func(s string) {
-		if !seen[s] {
-			seen[s] = true
-			forms = append(forms, s)
-		}
-	}
-	for _, w := range writings {
-		once := w(secret)
-		add(once)
-		add(hex.EncodeToString([]byte(once)))
-		add(strings.ToUpper(hex.EncodeToString([]byte(once))))
-		for pad := range 3 {
-			text := []byte("xxx"[:pad] + once)
-			for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-				from, to := (pad*8+5)/6, len(text)*8/6
-				add(enc.EncodeToString(text)[from:to])
-			}
-		}
-		for _, again := range writings {
-			add(again(once))
-		}
-	}
-	return forms
-}
 
 // spill is all that came out of a call.
 type spill struct {
@@ -205,64 +119,34 @@ func (s *spill) leak(t *testing.T, op string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for text, hunted := range map[string]*hunted{
-		s.texts.String():    hunt(canaryKey, canaryToken, canaryLogin, canaryProxy, canaryPassword, canaryListed),
-		s.carriers.String(): hunt(canaryKey, canaryToken, canaryLogin, canaryProxy),
+	for _, what := range []string{
+		apitest.Leak(s.texts.String(), canaryKey, canaryToken, canaryLogin, canaryProxy, canaryPassword, canaryListed),
+		apitest.Leak(s.carriers.String(), canaryKey, canaryToken, canaryLogin, canaryProxy),
 	} {
-		if hunted.all.Replace(text) == text {
-			continue
-		}
-		for form, secret := range hunted.forms {
-			if i := strings.Index(text, form); i >= 0 {
-				t.Errorf("%s: %q came out as %q: …%q…", op, secret, form, text[max(0, i-200):min(len(text), i+len(form)+60)])
-				return
-			}
+		if what != "" {
+			t.Errorf("%s: %s", op, what)
+			return
 		}
 	}
 	s.texts.Reset()
 	s.carriers.Reset()
 }
 
-// hunted are secrets in all their forms, to be found in one pass.
-type hunted struct {
-	forms map[string]string // the secret of each
-	all   *strings.Replacer
-}
-
-var hunts sync.Map
-
-func hunt(secrets ...string) *hunted {
-	once := sync.OnceValue(func() *hunted {
-		h := &hunted{forms: map[string]string{}}
-		var pairs []string
-		for _, secret := range secrets {
-			for _, form := range tracesOf(secret) {
-				h.forms[form] = secret
-				pairs = append(pairs, form, "FOUND")
-			}
-		}
-		h.all = strings.NewReplacer(pairs...)
-		return h
-	})
-	made, _ := hunts.LoadOrStore(strings.Join(secrets, " "), once)
-	return made.(func() *hunted)()
-}
-
 // canaryOperations are all operations, with the canary for the passwords that two
 // of them send.
-func canaryOperations() []operation {
-	all := append([]operation(nil), operations...)
+func canaryOperations() []apitest.Operation {
+	all := append([]apitest.Operation(nil), apitest.Operations...)
 	for i := range all {
-		switch all[i].name {
+		switch all[i].Name {
 		case "Accounts.Add":
-			all[i].call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-				return none(c.Accounts.Add(ctx, proxylite.AccountAddParams{
+			all[i].Call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
+				return apitest.None(c.Accounts.Add(ctx, proxylite.AccountAddParams{
 					Accounts: []proxylite.NewAccount{{"user01", proxylite.NewPassword("another1")}, {"user02", proxylite.NewPassword(canaryPassword)}},
 				}, o...))
 			}
 		case "Accounts.ChangePassword":
-			all[i].call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
-				return none(c.Accounts.ChangePassword(ctx, "user", proxylite.NewPassword(canaryPassword), o...))
+			all[i].Call = func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
+				return apitest.None(c.Accounts.ChangePassword(ctx, "user", proxylite.NewPassword(canaryPassword), o...))
 			}
 		}
 	}
@@ -280,9 +164,9 @@ func success(t *testing.T, r *http.Request) string {
 	case "/ip/v3":
 		return `{"code":200,"data":{"list":[["1.2.3.4:80:u:` + canaryListed + `",{"ip":"1.2.3.4","port":80,` + login + `}]]}}`
 	default:
-		for _, op := range operations {
-			if op.path == path && !op.empty {
-				return fixture(t, op.name+".json")
+		for _, op := range apitest.Operations {
+			if op.Path == path && !op.MayBeEmpty {
+				return apitest.Fixture(t, op.Name+".json")
 			}
 		}
 		return `{"code":0}`
@@ -303,19 +187,24 @@ func (a asked) secret() string {
 	return canaryKey
 }
 
-// echo says back all that it knows, in every writing. Twice written ones take long;
-// package redact tries those, and the long run.
+// echo says back all that it knows, in every writing. That takes long, so the operations
+// share the writings out: one plays a quarter of them, unless it is the long run. Twice
+// written texts are for package redact and the long run.
 func (a asked) echo() string {
 	_, body, _ := strings.Cut(a.text, "\r\n\r\n")
+	turn := slices.IndexFunc(apitest.Operations, func(op apitest.Operation) bool { return "/end-point"+op.Path == a.URL.Path })
 	parts := []string{a.text}
-	for _, w := range writings {
+	for i, w := range apitest.Writings {
+		if shares := apitest.Repetitions(4, 1); i%shares != turn%shares {
+			continue
+		}
 		once := w(a.secret())
 		texts := []string{once, "=" + once, "k=" + once, w(a.URL.String()), w(body)}
-		for _, s := range texts[:repetitions(2, len(texts))] {
+		for _, s := range texts[:apitest.Repetitions(2, len(texts))] {
 			parts = append(parts, s, hex.EncodeToString([]byte(s)), base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)))
 		}
 		parts = append(parts, strings.ToUpper(hex.EncodeToString([]byte(once))))
-		for _, again := range writings[:repetitions(1, len(writings))] {
+		for _, again := range apitest.Writings[:apitest.Repetitions(1, len(apitest.Writings))] {
 			parts = append(parts, again(once))
 		}
 	}
@@ -326,7 +215,7 @@ func (a asked) echo() string {
 func (a asked) line() string {
 	head, body, _ := strings.Cut(a.text, "\r\n\r\n")
 	parts := []string{strings.ReplaceAll(head, "\r\n", " "), body, url.QueryEscape(a.URL.String()), base64.StdEncoding.EncodeToString([]byte(a.URL.String()))}
-	for _, w := range writings {
+	for _, w := range apitest.Writings {
 		parts = append(parts, w(a.secret()))
 	}
 	return strings.Join(parts, " ")
@@ -387,7 +276,7 @@ func troubles(t *testing.T) map[string]trouble {
 	var accessLog spill
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		visitors.Add(1)
-		accessLog.show(r.RequestURI, r.Header, bodyOf(t, r))
+		accessLog.show(r.RequestURI, r.Header, apitest.BodyOf(t, r))
 	}))
 	t.Cleanup(elsewhere.Close)
 	redirect := func(status string) trouble {
@@ -403,7 +292,7 @@ func troubles(t *testing.T) map[string]trouble {
 	}
 	once := proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 1})
 	panics := func(_ http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(*http.Request) (*http.Response, error) { panic("middleware") })
+		return apitest.RoundTripper(func(*http.Request) (*http.Response, error) { panic("middleware") })
 	}
 	cancelled := errors.New("shutting down")
 
@@ -448,7 +337,7 @@ func troubles(t *testing.T) map[string]trouble {
 			return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.ReplaceAll(a.text, ":", " ") + "\r\n\r\n"
 		}),
 		"bad gzip":                         page("200 OK\nContent-Encoding: gzip", echo),
-		"cut body":                         page("200 OK\nContent-Length: 999999", func(a asked) string { return `{"code":200,"data":` + inJSON(a.echo()) }),
+		"cut body":                         page("200 OK\nContent-Length: 999999", func(a asked) string { return `{"code":200,"data":` + apitest.InJSON(a.echo()) }),
 		"cut page":                         page("503 No\nContent-Length: 999999", echo),
 		"page":                             page("403 Forbidden", func(a asked) string { return "<html><title>" + a.secret() + "</title>" + a.echo() }),
 		"page, 200":                        page("200 OK", func(a asked) string { return "<title>" + a.URL.String() + "</title>" + a.echo() }),
@@ -457,20 +346,20 @@ func troubles(t *testing.T) map[string]trouble {
 		"no answer to a request from here": page("407 Proxy Authentication Required\nProxy-Authenticate: Basic", echo),
 		"rate limit":                       page("429 Slow\nRetry-After: 99", echo),
 		"refusal": page("200 OK", func(a asked) string {
-			s := `"` + inJSON(a.echo()) + `"`
+			s := `"` + apitest.InJSON(a.echo()) + `"`
 			return `{"code":3,"msg":` + s + `,"errors":{"echo":` + s + `},"data":` + s + `}`
 		}),
 		"refusal, short": page("200 OK", func(a asked) string {
-			return `{"data":"` + inJSON(a.text) + `","code":9,"errors":"` + inJSON(a.text) + `","message":"` + inJSON(a.text) + `"}`
+			return `{"data":"` + apitest.InJSON(a.text) + `","code":9,"errors":"` + apitest.InJSON(a.text) + `","message":"` + apitest.InJSON(a.text) + `"}`
 		}),
-		"refusal, 401":        page("401 No", func(a asked) string { return `{"code":3,"msg":"` + inJSON(a.URL.String()) + `"}` }),
+		"refusal, 401":        page("401 No", func(a asked) string { return `{"code":3,"msg":"` + apitest.InJSON(a.URL.String()) + `"}` }),
 		"broken envelope":     page("200 OK", func(a asked) string { return `{"code":200,"data":` + a.echo() }),
-		"code that is a text": page("200 OK", func(a asked) string { return `{"code":"` + inJSON(a.text) + `"}` }),
+		"code that is a text": page("200 OK", func(a asked) string { return `{"code":"` + apitest.InJSON(a.text) + `"}` }),
 		"names that echo": page("200 OK", func(a asked) string {
-			return `{"code":200,"data":{"` + inJSON(a.text) + `":{"list":5},"list":{"` + inJSON(a.text) + `":1}}}`
+			return `{"code":200,"data":{"` + apitest.InJSON(a.text) + `":{"list":5},"list":{"` + apitest.InJSON(a.text) + `":1}}}`
 		}),
 		"values that echo": page("200 OK", func(a asked) string {
-			s := inJSON(a.text)
+			s := apitest.InJSON(a.text)
 			return `{"code":200,"data":{"list":[{"id":["` + s + `"],"number":"` + s + `"}],"id":"` + s + `"}}`
 		}),
 		"redirect":      redirect("302 Found"),
@@ -493,13 +382,13 @@ func troubles(t *testing.T) map[string]trouble {
 		"panic in a middleware": {serve: func(net.Conn, asked) {}, opts: []proxylite.Option{proxylite.WithMiddleware(panics)}},
 		"panic in the observer": {
 			serve: func(net.Conn, asked) {},
-			opts:  []proxylite.Option{proxylite.WithObserver(atEnd(func(_ context.Context, info proxylite.CallInfo) { panic(info) }))},
+			opts:  []proxylite.Option{proxylite.WithObserver(apitest.AtEnd(func(_ context.Context, info proxylite.CallInfo) { panic(info) }))},
 		},
 		"panic in the transport": {target: func(*testing.T) (string, http.RoundTripper) {
-			return "http://127.0.0.1:1", roundTripper(func(*http.Request) (*http.Response, error) { panic("transport") })
+			return "http://127.0.0.1:1", apitest.RoundTripper(func(*http.Request) (*http.Response, error) { panic("transport") })
 		}},
 		"URL in the error of a transport": {target: func(*testing.T) (string, http.RoundTripper) {
-			return "http://127.0.0.1:1", roundTripper(func(r *http.Request) (*http.Response, error) {
+			return "http://127.0.0.1:1", apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				return nil, fmt.Errorf("gateway: %w", &url.Error{Op: "Get", URL: r.URL.String() + r.Header.Get("Authorization"), Err: io.ErrUnexpectedEOF})
 			})
 		}},
@@ -636,7 +525,7 @@ func TestCanary(t *testing.T) {
 					c := watched(t, &out, credential, base, tr, f, bare)
 					for _, op := range canaryOperations() {
 						release(t, &out, c, op, f)
-						out.leak(t, op.name)
+						out.leak(t, op.Name)
 					}
 					if idle, ok := tr.(*http.Transport); ok {
 						idle.CloseIdleConnections()
@@ -658,15 +547,15 @@ func watched(t *testing.T, out *spill, credential proxylite.Credential, base str
 		proxylite.WithLogger(slog.New(slog.NewMultiHandler(
 			slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}),
 			slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})))),
-		proxylite.WithObserver(atEnd(func(ctx context.Context, info proxylite.CallInfo) { out.show(ctx, info) })),
+		proxylite.WithObserver(apitest.AtEnd(func(ctx context.Context, info proxylite.CallInfo) { out.show(ctx, info) })),
 	}
 	if !bare {
 		opts = append(opts, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
-				body := bodyOf(t, r)
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				body := apitest.BodyOf(t, r)
 				out.carry([]byte(body))
 				if body != "" {
-					r.Body = io.NopCloser(readerFunc(strings.NewReader(body).Read))
+					r.Body = io.NopCloser(apitest.ReaderFunc(strings.NewReader(body).Read))
 				}
 				resp, err := next.RoundTrip(r)
 				out.show(r, *r.URL, r.URL.String(), r.Header, r.Context(), r.GetBody == nil, err)
@@ -689,7 +578,7 @@ func watched(t *testing.T, out *spill, credential proxylite.Credential, base str
 }
 
 // release makes one call and keeps everything that comes out of it.
-func release(t *testing.T, out *spill, c *proxylite.Client, op operation, f trouble) {
+func release(t *testing.T, out *spill, c *proxylite.Client, op apitest.Operation, f trouble) {
 	defer func() {
 		if p := recover(); p != nil {
 			out.show(p, string(debug.Stack()))
@@ -710,13 +599,13 @@ func release(t *testing.T, out *spill, c *proxylite.Client, op operation, f trou
 		ctx = f.ctx(ctx)
 	}
 	var raw proxylite.RawResponse
-	value, err := op.call(ctx, c, proxylite.CallRaw(&raw), proxylite.CallQuery("language", "en"))
+	value, err := op.Call(ctx, c, proxylite.CallRaw(&raw), proxylite.CallQuery("language", "en"))
 
 	out.show(value, raw.Status, raw.Header, err, c, *c)
 	out.carry(raw)
 	out.carry(raw.Body)
 	if err != nil {
-		e := asError(t, err)
+		e := apitest.AsError(t, err)
 		out.show(e.Operation, e.Route, e.Kind, e.Message, string(e.Details), e.Header, e.Explanation())
 		out.carry(e.Body)
 		_, leaky := errors.AsType[*url.Error](err)
@@ -729,68 +618,11 @@ func showingErrors(body io.ReadCloser, out *spill) io.ReadCloser {
 	return struct {
 		io.Reader
 		io.Closer
-	}{readerFunc(func(p []byte) (int, error) {
+	}{apitest.ReaderFunc(func(p []byte) (int, error) {
 		n, err := body.Read(p)
 		if err != nil {
 			out.show(err)
 		}
 		return n, err
 	}), body}
-}
-
-// However an account or an endpoint is held, no text of what holds it has the
-// login.
-func TestNoTextOfAHolderHasThePassword(t *testing.T) {
-	t.Parallel()
-	account := proxylite.Account{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
-	added := proxylite.NewAccount{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
-	static := proxylite.StaticIP{ID: "1", Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: raw(canaryPassword)}
-	endpoint := proxylite.Endpoint{Host: "h", Port: 1, Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: raw(canaryPassword)}
-	var out spill
-	for _, v := range []any{
-		account, &account,
-		[]proxylite.Account{account},
-		[]*proxylite.Account{&account}[0],
-		map[string]proxylite.Account{"a": account},
-		struct{ A proxylite.Account }{account},
-		proxylite.Page[proxylite.Account]{Items: []proxylite.Account{account}},
-		added, &added,
-		proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{added}},
-		&proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{added}},
-		static, &static,
-		proxylite.Page[proxylite.StaticIP]{Items: []proxylite.StaticIP{static}},
-		map[int]proxylite.StaticIP{1: static},
-		endpoint, &endpoint,
-		[]proxylite.Endpoint{endpoint},
-		struct{ E proxylite.Endpoint }{endpoint},
-		map[proxylite.Endpoint]bool{endpoint: true},
-		[2]any{account, &static},
-		errors.Join(fmt.Errorf("%v %+v %#v", account, static, endpoint)),
-	} {
-		out.show(v)
-		if text := out.texts.String(); strings.Contains(text, canaryPassword) {
-			t.Errorf("%T: %s", v, text)
-		}
-		out.texts.Reset()
-	}
-}
-
-// A trace of the caller's own sees every attempt, once.
-func TestACallersTraceSeesEachAttemptOnce(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
-	t.Cleanup(server.Close)
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL),
-		proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 3, MinBackoff: 1, MaxBackoff: 1}))
-	require.NoError(t, err)
-	var asked, got, written atomic.Int32
-	_, err = c.Accounts.List(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-		GetConn:      func(string) { asked.Add(1) },
-		GotConn:      func(httptrace.GotConnInfo) { got.Add(1) },
-		WroteRequest: func(httptrace.WroteRequestInfo) { written.Add(1) },
-	}))
-	require.Equal(t, 3, asError(t, err).Attempts)
-	require.Equal(t, proxylite.OutcomeSafe, asError(t, err).Outcome)
-	c.CloseIdleConnections()
-	require.Equal(t, []int32{3, 3, 3}, []int32{asked.Load(), got.Load(), written.Load()})
 }

@@ -11,18 +11,18 @@ import (
 	"github.com/proxylite/proxylite-go/internal/transport"
 )
 
-// Credential authenticates a client: [AppKey], [BearerToken] or [TokenFrom]. It
-// holds its secret in a closure, so that no way of printing it shows the secret.
+// Credential authenticates a client. Make one with [AppKey], [BearerToken] or
+// [TokenFrom]. Its secret is in a closure, so printing a Credential never shows it.
 type Credential struct {
 	open func() (*transport.Secret, error)
 }
 
-// AppKey authenticates with the app_key of the dashboard. It has administrator
-// rights over the account and spends its money.
+// AppKey authenticates with the app_key of the dashboard. The app_key has administrator
+// rights, which include spending money. It is sent in the URL of most calls.
 func AppKey(key string) Credential { return fixed(key, false, "app_key") }
 
-// BearerToken authenticates with a JWT in the Authorization header. It then is not
-// part of the URL, which access logs keep.
+// BearerToken authenticates with a JWT in the Authorization header. Unlike an app_key,
+// it does not appear in URLs, which servers log.
 func BearerToken(token string) Credential { return fixed(token, true, "token") }
 
 func fixed(secret string, bearer bool, name string) Credential {
@@ -41,17 +41,18 @@ func checkSecret(secret, name string) error {
 	return nil
 }
 
-// Token is a JWT that expires. Like a [Password], nothing shows it by accident.
+// Token is a JWT that expires. Like a [Password], it is redacted when it is printed or
+// logged.
 type Token struct {
 	value  sealed
 	expiry time.Time
 }
 
-// NewToken returns a token that expires at a time. A zero time means that it lasts
-// until the API refuses it.
+// NewToken returns a token that expires at the given time. A zero time means that it is
+// valid until the API refuses it.
 func NewToken(value string, expiry time.Time) Token { return Token{seal(value), expiry} }
 
-// String returns when the token expires, and a placeholder for the token.
+// String returns a placeholder for the token, and its expiry time if it has one.
 func (t Token) String() string {
 	if t.expiry.IsZero() {
 		return "proxylite.Token(" + redactedText + ")"
@@ -59,19 +60,20 @@ func (t Token) String() string {
 	return "proxylite.Token(" + redactedText + ", expires " + t.expiry.Format(time.RFC3339) + ")"
 }
 
-// GoString is String, for %#v.
+// GoString returns the same text as String, for %#v.
 func (t Token) GoString() string { return t.String() }
 
-// LogValue is String, for slog.
+// LogValue returns the same text as String, for slog.
 func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// TokenFrom authenticates with JWTs that expire. The source is asked for one when
-// there is none, 30 seconds before it expires, and after the API refused it; a
-// call that is refused fails, the next one uses a new token.
+// TokenFrom authenticates with JWTs that expire. The client asks the source for a token
+// before the first call, 30 seconds before the current token expires, and after the API
+// has refused the current token. The call that the API refused fails; the next call
+// uses the new token.
 //
-// One call at a time asks the source, and all calls that wait share its result, an
-// error too. An error of the source fails the call, unsent. A call waits no longer
-// than its own timeout, even if the source ignores its context.
+// The source is never called concurrently: all calls that need a token wait for the
+// same result. If the source returns an error, these calls fail without being sent. A
+// call waits no longer than its attempt timeout, even if the source ignores its context.
 func TokenFrom(source func(context.Context) (Token, error)) Credential {
 	return Credential{func() (*transport.Secret, error) {
 		if source == nil {

@@ -1,7 +1,5 @@
-// Package proxylite is a client of ProxyLite's proxy API: sub-accounts and their
+// Package proxylite is a client for the ProxyLite proxy API: proxy accounts and their
 // traffic, extraction of proxy IPs, static IPs, orders and payment.
-//
-// # A smallest program
 //
 //	client, err := proxylite.NewClientFromEnv() // PROXYLITE_APP_KEY or PROXYLITE_TOKEN
 //	if err != nil {
@@ -15,51 +13,57 @@
 //		fmt.Println(account.Username, account.Used)
 //	}
 //
-// Make one [Client] and share it: it is safe for concurrent use. Its services hold
-// the operations. Lists that have pages come twice:
-// List returns one [Page], All is an iterator that asks for a page when it is
-// needed. An endpoint without a method is reached with [Call].
+// Create one [Client] and share it: it is safe for concurrent use. Its fields are
+// services, and their methods are the operations of the API. A list with pages has two
+// methods: List returns one [Page], and All returns an iterator that requests each page
+// when it is needed. Use [Call] for an endpoint without a method.
 //
 // # Errors
 //
-// A call that fails returns an [*Error]: what was called, what went wrong, what the
-// API said, and the beginning of its answer. Branch with [errors.Is] on
-// [ErrInvalidAppKey], [ErrIPNotAllowed], [ErrRateLimited] and their like. Input is
-// checked before anything is sent; [InputError] names all that is wrong with it.
-// The credential is in no error, log line or printed value.
+// A failed call returns an [*Error] with the operation, the kind of failure, the code
+// and message of the API, and the beginning of the response. Use [errors.Is] to test for
+// [ErrInvalidAppKey], [ErrIPNotAllowed], [ErrRateLimited] and the other error variables.
+// Input is checked before anything is sent; an [InputError] lists all problems with it.
+// Errors and log lines never contain the credential.
 //
-// # Did it happen?
+// # Outcome of a failed call
 //
-// [Error.Outcome] says what became of a failed call. After [OutcomeNotSent] and
-// [OutcomeRejected] nothing was bought. [OutcomeUnknown], or
-// errors.Is(err, [ErrOutcomeUnknown]), says that a request went out and no answer
-// tells what it did: look at the orders, the accounts or the usage before you
-// repeat a call that costs.
+// [Error.Outcome] says whether a failed call may have taken effect. After
+// [OutcomeNotSent] and [OutcomeRejected], nothing was bought. After [OutcomeUnknown], the
+// request may have been processed, but no response says so. errors.Is(err,
+// [ErrOutcomeUnknown]) tests for it. Before you repeat a call that costs money or quota,
+// look at the orders, the accounts or the usage.
 //
 // # Retries
 //
-// Calls that only read, and those that change nothing the second time, are
-// repeated after a failure that may pass: see [RetryPolicy] and [WithRetry]. Calls
-// that spend money or quota (Orders.Create, IP.Extract, Accounts.Add) are sent once,
-// unless no byte of them reached the server. Each attempt has a clock,
-// [WithAttemptTimeout]; the context bounds the whole call, waits included.
+// Calls that are safe or idempotent are retried after a temporary failure; see
+// [RetryPolicy] and [WithRetry]. Calls that spend money or quota (Orders.Create,
+// IP.Extract, Accounts.Add) are retried only if nothing was sent. Each attempt has a
+// timeout, set by [WithAttemptTimeout]. Use a context to limit the whole call, including
+// the waits between attempts.
 //
 // # Units and times
 //
-// [Traffic] counts in units of 1024: 5*proxylite.GB. Money is a [Decimal], exact as
-// sent. The API's times have no zone; they are read and written in UTC+8 unless
-// [WithTimeZone] says otherwise. Statuses and types are open sets: a value that is
-// new to this package is kept and printed as a number.
+// [Traffic] is counted in units of 1024, such as 5*proxylite.GB. Money is a [Decimal],
+// exactly as the API sent it. Times of the API have no zone; they are read and sent as
+// UTC+8 unless [WithTimeZone] sets another zone. Statuses and types are open sets: a
+// value without a constant is kept and printed as a number.
 //
-// # Raw answers
+// # Passwords
 //
-// [CallRaw] stores an answer as it came. Answers are read leniently where nothing
-// can be mistaken (a number in quotes, a null list), and are an error elsewhere
-// ([ErrMalformedResponse]): never a wrong value.
+// A [Password] is redacted when it is printed, logged or encoded as JSON.
+// [Password.Reveal] returns its text, and [MarshalRevealed] encodes JSON with passwords.
+//
+// # Responses
+//
+// Irregular responses are decoded if their meaning is clear, such as a number in quotes
+// or null for an empty list. Anything ambiguous is an [ErrMalformedResponse].
+// [CallRaw] stores the response as it was received.
 //
 // # Testing your code
 //
-// Package proxylitetest is a ProxyLite in the process, with state, over real HTTP.
-// [WithTransport] takes any [net/http.RoundTripper], and [WithBaseURL] any server
-// on loopback.
+// Package proxylitetest is an in-process ProxyLite server with state, for tests.
+// [WithBaseURL] accepts any server on loopback, and [WithTransport] any
+// [net/http.RoundTripper]. [NewError] and [NewErrorLike] return errors for your own
+// mocks.
 package proxylite

@@ -2,12 +2,18 @@ package proxylite_test
 
 import (
 	"encoding/json"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 func TestParseEndpoint(t *testing.T) {
@@ -89,7 +95,7 @@ func FuzzEndpointURLReadsBack(f *testing.F) {
 func TestEndpointRoundTrips(t *testing.T) {
 	t.Parallel()
 	for _, want := range []proxylite.Endpoint{
-		{Host: "1.2.3.4", Port: 80}, {Host: "2001:db8::1", Port: 81, Username: "u", Password: proxylite.NewPassword("p"), Raw: raw(`{"ip":"x"}`)},
+		{Host: "1.2.3.4", Port: 80}, {Host: "2001:db8::1", Port: 81, Username: "u", Password: proxylite.NewPassword("p"), Raw: apitest.Raw(`{"ip":"x"}`)},
 	} {
 		b, err := proxylite.MarshalRevealed(want)
 		require.NoError(t, err)
@@ -102,4 +108,62 @@ func TestEndpointRoundTrips(t *testing.T) {
 	require.JSONEq(t, `{"host":"1.2.3.4","port":80,"username":"u","password":"[REDACTED]"}`, string(b))
 	require.ErrorContains(t, json.Unmarshal(b, new(proxylite.Endpoint)), "MarshalRevealed")
 	require.Error(t, new(proxylite.Endpoint).UnmarshalJSON([]byte(`"\x"`)))
+}
+
+func TestEveryLetterOfAHost(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"azAZ09-_.example", "a", "z", "A", "Z", "a0", "a9"} {
+		e, err := proxylite.ParseEndpoint(host + ":80")
+		require.NoError(t, err)
+		require.Equal(t, proxylite.Endpoint{Host: host, Port: 80}, e)
+	}
+	for _, host := range []string{"a`", "a{", "a@[", "a/", "a[", "a;"} { // beside those in ASCII
+		_, err := proxylite.ParseEndpoint(host + ":80")
+		require.Error(t, err, host)
+	}
+	e, err := proxylite.ParseEndpoint("@1.2.3.4:80") // an empty login
+	require.NoError(t, err)
+	require.Equal(t, proxylite.Endpoint{Host: "1.2.3.4", Port: 80}, e)
+	require.Error(t, new(proxylite.Endpoint).UnmarshalJSON(nil))
+}
+
+func FuzzEndpoint(f *testing.F) {
+	for _, s := range []string{"1.2.3.4:80", "[2001:db8::1]:80", "h.example:1:u:p", "u:p@h.example:65535", "socks5://1.2.3.4:80/", "1.2.3.4:80:u:p:q", "u@1.2.3.4:5", "[::ffff:1.2.3.4]:1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e, err := proxylite.ParseEndpoint(s)
+		if err != nil {
+			require.Zero(t, e)
+			require.Less(t, len(err.Error()), 200, "the error repeats the input")
+			return
+		}
+		host, port, err := net.SplitHostPort(e.Addr())
+		require.NoError(t, err)
+		require.Equal(t, e.Host, host)
+		require.Equal(t, strconv.Itoa(e.Port), port)
+		require.Contains(t, s, host)
+		if strings.Contains(host, ":") {
+			_, err := netip.ParseAddr(host)
+			require.NoError(t, err)
+		}
+		bare, err := proxylite.ParseEndpoint(e.Addr())
+		require.NoError(t, err)
+		require.Equal(t, proxylite.Endpoint{Host: e.Host, Port: e.Port}, bare)
+
+		u, err := url.Parse(e.HTTP().String())
+		require.NoError(t, err)
+		require.Equal(t, e.Addr(), u.Host)
+		if e.Username != "" {
+			password, _ := u.User.Password()
+			require.Equal(t, []string{e.Username, e.Password.Reveal()}, []string{u.User.Username(), password})
+		}
+		if utf8.ValidString(s) {
+			b, err := proxylite.MarshalRevealed(e)
+			require.NoError(t, err)
+			var back proxylite.Endpoint
+			require.NoError(t, json.Unmarshal(b, &back))
+			require.Equal(t, e, back)
+		}
+	})
 }

@@ -19,52 +19,57 @@ import (
 	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
-// The errors to branch on, with errors.Is. Texts are for people and may change.
+// Errors to test for with errors.Is. Their texts may change.
 var (
-	// ErrInvalidAppKey: the API does not accept the credential (code 3).
+	// ErrInvalidAppKey means that the API does not accept the credential (code 3).
 	ErrInvalidAppKey = errors.New("invalid app_key or token")
-	// ErrNotVerified: the account has not passed real-name verification (code 156).
+	// ErrNotVerified means that the account has not passed real-name verification
+	// (code 156).
 	ErrNotVerified = errors.New("account has not passed real-name verification")
-	// ErrIPNotAllowed: the caller's IP is not on the allow list (code 202).
-	// [Error.CallerIP] has the address to add where the API named it.
+	// ErrIPNotAllowed means that the caller's IP is not on the allow list (code 202).
+	// If the API names the address, [Error.CallerIP] returns it.
 	ErrIPNotAllowed = errors.New("caller's IP is not on the allow list")
-	// ErrVerificationNeeded: a second factor (code 348) or a phone
-	// verification (286, 287) is asked for, which only the dashboard can give.
+	// ErrVerificationNeeded means that the account needs a second factor (code 348)
+	// or a phone verification (286, 287). Both are done in the dashboard.
 	ErrVerificationNeeded = errors.New("second factor or phone verification needed")
-	// ErrRateLimited: too many requests. With code 429 the API has refused the
-	// call; with HTTP status 429, of some box in between, the outcome is unknown.
+	// ErrRateLimited means that there were too many requests. If the API refused the
+	// call with code 429, the outcome is OutcomeRejected. An HTTP status 429 comes from
+	// an intermediary, so the outcome is unknown.
 	ErrRateLimited = errors.New("rate limited")
-	// ErrOutcomeUnknown: a request may have reached the server and no answer
-	// says what became of it. Before repeating a call that costs, look whether
-	// it happened: list the orders, the accounts or the usage.
+	// ErrOutcomeUnknown means that a request may have taken effect, but no response
+	// says so. Before you repeat a call that costs money or quota, check whether it
+	// succeeded: list the orders, the accounts or the usage.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
-	// ErrMalformedResponse: the answer is not what the API documents: no
-	// envelope, no code, cut, too large, or a value of the wrong kind.
-	ErrMalformedResponse = errors.New("malformed answer")
-	// ErrResponseTooLarge: the answer passed the bound of [WithMaxResponse]. It is
-	// also an ErrMalformedResponse.
-	ErrResponseTooLarge = errors.New("answer larger than the bound")
-	// ErrInvalidInput: the input breaks a rule; nothing was sent. [InputError]
-	// in the chain names fields and rules.
+	// ErrMalformedResponse means that a response with a success status is not valid:
+	// it has no envelope or no code, is truncated or too large, or has a value of the
+	// wrong type.
+	ErrMalformedResponse = errors.New("malformed response")
+	// ErrResponseTooLarge means that the response exceeds [WithMaxResponse], or that
+	// its values would take too much memory. Such an error is also an
+	// ErrMalformedResponse.
+	ErrResponseTooLarge = errors.New("response too large")
+	// ErrInvalidInput means that the input is invalid and nothing was sent. The error
+	// wraps an [InputError], which lists the problems.
 	ErrInvalidInput = errors.New("invalid input")
-	// ErrRetryBudget: the call was not repeated because too many calls of this
-	// client fail; see [RetryPolicy]. It accompanies the failure itself.
+	// ErrRetryBudget means that the call was not retried because the retry budget of
+	// the client is spent; see [RetryPolicy]. The error also has the failure itself.
 	ErrRetryBudget = errors.New("retry budget spent")
 )
 
-// Outcome tells what became of a failed call. Look at it before you buy again.
+// Outcome says whether a failed call may have taken effect. Check it before you buy
+// again.
 type Outcome int
 
 const (
 	// OutcomeNotSent means that no byte of a request reached the server.
 	OutcomeNotSent Outcome = iota
-	// OutcomeRejected means that the server, or what stands before it, said no.
+	// OutcomeRejected means that the API or an intermediary refused the call.
 	OutcomeRejected
 	// OutcomeUnknown means that a request may have reached the server, and may
 	// have taken effect.
 	OutcomeUnknown
-	// OutcomeSafe means the same of a call that changes nothing: it is safe to
-	// call again.
+	// OutcomeSafe means that a request may have reached the server, but that the call
+	// changes nothing. It is safe to repeat.
 	OutcomeSafe
 )
 
@@ -82,31 +87,31 @@ func (o Outcome) String() string {
 	}
 }
 
-// Kind is the class of a failure, one of few words: fit for a metric's label.
+// Kind is the kind of a failure. It has few values, so it can be a metric label.
 type Kind string
 
 // The kinds of failure.
 const (
-	KindInput       Kind = "input"        // the input breaks a rule
-	KindAPI         Kind = "api"          // the API answered with an error code
+	KindInput       Kind = "input"        // the input is invalid
+	KindAPI         Kind = "api"          // the API returned an error code
 	KindRateLimited Kind = "rate_limited" // status or code 429
-	KindServer      Kind = "server"       // 5xx, not from the API itself
-	KindEdge        Kind = "edge"         // a page or refusal of the CDN or a proxy in front
+	KindServer      Kind = "server"       // status 5xx without an error code of the API
+	KindEdge        Kind = "edge"         // a refusal or a web page from a CDN or proxy
 	KindRedirect    Kind = "redirect"     // a redirect, which is never followed
-	KindMalformed   Kind = "malformed"    // not the envelope, or a value of the wrong kind
-	KindTooLarge    Kind = "too_large"    // larger than the bound
-	KindTruncated   Kind = "truncated"    // the body was cut
-	KindTimeout     Kind = "timeout"      // the attempt's clock or the context's deadline
+	KindMalformed   Kind = "malformed"    // not a valid response of the API
+	KindTooLarge    Kind = "too_large"    // the response exceeds a limit
+	KindTruncated   Kind = "truncated"    // the body is incomplete
+	KindTimeout     Kind = "timeout"      // the attempt timeout or the deadline of the context passed
 	KindCanceled    Kind = "canceled"     // the context was canceled
-	KindDial        Kind = "dial"         // no connection
-	KindDNS         Kind = "dns"          // the name does not resolve
+	KindDial        Kind = "dial"         // no connection could be made
+	KindDNS         Kind = "dns"          // the host name could not be resolved
 	KindTLS         Kind = "tls"          // the TLS handshake failed
 	KindTransport   Kind = "transport"    // the connection broke
-	KindConfig      Kind = "config"       // the client refused to send: see the text
+	KindConfig      Kind = "config"       // the client refused to send; the text says why
 )
 
-// Error is the one type of a failed call; get it with errors.As, or
-// errors.AsType[*proxylite.Error](err). No part of it ever holds the credential.
+// Error is the error of a failed call. Get it with errors.As or
+// errors.AsType[*proxylite.Error](err). No part of it contains the credential.
 type Error struct {
 	Operation string // e.g. "Accounts.List"
 	Method    string // e.g. "GET"
@@ -115,27 +120,28 @@ type Error struct {
 	Kind    Kind
 	Outcome Outcome
 
-	Status  int             // HTTP status; 0 without an answer
-	Code    int             // the API's error code; 0 without one
-	Message string          // the API's msg or message, mostly Chinese; at most 4 KiB of it
-	Details json.RawMessage // the API's errors member, of unknown shape; nil if larger than 64 KiB
+	Status  int             // HTTP status; 0 if there was no response
+	Code    int             // error code of the API; 0 if there was none
+	Message string          // message of the API, mostly in Chinese; at most the first 4 KiB
+	Details json.RawMessage // the "errors" of the response, in no documented form; nil if over 64 KiB
 
-	RetryAfter time.Duration // what the answer's Retry-After asked for; 0 without one
-	Attempts   int           // requests that were tried
-	Body       []byte        // the beginning of the answer, at most 4 KiB
-	Header     http.Header   // of the answer; nil without one
+	RetryAfter time.Duration // from the Retry-After header; 0 if there was none
+	Attempts   int           // number of attempts, sent or not
+	Body       []byte        // the first 4 KiB of the response
+	Header     http.Header   // header of the response; nil if there was none
 
 	cause error
 }
 
 const codeInvalidKey = 3
 
-// knownCodes has what the vendor's document and its family say about codes.
+// knownCodes are the error codes that the documents of the vendor and of its sister
+// brands name.
 var knownCodes = map[int]struct {
 	err  error
 	text string
 }{
-	codeInvalidKey: {ErrInvalidAppKey, "app_key or token is invalid or has expired: copy it anew from the dashboard"},
+	codeInvalidKey: {ErrInvalidAppKey, "app_key or token is invalid or has expired: copy it again from the dashboard"},
 	156:            {ErrNotVerified, "the account has not passed real-name verification: do so in the dashboard"},
 	202:            {ErrIPNotAllowed, "the caller's IP is not on the allow list: add it in the dashboard"},
 	286:            {ErrVerificationNeeded, "phone verification is needed: do so in the dashboard"},
@@ -145,10 +151,10 @@ var knownCodes = map[int]struct {
 	429:            {ErrRateLimited, "too many requests: wait before the next one"},
 }
 
-// NewError returns the error that a call returns for a response with this HTTP
-// status, error code and message of the API, for mocks in your own tests. Kind,
-// Outcome and what errors.Is matches are those of a real call of [ClassUnsafe]. A
-// code of 0 means a response without an envelope, such as the page of a proxy.
+// NewError returns an error for mocks in tests. It is the error of a [ClassUnsafe] call
+// that gets a response with this HTTP status and this error code and message of the
+// API: it has the same Kind and Outcome and matches the same errors. If code is 0, the
+// response has no envelope, like the error page of a proxy.
 func NewError(status, code int, message string) *Error {
 	r := reply{status: status, env: wire.Envelope{Code: code, HasCode: code != 0, Message: message}}
 	v := r.verdict()
@@ -161,10 +167,10 @@ func NewError(status, code int, message string) *Error {
 	}
 }
 
-// NewErrorLike returns an error of a call for which errors.Is(err, target) is true,
-// for mocks in your own tests. The target is a sentinel of this package, or what a
-// call that had no response may have failed with, such as context.DeadlineExceeded
-// or a *net.OpError.
+// NewErrorLike returns an error for mocks in tests for which errors.Is(err, target) is
+// true. The target is an error variable of this package, such as [ErrRateLimited], or
+// the reason why a call got no response, such as context.DeadlineExceeded or a
+// *net.OpError.
 func NewErrorLike(target error) *Error {
 	for code, known := range knownCodes {
 		if known.err != nil && known.err == target {
@@ -193,12 +199,13 @@ func NewErrorLike(target error) *Error {
 	}
 }
 
-// Explanation is an English line for the codes we know; empty for others.
+// Explanation returns an English explanation of the error code, or "" if the code is
+// unknown.
 func (e *Error) Explanation() string { return knownCodes[e.Code].text }
 
-// CallerIP returns the address that the API saw and does not allow, where its
-// message names one: add it to the allow list.
-func (e *Error) CallerIP() (netip.Addr, bool) {
+// CallerIP returns the address to add to the allow list after an [ErrIPNotAllowed]. ok
+// is false if the API's message does not name the address.
+func (e *Error) CallerIP() (addr netip.Addr, ok bool) {
 	if !errors.Is(e, ErrIPNotAllowed) {
 		return netip.Addr{}, false
 	}
@@ -215,7 +222,7 @@ func (e *Error) CallerIP() (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// Error returns one line: operation, what went wrong, and the outcome.
+// Error describes the failure in one line: the operation, the reason and the outcome.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("proxylite: " + e.Operation + ": ")
@@ -265,11 +272,11 @@ func clip(s string, n int) string {
 	return s
 }
 
-// Unwrap returns the cause, for errors.Is and errors.As: a context's error, a
-// *net.OpError, an *InputError and so on.
+// Unwrap returns the cause, such as context.Canceled, a *net.OpError or an
+// *InputError. It may be nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is matches the sentinels of this package.
+// Is reports whether the error matches target, an error variable of this package.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrOutcomeUnknown:
@@ -288,10 +295,10 @@ func (e *Error) Is(target error) bool {
 	return target != nil && target == knownCodes[e.Code].err
 }
 
-// Timeout reports whether a clock ended the call, as [net.Error] does.
+// Timeout reports whether the call timed out, like the method of [net.Error].
 func (e *Error) Timeout() bool { return e.Kind == KindTimeout }
 
-// LogValue gives slog the parts as attributes.
+// LogValue returns the error as a group of attributes, for slog.
 func (e *Error) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.String("operation", e.Operation), slog.String("kind", string(e.Kind)),
@@ -312,7 +319,7 @@ func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(append(attrs, slog.String("error", e.Error()))...)
 }
 
-// transportKind names the class of a failure without a usable answer.
+// transportKind returns the kind of a failure without a usable response.
 func transportKind(err error) Kind {
 	if inner := redact.Inner(err); inner != nil {
 		if kind := transportKind(inner); kind != KindTransport {
@@ -348,6 +355,6 @@ func transportKind(err error) Kind {
 }
 
 var (
-	errEndless = errors.New("the list has no end: stopped after 10000 pages; walk it with List")
-	errRound   = errors.New("the list goes round: the API gave the same pages again and again; walk it with List")
+	errEndless = errors.New("stopped after 10000 pages: the list does not end, read it with List")
+	errRound   = errors.New("the API returned the same pages again and again: read the list with List")
 )

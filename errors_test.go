@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -21,9 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
-
-var quiet = log.New(io.Discard, "", 0)
 
 // Every code we know has its sentinel, and an English line in the error's text.
 func TestKnownCodes(t *testing.T) {
@@ -40,9 +39,9 @@ func TestKnownCodes(t *testing.T) {
 		"348": {sentinels[3], "second factor"}, "429": {sentinels[4], "too many requests"}, "400": {nil, "a parameter is wrong"},
 		"12345": {nil, ""}, "-1": {nil, ""},
 	} {
-		c, _ := mocked(t, 200, `{"code":`+code+`,"msg":"说明"}`, tryOnce)
+		c, _ := apitest.Mocked(t, 200, `{"code":`+code+`,"msg":"说明"}`, apitest.TryOnce)
 		_, err := c.Accounts.List(t.Context())
-		e := asError(t, err)
+		e := apitest.AsError(t, err)
 		for _, sentinel := range sentinels {
 			require.Equal(t, sentinel == tt.is, errors.Is(err, sentinel), "%s %v", code, sentinel)
 		}
@@ -65,17 +64,17 @@ func TestCallerIP(t *testing.T) {
 		"Please add IP in the allow list first: code 202 at 1.2": "",
 		"": "",
 	} {
-		c, _ := mocked(t, 200, `{"code":202,"msg":"`+message+`"}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":202,"msg":"`+message+`"}`)
 		_, err := c.Accounts.List(t.Context())
-		addr, ok := asError(t, err).CallerIP()
+		addr, ok := apitest.AsError(t, err).CallerIP()
 		require.Equal(t, want != "", ok, message)
 		if ok {
 			require.Equal(t, want, addr.String(), message)
 		}
 	}
-	c, _ := mocked(t, 200, `{"code":9,"msg":"server 203.0.113.7 is down"}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":9,"msg":"server 203.0.113.7 is down"}`)
 	_, err := c.Accounts.List(t.Context())
-	_, ok := asError(t, err).CallerIP()
+	_, ok := apitest.AsError(t, err).CallerIP()
 	require.False(t, ok, "only for the refusal that is about it")
 }
 
@@ -89,9 +88,9 @@ func TestErrorKeepsWhatTheAPISaid(t *testing.T) {
 		`{"code":400,"msg":null,"message":7}`:                  {"7", ""},
 		`{"code":400,"msg":{"en":"x"}}`:                        {`{"en":"x"}`, ""},
 	} {
-		c, _ := mocked(t, 422, body)
+		c, _ := apitest.Mocked(t, 422, body)
 		_, err := c.Accounts.List(t.Context())
-		e := asError(t, err)
+		e := apitest.AsError(t, err)
 		require.Equal(t, want, [2]string{e.Message, string(e.Details)}, body)
 		require.Equal(t, 400, e.Code)
 		require.Equal(t, body, string(e.Body))
@@ -100,29 +99,29 @@ func TestErrorKeepsWhatTheAPISaid(t *testing.T) {
 
 func TestErrorTextIsOneShortLine(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":9,"msg":"a\n`+strings.Repeat("爬", 400)+`"}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":9,"msg":"a\n`+strings.Repeat("爬", 400)+`"}`)
 	_, err := c.Accounts.List(t.Context())
 	require.NotContains(t, err.Error(), "\n")
 	require.Less(t, len(err.Error()), 450)
 	require.True(t, strings.HasSuffix(err.Error(), `爬…" (status 200, outcome rejected)`), err)
 
-	c, _ = mocked(t, 403, strings.Repeat(" ", 10)+webPage+strings.Repeat("x", 9000))
+	c, _ = apitest.Mocked(t, 403, strings.Repeat(" ", 10)+apitest.WebPage+strings.Repeat("x", 9000))
 	_, err = c.Accounts.List(t.Context())
 	require.EqualError(t, err, `proxylite: Accounts.List: a web page, not the API: "Just a moment..." (status 403, outcome rejected)`)
-	require.Len(t, asError(t, err).Body, 4096)
+	require.Len(t, apitest.AsError(t, err).Body, 4096)
 
-	c, _ = mocked(t, 200, "<p>no title</p>")
+	c, _ = apitest.Mocked(t, 200, "<p>no title</p>")
 	_, err = c.Accounts.List(t.Context())
 	require.EqualError(t, err, "proxylite: Accounts.List: a web page, not the API: HTML (status 200, safe to retry)")
 
-	c, _ = mocked(t, 429, "", tryOnce)
+	c, _ = apitest.Mocked(t, 429, "", apitest.TryOnce)
 	_, err = c.Accounts.List(t.Context())
 	require.EqualError(t, err, "proxylite: Accounts.List: rate_limited (status 429, safe to retry)")
 }
 
 func TestErrorIsALogValue(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":9,"msg":"no"}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":9,"msg":"no"}`)
 	_, err := c.Accounts.List(t.Context())
 	var out bytes.Buffer
 	slog.New(slog.NewTextHandler(&out, nil)).Error("failed", "err", err)
@@ -141,19 +140,19 @@ func TestErrorKeepsItsCause(t *testing.T) {
 	var opErr *net.OpError
 	refused := httptest.NewServer(nil)
 	refused.Close()
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithBaseURL(refused.URL))
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithBaseURL(refused.URL))
 	require.NoError(t, err)
 	_, err = c.Accounts.List(t.Context())
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	require.ErrorAs(t, err, &opErr)
 
 	// A cause whose text had to be cleaned keeps errors.Is alone.
-	_, err = playing(breaks(&net.OpError{Op: "read", Net: testKey, Err: os.ErrDeadlineExceeded})).client(t, tryOnce).Accounts.List(t.Context())
+	_, err = apitest.Playing(apitest.Breaks(&net.OpError{Op: "read", Net: apitest.Key, Err: os.ErrDeadlineExceeded})).Client(t, apitest.TryOnce).Accounts.List(t.Context())
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.NotErrorIs(t, err, io.EOF)
-	require.False(t, errors.As(err, &opErr) && strings.Contains(opErr.Error(), testKey))
-	require.Equal(t, proxylite.KindTimeout, asError(t, err).Kind)
-	require.NotContains(t, err.Error(), testKey)
+	require.False(t, errors.As(err, &opErr) && strings.Contains(opErr.Error(), apitest.Key))
+	require.Equal(t, proxylite.KindTimeout, apitest.AsError(t, err).Kind)
+	require.NotContains(t, err.Error(), apitest.Key)
 }
 
 func TestKindsOfTransportFailure(t *testing.T) {
@@ -178,8 +177,8 @@ func TestKindsOfTransportFailure(t *testing.T) {
 		{io.EOF, proxylite.KindTransport},
 		{errors.New("x"), proxylite.KindTransport},
 	} {
-		_, err := playing(breaks(tt.cause)).client(t, tryOnce).Accounts.List(t.Context())
-		e := asError(t, err)
+		_, err := apitest.Playing(apitest.Breaks(tt.cause)).Client(t, apitest.TryOnce).Accounts.List(t.Context())
+		e := apitest.AsError(t, err)
 		require.Equal(t, tt.kind, e.Kind, "%v", tt.cause)
 		require.Equal(t, tt.kind == proxylite.KindTimeout, e.Timeout())
 		require.ErrorIs(t, err, tt.cause)
@@ -197,21 +196,21 @@ func TestOutcomesHaveNames(t *testing.T) {
 func TestATransportThatBreaksTheRules(t *testing.T) {
 	t.Parallel()
 	both := func(*http.Request) (*http.Response, error) {
-		resp, _ := reply(200, fine)(nil)
+		resp, _ := apitest.Reply(200, apitest.Fine)(nil)
 		return resp, errors.New("both")
 	}
 	closed := false
 	noBody := func(*http.Request) (*http.Response, error) {
-		resp, _ := reply(200, "")(nil)
+		resp, _ := apitest.Reply(200, "")(nil)
 		resp.Body = body{func() { closed = true }}
 		return resp, nil
 	}
-	_, err := playing(both).client(t, tryOnce).User.Info(t.Context())
+	_, err := apitest.Playing(both).Client(t, apitest.TryOnce).User.Info(t.Context())
 	require.ErrorContains(t, err, "both")
-	_, err = playing(noBody).client(t, tryOnce).User.Info(t.Context())
+	_, err = apitest.Playing(noBody).Client(t, apitest.TryOnce).User.Info(t.Context())
 	require.ErrorContains(t, err, "the response is empty")
 	require.True(t, closed, "the body is closed")
-	_, err = playing(breaks(nil)).client(t, tryOnce).User.Info(t.Context())
+	_, err = apitest.Playing(apitest.Breaks(nil)).Client(t, apitest.TryOnce).User.Info(t.Context())
 	require.ErrorContains(t, err, "neither a response nor an error")
 }
 
@@ -223,8 +222,8 @@ func (b body) Close() error           { b.onClose(); return nil }
 // Every number can be a code: none of them reads as "no code".
 func TestACodeOfMinusOneIsACode(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":-1,"message":"余额不足","data":null}`)
-	e := asError(t, c.Orders.Close(t.Context(), "1"))
+	c, _ := apitest.Mocked(t, 200, `{"code":-1,"message":"余额不足","data":null}`)
+	e := apitest.AsError(t, c.Orders.Close(t.Context(), "1"))
 	require.Equal(t, -1, e.Code)
 	require.ErrorContains(t, e, "code -1")
 	require.Equal(t, proxylite.OutcomeRejected, e.Outcome)
@@ -239,11 +238,11 @@ func TestNewErrorIsWhatACallReturns(t *testing.T) {
 			if code != 0 {
 				body = fmt.Sprintf(`{"code":%d,"msg":"no"}`, code)
 			}
-			_, err := playing(reply(status, body)).client(t, tryOnce).Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
-			real, mock := asError(t, err), proxylite.NewError(status, code, "no")
-			require.Equal(t, []any{real.Kind, real.Outcome, real.Status}, []any{mock.Kind, mock.Outcome, mock.Status}, "%d %d: %v", status, code, err)
+			_, err := apitest.Playing(apitest.Reply(status, body)).Client(t, apitest.TryOnce).Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
+			actual, mock := apitest.AsError(t, err), proxylite.NewError(status, code, "no")
+			require.Equal(t, []any{actual.Kind, actual.Outcome, actual.Status}, []any{mock.Kind, mock.Outcome, mock.Status}, "%d %d: %v", status, code, err)
 			for _, sentinel := range sentinels {
-				require.Equal(t, errors.Is(real, sentinel), errors.Is(mock, sentinel), "%d %d %v", status, code, sentinel)
+				require.Equal(t, errors.Is(actual, sentinel), errors.Is(mock, sentinel), "%d %d %v", status, code, sentinel)
 			}
 		}
 	}
@@ -260,4 +259,23 @@ func TestNewErrorLikeMatchesItsTarget(t *testing.T) {
 	require.True(t, isInput)
 	require.Equal(t, proxylite.KindDNS, proxylite.NewErrorLike(&net.DNSError{Err: "no such host"}).Kind)
 	require.Equal(t, proxylite.KindTimeout, proxylite.NewErrorLike(context.DeadlineExceeded).Kind)
+}
+
+func TestEveryDigitOfACallersIP(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"a::f", "A::F", "0.9.0.9", "9a::f0"} {
+		c, _ := apitest.Mocked(t, 200, `{"code":202,"msg":"请添加`+addr+`到白名单"}`)
+		_, err := c.Accounts.List(t.Context())
+		got, ok := apitest.AsError(t, err).CallerIP()
+		require.True(t, ok, addr)
+		require.Equal(t, netip.MustParseAddr(addr), got)
+	}
+}
+
+func TestLongestMessageAndOddestUserAgent(t *testing.T) {
+	t.Parallel()
+	c, _ := apitest.Mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 300)+`"}`, proxylite.WithUserAgent("a ~"))
+	require.NotContains(t, c.Orders.Close(t.Context(), "1").Error(), "…")
+	c, _ = apitest.Mocked(t, 200, `{"code":400,"msg":"`+strings.Repeat("x", 301)+`"}`)
+	require.Contains(t, c.Orders.Close(t.Context(), "1").Error(), "…")
 }

@@ -12,16 +12,17 @@ import (
 	"time"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // demo returns a client of an API in the process, which has the answers of
 // testdata/full. In your program it is proxylite.NewClient(proxylite.AppKey(key)).
 func demo(opts ...proxylite.Option) *proxylite.Client {
-	api := roundTripper(func(r *http.Request) (*http.Response, error) {
+	api := apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		answer := httptest.NewRecorder()
-		for _, op := range operations {
-			if r.URL.Path == "/end-point"+op.path {
-				body, err := os.ReadFile("testdata/full/" + op.name + ".json")
+		for _, op := range apitest.Operations {
+			if r.URL.Path == "/end-point"+op.Path {
+				body, err := os.ReadFile("testdata/full/" + op.Name + ".json")
 				if err != nil {
 					body = []byte(`{"code":200,"msg":"ok","data":null}`)
 				}
@@ -192,7 +193,7 @@ func ExampleMarketingService_RechargeGiftRatios() {
 }
 
 func ExampleError() {
-	refuse := roundTripper(func(*http.Request) (*http.Response, error) {
+	refuse := apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
 		answer := httptest.NewRecorder()
 		_, _ = answer.WriteString(`{"code":202,"msg":"请先添加白名单 IP:203.0.113.7"}`)
 		return answer.Result(), nil
@@ -225,7 +226,7 @@ func ExampleInputError() {
 // A middleware sees every attempt, before the credential is added.
 func ExampleWithMiddleware() {
 	trace := func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			fmt.Println(r.Method, r.URL)
 			r.Header.Set("X-Request-Id", "42")
 			return next.RoundTrip(r)
@@ -240,7 +241,7 @@ func ExampleWithMiddleware() {
 
 // An endpoint that the SDK has no method for.
 func ExampleCall() {
-	answer := roundTripper(func(*http.Request) (*http.Response, error) {
+	answer := apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(
 			`{"code":0,"data":[{"id":"1","code":"SPRING","discount":0.10}]}`))}, nil
 	})

@@ -10,21 +10,21 @@ import (
 	"unicode/utf8"
 )
 
-// InputError lists everything that is wrong with the input of a call. Nothing was
-// sent. It is wrapped by the [Error] of the call: get it with errors.As, and test
-// for it with errors.Is(err, ErrInvalidInput).
+// InputError lists all problems with the input of a call. Nothing was sent. The [Error]
+// of the call wraps it: get it with errors.As, or test for it with
+// errors.Is(err, ErrInvalidInput).
 type InputError struct {
 	Problems []InputProblem // at least one
 }
 
-// InputProblem is one rule that one field breaks.
+// InputProblem is one problem with one field.
 type InputProblem struct {
-	Field string // the Go name of the parameter, e.g. "Accounts[2].Username"
-	Value string // what was given, at most 80 bytes of it; empty for passwords
-	Rule  string // what is wrong or required, e.g. "is required"
+	Field string // Go name of the parameter, e.g. "Accounts[2].Username"
+	Value string // the value, at most 80 bytes of it; empty for passwords
+	Rule  string // the rule that the value breaks, e.g. "is required"
 }
 
-// String returns one line: field, rule and value.
+// String returns the field, the rule and the value in one line.
 func (p InputProblem) String() string {
 	if p.Value == "" {
 		return p.Field + ": " + p.Rule
@@ -32,7 +32,7 @@ func (p InputProblem) String() string {
 	return fmt.Sprintf("%s: %s (got %q)", p.Field, p.Rule, p.Value)
 }
 
-// Error lists the first ten problems, separated by semicolons, and counts the
+// Error returns the first ten problems, separated by semicolons, and the number of the
 // others.
 func (e *InputError) Error() string {
 	shown := e.Problems[:min(len(e.Problems), 10)]
@@ -46,12 +46,12 @@ func (e *InputError) Error() string {
 	return "invalid input: " + strings.Join(lines, "; ")
 }
 
-// Is makes errors.Is(err, ErrInvalidInput) true.
+// Is reports whether target is [ErrInvalidInput].
 func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
 
-// checks collects what is wrong with an input. Structural rules always apply:
-// without them a request would not mean what the caller meant. Vendor rules are
-// those that the vendor may relax; [WithoutVendorRules] turns them off.
+// checks collects the problems with an input. Structural rules always apply: a request
+// that breaks them would mean something else than the caller wants. Vendor rules are
+// those that the vendor may relax; [WithoutVendorRules] disables them.
 type checks struct {
 	problems []InputProblem
 	vendor   bool
@@ -71,13 +71,13 @@ func (c *checks) required(field, value string) {
 	c.must(strings.TrimSpace(value) != "", field, "", "is required")
 }
 
-// validText is for text that goes into JSON, which would change invalid UTF-8.
+// validText checks text for a JSON body. encoding/json would replace invalid UTF-8.
 func (c *checks) validText(field, value string) {
 	c.must(utf8.ValidString(value), field, "", "must be valid UTF-8")
 }
 
-// id checks an identifier, which may be empty. A space in it comes from a text that
-// was split badly, and the API would find another entry or none.
+// id checks an identifier, which may be empty. A space in it most likely comes from text
+// that was split wrongly; the API would then find another entry or none.
 func (c *checks) id(field, value string) {
 	c.validText(field, value)
 	odd := strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
@@ -105,8 +105,8 @@ func alphanumeric(s string) bool {
 	return s != ""
 }
 
-// newWord checks the name or password of a new account. The problem does not show a
-// secret.
+// newWord checks the name or password of a new account. The problem does not contain the
+// value if that is secret.
 func (c *checks) newWord(field, value string, secret bool) {
 	shown := value
 	if secret {
@@ -124,8 +124,8 @@ func (c *checks) newWord(field, value string, secret bool) {
 	c.vendorRule(alphanumeric(value), field, shown, "must be letters A-Z a-z and digits only")
 }
 
-// accountName checks the name of an existing account: as it was added, or as it is
-// listed, with the brand's prefix.
+// accountName checks the name of an existing account, with or without the prefix of the
+// brand.
 func (c *checks) accountName(field, value string) {
 	if strings.TrimSpace(value) == "" {
 		c.must(false, field, "", "is required")
@@ -137,7 +137,7 @@ func (c *checks) accountName(field, value string) {
 		return
 	}
 	_, name := cutPrefix(value)
-	c.vendorRule(alphanumeric(name), field, value, "must be letters and digits, with a brand prefix such as pl- at most")
+	c.vendorRule(alphanumeric(name), field, value, "must be letters and digits, optionally after a brand prefix such as pl-")
 }
 
 // remark checks the length of a remark. The vendor allows 32 Chinese or 64 English
@@ -179,8 +179,8 @@ func (c *checks) err() error {
 	return &InputError{c.problems}
 }
 
-// The functions below set query parameters. They leave out an empty value, for which
-// the API uses its default. A parameter whose zero value has a meaning is a pointer.
+// The methods below set query parameters. They leave out an empty value, so that the API
+// uses its default. A parameter whose zero value has a meaning is a pointer.
 
 func (in *request) set(name, value string) {
 	if in.query == nil {

@@ -2,8 +2,11 @@ package proxylite_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // A problem as a test wants it: vendor is for the rules that WithoutVendorRules ends.
@@ -28,7 +32,7 @@ const (
 	required    = "is required"
 	inList      = "must not contain a comma, a colon"
 	plainWord   = "letters A-Z a-z and digits only"
-	nameRule    = "letters and digits, with a brand prefix"
+	nameRule    = "letters and digits, optionally after a brand prefix"
 	countryRule = "country code of two letters"
 	negative    = "must not be negative"
 	noSpaces    = "must not contain spaces or control"
@@ -164,12 +168,12 @@ func rulesOfInput() []struct {
 		{"limit negative", limit(-proxylite.GB), []problem{structural("limit", "-1 GB", "not negative")}},
 		{"limit fraction", limit(1536 * proxylite.MB), []problem{structural("limit", "1.50 GB", "whole number of GB")}},
 
-		{"usage", usage(proxylite.UsageDailyParams{Start: end, End: start, Username: "a,b", ProductType: -1}), []problem{
+		{"usage", usage(proxylite.UsageDailyParams{Start: apitest.End, End: apitest.Start, Username: "a,b", ProductType: -1}), []problem{
 			structural("Start", "2022-08-02T12:30:01+08:00", "must not be after End, 2022-08-01T00:00:00+08:00"),
 			structural("Username", "a,b", inList), structural("ProductType", "-1", negative),
 		}},
-		{"usage one instant", usage(proxylite.UsageDailyParams{Start: start, End: start.UTC()}), nil},
-		{"usage no end", usage(proxylite.UsageDailyParams{Start: end}), nil},
+		{"usage one instant", usage(proxylite.UsageDailyParams{Start: apitest.Start, End: apitest.Start.UTC()}), nil},
+		{"usage no end", usage(proxylite.UsageDailyParams{Start: apitest.End}), nil},
 		{"usage year 10000", usage(proxylite.UsageDailyParams{Start: time.Date(9999, 12, 31, 23, 0, 0, 0, time.UTC)}), []problem{
 			structural("Start", "10000-01-01T07:00:00+08:00", "year from 1 to 9999"),
 		}},
@@ -304,7 +308,7 @@ func TestValidateSaysWhatTheCallSays(t *testing.T) {
 		"extract": {extract.Validate, func(c *proxylite.Client) error { _, err := c.IP.Extract(ctx, extract); return err }},
 		"order":   {order.Validate, func(c *proxylite.Client) error { _, err := c.Orders.Create(ctx, order); return err }},
 	} {
-		c, _ := mocked(t, 200, `{"code":200}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":200}`)
 		want, ok := errors.AsType[*proxylite.InputError](test.call(c))
 		require.True(t, ok, name)
 		require.Greater(t, len(want.Problems), 3, name)
@@ -317,7 +321,7 @@ func TestValidateSaysWhatTheCallSays(t *testing.T) {
 
 func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) error, want []problem, opts ...proxylite.Option) {
 	t.Helper()
-	c, mock := mocked(t, 200, `{"code":200,"data":{"id":1,"list":[]}}`, opts...)
+	c, mock := apitest.Mocked(t, 200, `{"code":200,"data":{"id":1,"list":[]}}`, opts...)
 	err := call(t.Context(), c)
 	if len(want) == 0 {
 		require.NoError(t, err)
@@ -327,7 +331,7 @@ func checkInput(t *testing.T, call func(context.Context, *proxylite.Client) erro
 	require.Zero(t, mock.GetTotalCallCount(), "nothing may be sent")
 	require.ErrorIs(t, err, proxylite.ErrInvalidInput)
 	require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-	e := asError(t, err)
+	e := apitest.AsError(t, err)
 	require.Equal(t, proxylite.KindInput, e.Kind)
 	require.Equal(t, proxylite.OutcomeNotSent, e.Outcome)
 	require.Zero(t, e.Attempts+e.Status)
@@ -365,4 +369,146 @@ func TestInputErrorReadsWell(t *testing.T) {
 		require.True(t, strings.HasSuffix(err.Error(), end), err.Error())
 		require.Equal(t, min(n, 10), strings.Count(err.Error(), "is wrong"))
 	}
+}
+
+func TestEveryLetterOfANameAndARemark(t *testing.T) {
+	t.Parallel()
+	c, _ := apitest.Mocked(t, 200, `{"code":0}`)
+	require.NoError(t, c.Accounts.Enable(t.Context(), []string{"azAZ09", "pl-azAZ09"}))
+	for _, name := range []string{"a`", "a{", "a@", "a[", "a/"} {
+		require.ErrorIs(t, c.Accounts.Enable(t.Context(), []string{name}), proxylite.ErrInvalidInput, name)
+	}
+	require.NoError(t, c.Accounts.ChangeRemark(t.Context(), "bob", strings.Repeat("\u0080", 32)))
+	require.ErrorIs(t, c.Accounts.ChangeRemark(t.Context(), "bob", strings.Repeat("\u0080", 33)), proxylite.ErrInvalidInput)
+	require.NoError(t, c.Accounts.ChangeRemark(t.Context(), "bob", strings.Repeat("\u007f", 64)))
+}
+
+// listens returns a client whose request goes into the two pointers.
+func listens(t testing.TB, query *url.Values, body *[]byte) *proxylite.Client {
+	t.Helper()
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithoutVendorRules(), proxylite.WithTransport(apitest.RoundTripper(
+		func(r *http.Request) (*http.Response, error) {
+			var err error
+			*query, err = url.ParseQuery(r.URL.RawQuery)
+			require.NoError(t, err)
+			if r.Body != nil {
+				*body, err = io.ReadAll(r.Body)
+				require.NoError(t, err)
+			}
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"code":0,"data":{"id":1,"list":[]}}`))}, nil
+		})))
+	require.NoError(t, err)
+	return c
+}
+
+func FuzzQuery(f *testing.F) {
+	f.Add("US", "New York", "Austin", "|", 10, 30, int64(1659283200), int64(1659355200), "pl-bob")
+	f.Add("中", "a&b=c", "x%20+\x00", "\r\n", 1, 0, int64(-1), int64(1), "\xff")
+	f.Fuzz(func(t *testing.T, cc, state, city, separator string, num, life int, from, to int64, name string) {
+		var query url.Values
+		var body []byte
+		c := listens(t, &query, &body)
+		life %= 1_000_000
+		_, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{
+			Quantity: num, CountryCode: cc, State: state, City: city, Separator: separator,
+			Life: time.Duration(life) * time.Minute, Format: proxylite.FormatText,
+		})
+		if query != nil {
+			require.NoError(t, err)
+			want := url.Values{"format": {"text"}, "num": {strconv.Itoa(num)}, "app_key": {apitest.Key}}
+			for k, v := range map[string]string{"cc": cc, "state": state, "city": city, "lb": separator} {
+				if v != "" {
+					want.Set(k, v)
+				}
+			}
+			if life != 0 {
+				want.Set("life", strconv.Itoa(life))
+			}
+			require.Equal(t, want, query)
+		}
+
+		query = nil
+		start, end := time.Unix(from%1e11, 0), time.Unix(to%1e11, 0)
+		_, err = c.Usage.Daily(t.Context(), proxylite.UsageDailyParams{Start: start, End: end, Username: name})
+		if query == nil {
+			require.ErrorIs(t, err, proxylite.ErrInvalidInput)
+			return
+		}
+		zone := time.FixedZone("", 8*3600)
+		for param, sent := range map[string]time.Time{"start_time": start, "end_time": end} {
+			got, err := time.ParseInLocation(time.DateTime, query.Get(param), zone)
+			require.NoError(t, err)
+			require.True(t, sent.Equal(got))
+		}
+		require.Equal(t, name, query.Get("username"))
+	})
+}
+
+func FuzzBody(f *testing.F) {
+	f.Add("bob", "pw1", "crawler", "US:3", "C1", "1m", "1", "2", 3, int64(0), "2022051312134339861461465434")
+	f.Add("pl-bob", "a\"b", "备注<>&\u2028", "US:\xff", "\x00", "12", "1,2", "", -1, int64(1), "\xff")
+	f.Fuzz(func(t *testing.T, name, password, remark, region, coupon, renew, id1, id2 string, amount int, method int64, tradeNo string) {
+		var query url.Values
+		var body []byte
+		c := listens(t, &query, &body)
+		sent := func(err error, into any) bool {
+			t.Helper()
+			if query == nil {
+				require.ErrorIs(t, err, proxylite.ErrInvalidInput)
+				return false
+			}
+			require.NoError(t, json.Unmarshal(body, into))
+			query = nil
+			return true
+		}
+		ctx := context.Background()
+
+		var add struct{ Accounts, Remark string }
+		if sent(c.Accounts.Add(ctx, proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{{name, proxylite.NewPassword(password)}, {"x" + name, proxylite.NewPassword("y" + password)}}, Remark: remark}), &add) {
+			require.Equal(t, name+":"+password+",x"+name+":y"+password, add.Accounts)
+			require.Equal(t, []int{1, 2}, []int{strings.Count(add.Accounts, ","), strings.Count(add.Accounts, ":")})
+			require.Equal(t, remark, add.Remark)
+		}
+		var list struct{ Accounts string }
+		if sent(c.Accounts.Delete(ctx, []string{name, "z" + name}), &list) {
+			require.Equal(t, []string{name, "z" + name}, strings.Split(list.Accounts, ","))
+		}
+		var change struct{ Account, Remark string }
+		if sent(c.Accounts.ChangeRemark(ctx, name, remark), &change) {
+			require.Equal(t, []string{name, remark}, []string{change.Account, change.Remark})
+		}
+		var closed struct {
+			TradeNo string `json:"trade_no"`
+		}
+		if sent(c.Orders.Close(ctx, tradeNo), &closed) {
+			require.Equal(t, tradeNo, closed.TradeNo)
+		}
+		var order struct {
+			PID           int64           `json:"pid"`
+			UpIDs         string          `json:"upids"`
+			Amount        int             `json:"amount"`
+			PMID          *int64          `json:"pm_id"`
+			RegionList    string          `json:"region_list"`
+			CouponCode    string          `json:"coupon_sn"`
+			RenewDuration json.RawMessage `json:"renew_duration"`
+		}
+		_, err := c.Orders.Create(ctx, proxylite.OrderCreateParams{
+			ProductID: 7, PaymentMethodID: &method, Quantity: amount, RegionList: region,
+			StaticIPs: []string{id1, id2}, RenewDuration: renew, CouponCode: coupon,
+		})
+		if sent(err, &order) {
+			require.Equal(t, int64(7), order.PID)
+			require.Equal(t, []string{id1, id2}, strings.Split(order.UpIDs, ","))
+			require.Equal(t, amount, order.Amount)
+			require.Equal(t, method, *order.PMID)
+			require.Equal(t, []string{region, coupon}, []string{order.RegionList, order.CouponCode})
+			if n, err := strconv.Atoi(renew); err == nil {
+				require.Equal(t, strconv.Itoa(n), string(order.RenewDuration))
+			} else if renew != "" {
+				var text string
+				require.NoError(t, json.Unmarshal(order.RenewDuration, &text))
+				require.Equal(t, renew, text)
+			}
+		}
+	})
 }

@@ -2,30 +2,102 @@ package proxylite_test
 
 import (
 	"context"
+	"fmt"
+	"go/ast"
 	"go/build"
+	"go/parser"
+	"go/token"
 	"net/http"
-	"net/url"
+	"path/filepath"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 
-	"github.com/jarcoal/httpmock"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-// The invariants of the client, each with the tests that hold it:
-//
-//	1  the credential is in one layer only    TestNothingShowsTheCredential, TestRedirectsAreNotFollowed, …
-//	2  nothing is paid twice                  TestNothingIsPaidTwice, …
-//	3  every failure says its outcome         TestEveryFailureSaysItsOutcome, …
-//	4  a call ends                            TestACallEnds, TestAnswersAreBounded, TestRetryBudget, TestAnEndlessListEnds
-//	5  odd answers decode, wrong ones error   TestOnlyAnEnvelopeIsAnAnswer, and the others here
-//	8  two results, lazy iterators            TestAllIsLazy
+// The invariants of the client, and the tests that hold them. A test of another package
+// stands behind its directory.
+var invariants = []struct {
+	rule  string
+	tests []string
+}{
+	{"1. One layer alone has the credential. Nothing else shows it, and it goes to one host only.", []string{
+		"TestCanary", "TestCredentialPlacementOnTheWire", "TestCredentialIsEscaped", "TestRedirectsAreNotFollowed",
+		"TestMiddlewareCanNotMisleadTheCredential", "TestACutAnswerShowsNoPartOfTheCredential", "TestPartsOfABadLocationAreNotShown",
+		"TestRetryAfterIsNotTheKey", "TestNamesInAnAnswerAreNotShown", "TestTokenIsRedacted", "TestTheLastTokenStaysHidden",
+		"TestNoPrinterShowsAPassword", "TestNoTextOfAHolderHasThePassword", "TestPersonalDataStaysOutOfTexts",
+		"internal/redact TestHostileTexts", "otel TestNoSpanHoldsASecret",
+	}},
+	{"2. Nothing is paid for twice.", []string{
+		"TestNothingIsPaidTwice", "TestMiddlewareCanNotSpendTwice", "TestNoMiddlewareSpendsTwice", "TestATransportThatRetriesIsRefused",
+		"TestWhatIsRepeated", "internal/transport TestACallThatSpendsHasAConnectionOfItsOwn", "internal/transport TestACallThatSpendsNeedsHTTP1",
+		"internal/transport TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport",
+		"internal/faultmatrix TestFaultMatrix", "internal/faultmatrix TestSpendingIsReadOnce", "internal/faultmatrix TestStaleConnections",
+		"internal/faultmatrix TestAStormOfResets", "internal/faultmatrix TestNetHTTPSendsNoMoreThanThePolicyAllows",
+	}},
+	{"3. Every failure says whether the call had an effect.", []string{
+		"TestEveryFailureSaysItsOutcome", "TestEveryOperationFailsWell", "TestEveryOperationObeysACanceledContext",
+		"TestAnUnknownAttemptKeepsTheOutcomeUnknown", "internal/transport TestWhatWasNotSentSaysSo",
+		"internal/transport TestARegisteredProtocolProvesNothing", "internal/transport TestAForeignProtocolIsUsedAndProvesNothing",
+		"internal/transport TestAnAlertIsNoRequest", "internal/faultmatrix TestFaultMatrix",
+	}},
+	{"4. A call ends, and an outage is not made worse.", []string{
+		"TestACallEnds", "TestAContextThatEndsIsTheReason", "TestRetryAfterIsObeyedUpToTheCap", "TestAnswersAreBounded",
+		"TestCompressedAnswersAreBounded", "TestExtractionIsBounded", "TestWalksEndForEveryLyingServer", "TestRetryBudget",
+		"TestAnOutageIsNotMadeWorse", "internal/faultmatrix TestTheBudgetBoundsNetHTTPToo",
+	}},
+	{"5. Odd responses decode, and wrong responses are errors.", []string{
+		"TestOnlyAnEnvelopeIsAnAnswer", "TestOrdersAndUsersNeedData", "TestOddAnswersDecodeOrFailHonestly",
+		"TestEveryOperationDecodesTheDocumentedAnswer", "TestEveryFieldDecodes", "TestTextExtractionFailsWell", "FuzzEnvelope", "FuzzEveryAnswer",
+	}},
+	{"6. Nothing of a response is lost.", []string{"TestRawAnswerOfEveryOperation", "TestNothingIsLost", "TestErrorKeepsWhatTheAPISaid"}},
+	{"7. Zero and absent differ.", []string{"TestZeroIsNotAbsent", "TestWhatIsLeftOutIsNotSent", "TestEveryOperationOnTheWire"}},
+	{"8. A result or an error, never neither. Iterators are lazy.", []string{"TestEmptyListsAreNotNil", "TestAllIsLazy", "internal/faultmatrix TestFaultMatrix"}},
+	{"9. Many may use a client at once. It starts nothing, reads no environment and changes nothing that it is handed.", []string{
+		"TestMain", "TestClientIsSafeForConcurrentUse", "TestManyUseOneClientOverTheNetwork", "TestClientLeavesItsInputAlone",
+		"TestNewClientReadsNoEnvironment", "TestLoggerGetsOneLineForACall",
+	}},
+	{"10. The root module stays light.", []string{"TestRootModuleStaysLight"}},
+}
+
+// Each test that is named for an invariant exists, and each test whose comment begins with
+// "Invariant N." is named for it.
+func TestInvariantsHaveTests(t *testing.T) {
+	t.Parallel()
+	said := map[string]string{} // what the comment of a test begins with, if it is an invariant
+	for _, dir := range []string{".", "internal/transport", "internal/redact", "internal/faultmatrix", "otel"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+			require.NoError(t, err)
+			for _, decl := range f.Decls {
+				if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && regexp.MustCompile("^(Test|Fuzz)").MatchString(fn.Name.Name) {
+					said[strings.TrimPrefix(dir+" "+fn.Name.Name, ". ")] = regexp.MustCompile(`^Invariant \d+\.`).FindString(fn.Doc.Text())
+				}
+			}
+		}
+	}
+	for i, invariant := range invariants {
+		require.True(t, strings.HasPrefix(invariant.rule, strconv.Itoa(i+1)+". "))
+		require.NotEmpty(t, invariant.tests, invariant.rule)
+		for _, test := range invariant.tests {
+			_, exists := said[test]
+			require.True(t, exists, "there is no %s, which is to hold invariant %s", test, invariant.rule)
+		}
+		for test, number := range said {
+			if number == fmt.Sprintf("Invariant %d.", i+1) {
+				require.Contains(t, invariant.tests, test, invariant.rule)
+			}
+		}
+	}
+}
 
 // Invariant 5. A missing code is not success, nor is anything that is no envelope.
 func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
@@ -42,20 +114,20 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 		`{"code":true}`:                "/code: not a number",
 		`{"code":"ok"}`:                "/code: not a whole number",
 		`{"code":0.5}`:                 "/code: not a whole number",
-		`{"code":500,"code":0}`:        "code stands twice",
+		`{"code":500,"code":0}`:        "code appears twice",
 		`{"code":0,"data":[]} x`:       "not valid JSON",
-		`{"code":0}{"code":0}`:         "something follows the response",
+		`{"code":0}{"code":0}`:         "data after the end of the response",
 		"Warning: x in y.php\n{}":      "not valid JSON",
 		`{"code":0,"data":{"list"`:     "ends too early",
 		`{"code":0,"data":{"list":7}}`: "/data/list: a number where a list belongs",
 		`{"data":{"list":[{"id":"x"}]},"code":0}`: "not a whole number",
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.Accounts.List(t.Context())
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, body)
 		require.ErrorContains(t, err, why, body)
 		require.Nil(t, got)
-		e := asError(t, err)
+		e := apitest.AsError(t, err)
 		require.Equal(t, 200, e.Status)
 		require.Equal(t, body, string(e.Body))
 	}
@@ -63,7 +135,7 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 		"\ufeff{\"code\":\"200\",\"data\":[{\"id\":\"1\"}]}": 1, `{"data":{"list":[{},{}]},"code":0.0}`: 2,
 		`{"code":200}`: 0, `{"code":0,"data":null}`: 0, `{"code":0,"data":{}}`: 0, `{"code":0,"data":""}`: 0,
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.Accounts.List(t.Context())
 		require.NoError(t, err, body)
 		require.NotNil(t, got)
@@ -74,15 +146,15 @@ func TestOnlyAnEnvelopeIsAnAnswer(t *testing.T) {
 // Data is asked for where a success without it would be a lie.
 func TestOrdersAndUsersNeedData(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		for _, body := range []string{`{"code":0}`, `{"data":null,"code":200}`, `{"code":0,"data":{}}`} {
-			c, _ := mocked(t, 200, body)
-			_, err := op.call(t.Context(), c)
-			if op.needsData {
+			c, _ := apitest.Mocked(t, 200, body)
+			_, err := op.Call(t.Context(), c)
+			if op.NeedsData {
 				require.ErrorContains(t, err, "says success but has no data")
-				require.Equal(t, unclear(op), asError(t, err).Outcome)
+				require.Equal(t, op.Unclear(), apitest.AsError(t, err).Outcome)
 			} else {
-				require.NoError(t, err, op.name)
+				require.NoError(t, err, op.Name)
 			}
 		}
 	}
@@ -91,22 +163,22 @@ func TestOrdersAndUsersNeedData(t *testing.T) {
 // Invariant 6. The answer of any call can be had as it came, a failed one's too.
 func TestRawAnswerOfEveryOperation(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
-		documentedAnswer := fixture(t, op.name+".json")
+	for _, op := range apitest.Operations {
+		documentedAnswer := apitest.Fixture(t, op.Name+".json")
 		for _, tt := range []struct {
 			status int
 			body   string
-		}{{200, documentedAnswer}, {200, documentedAnswer + strings.Repeat(" ", 9000)}, {200, `{"code":9}`}, {503, webPage}, {404, ""}, {302, strings.Repeat("moved", 2000)}} {
-			c := playing(reply(tt.status, tt.body, "X-Trace", "t1")).client(t, tryOnce)
+		}{{200, documentedAnswer}, {200, documentedAnswer + strings.Repeat(" ", 9000)}, {200, `{"code":9}`}, {503, apitest.WebPage}, {404, ""}, {302, strings.Repeat("moved", 2000)}} {
+			c := apitest.Playing(apitest.Reply(tt.status, tt.body, "X-Trace", "t1")).Client(t, apitest.TryOnce)
 			raw := proxylite.RawResponse{Status: 1, Body: []byte("old")}
-			_, err := op.call(t.Context(), c, proxylite.CallRaw(&raw))
-			require.Equal(t, tt.status == 200 && tt.body != `{"code":9}`, err == nil, op.name)
-			require.Equal(t, tt.status, raw.Status, op.name)
-			require.Equal(t, tt.body, string(raw.Body), op.name)
-			require.Equal(t, http.Header{"X-Trace": {"t1"}}, raw.Header, op.name)
+			_, err := op.Call(t.Context(), c, proxylite.CallRaw(&raw))
+			require.Equal(t, tt.status == 200 && tt.body != `{"code":9}`, err == nil, op.Name)
+			require.Equal(t, tt.status, raw.Status, op.Name)
+			require.Equal(t, tt.body, string(raw.Body), op.Name)
+			require.Equal(t, http.Header{"X-Trace": {"t1"}}, raw.Header, op.Name)
 		}
 		raw := proxylite.RawResponse{Status: 1}
-		_, err := op.call(t.Context(), playing(breaks(http.ErrHandlerTimeout)).client(t, tryOnce), proxylite.CallRaw(&raw))
+		_, err := op.Call(t.Context(), apitest.Playing(apitest.Breaks(http.ErrHandlerTimeout)).Client(t, apitest.TryOnce), proxylite.CallRaw(&raw))
 		require.Error(t, err)
 		require.Zero(t, raw, "nothing is left of an earlier call")
 	}
@@ -115,17 +187,17 @@ func TestRawAnswerOfEveryOperation(t *testing.T) {
 // Unknown enum values and undocumented entries survive.
 func TestNothingIsLost(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"status":42,"product_type":77,"new":{"x":[1]}},{"ip":[],"status":"gone","id":2}]}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"status":42,"product_type":77,"new":{"x":[1]}},{"ip":[],"status":"gone","id":2}]}}`)
 	ips, err := c.IP.ListStatic(t.Context(), proxylite.IPListStaticParams{})
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.StaticIP{
-		{ID: "1", Status: 42, ProductType: 77, Raw: raw(`{"id":1,"status":42,"product_type":77,"new":{"x":[1]}}`)},
-		{ID: "2", Raw: raw(`{"ip":[],"status":"gone","id":2}`)},
+		{ID: "1", Status: 42, ProductType: 77, Raw: apitest.Raw(`{"id":1,"status":42,"product_type":77,"new":{"x":[1]}}`)},
+		{ID: "2", Raw: apitest.Raw(`{"ip":[],"status":"gone","id":2}`)},
 	}, ips.Items)
 	orders, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.Error(t, err, "an order's status is documented: text is no status")
 	require.Zero(t, orders)
-	c, _ = mocked(t, 200, `{"code":0,"data":{"list":[{"status":42}]}}`)
+	c, _ = apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"status":42}]}}`)
 	orders, err = c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
 	require.EqualValues(t, 42, orders.Items[0].Status)
@@ -154,7 +226,7 @@ func TestZeroIsNotAbsent(t *testing.T) {
 		}},
 	} {
 		for entry, want := range map[string]any{`{` + tt.list + `}`: tt.zero, `{}`: tt.absent, `{"status":null,"limit_flow":null}`: tt.absent} {
-			c, _ := mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
+			c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
 			got, err := tt.get(t.Context(), c)
 			require.NoError(t, err)
 			require.Equal(t, want, got, "%s %s", field, entry)
@@ -196,10 +268,10 @@ func TestZeroIsNotAbsent(t *testing.T) {
 // Invariant 8. A list is never nil without an error, whatever stands for none.
 func TestEmptyListsAreNotNil(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		for _, body := range []string{`{"code":0,"data":null}`, `{"code":0,"data":{}}`, `{"code":0,"data":[]}`, `{"code":0,"data":{"list":null}}`} {
-			c, _ := mocked(t, 200, body)
-			got, err := op.call(t.Context(), c)
+			c, _ := apitest.Mocked(t, 200, body)
+			got, err := op.Call(t.Context(), c)
 			if err != nil || got == nil {
 				continue // it needs data, or has none
 			}
@@ -208,79 +280,11 @@ func TestEmptyListsAreNotNil(t *testing.T) {
 				v = v.FieldByName("Items")
 			}
 			if v.IsValid() {
-				require.False(t, v.IsNil(), "%s %s", op.name, body)
+				require.False(t, v.IsNil(), "%s %s", op.Name, body)
 				require.Zero(t, v.Len())
 			}
 		}
 	}
-}
-
-// Invariant 9. A client may be used by many at once, starts no goroutine that
-// outlives a call, and leaves alone what it is handed.
-func TestClientIsSafeForConcurrentUse(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // fails when a goroutine is left behind
-		mock := httpmock.NewMockTransport()
-		mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
-			if r.URL.Path == "/end-point/user/info" {
-				return httpmock.NewStringResponse(503, ""), nil
-			}
-			for _, op := range operations {
-				if r.URL.Path == "/end-point"+op.path {
-					return httpmock.NewStringResponse(200, fixture(t, op.name+".json")), nil
-				}
-			}
-			return nil, http.ErrNoLocation
-		})
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(mock))
-		require.NoError(t, err)
-		var wg sync.WaitGroup
-		for range 8 {
-			for _, op := range operations {
-				wg.Go(func() {
-					got, err := op.call(t.Context(), c)
-					if op.name == "User.Info" {
-						assert.ErrorContains(t, err, "safe to retry")
-						return
-					}
-					assert.NoError(t, err)
-					assert.Equal(t, op.documented, got, op.name)
-				})
-			}
-		}
-		wg.Wait()
-	})
-}
-
-func TestClientLeavesItsInputAlone(t *testing.T) {
-	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":0,"data":{}}`)
-	query, payload := url.Values{"b": {"2"}, "a": {"1"}}, map[string]any{"x": 1}
-	_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "POST", Path: "/x", KeyInBody: true}, query, payload, proxylite.CallQuery("c", "3"))
-	require.NoError(t, err)
-	require.Equal(t, url.Values{"b": {"2"}, "a": {"1"}}, query)
-	require.Equal(t, map[string]any{"x": 1}, payload)
-
-	names := []string{"bob", "eve"}
-	opts := make([]proxylite.CallOption, 0, 8)
-	require.NoError(t, c.Accounts.Delete(t.Context(), names, opts...))
-	require.Equal(t, []string{"bob", "eve"}, names)
-	require.Nil(t, opts[:1][0], "nothing is appended to the caller's options")
-
-	orders := proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: 2}}
-	for range c.Orders.All(t.Context(), orders) {
-		break
-	}
-	require.Equal(t, 2, orders.Page)
-}
-
-func TestNewClientReadsNoEnvironment(t *testing.T) {
-	t.Setenv("PROXYLITE_BASE_URL", "http://evil.example.com")
-	t.Setenv("PROXYLITE_TOKEN", testKey)
-	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey))
-	require.NoError(t, err)
-	require.Contains(t, c.String(), proxylite.DefaultBaseURL)
 }
 
 // Invariant 10. A user's vendor folder gets what a call needs and no more.

@@ -3,6 +3,7 @@ package proxylite_test
 import (
 	"encoding/json"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // Extraction understands every form that the API is seen to use.
@@ -28,19 +30,19 @@ func TestExtractForms(t *testing.T) {
 		`{"code":0,"data":{}}`:                                                      {},
 		`{"code":0}`:                                                                {},
 		`{"code":0,"data":{"list":[[` + object + `],` + host + `]}}`: {
-			{Host: "1.2.3.4", Port: 80, Raw: raw(object)}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: proxylite.NewPassword("p")},
+			{Host: "1.2.3.4", Port: 80, Raw: apitest.Raw(object)}, {Host: "1.2.3.4", Port: 81, Username: "u", Password: proxylite.NewPassword("p")},
 		},
 		`{"code":0,"data":{"list":[{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}]}}`: {
-			{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword("7"), Raw: raw(`{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}`)},
+			{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword("7"), Raw: apitest.Raw(`{"ip":"1.2.3.4","port":80,"username":"u","password":7,"raw":null}`)},
 		},
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
 		require.NoError(t, err, body)
 		require.Equal(t, proxylite.Extraction{Endpoints: want}, got, body)
 	}
 	for _, entry := range []string{`"sold out"`, `7`, `{}`, `{"ip":"1.2.3.4"}`, `{"ip":{},"port":1}`, `["x:y:1:2",null]`, `[["1.2.3.4:80"]]`} {
-		c, _ := mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[`+entry+`]}}`)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, entry)
 		require.Zero(t, got)
@@ -64,7 +66,7 @@ func TestExtractText(t *testing.T) {
 		{";", "", []proxylite.Endpoint{}},
 		{"", " \r\n", []proxylite.Endpoint{}},
 	} {
-		c, _ := mocked(t, 200, tt.body)
+		c, _ := apitest.Mocked(t, 200, tt.body)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2, Format: proxylite.FormatText, Separator: tt.separator})
 		require.NoError(t, err, tt.body)
 		require.Equal(t, proxylite.Extraction{Endpoints: tt.want}, got, tt.body)
@@ -101,7 +103,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 			`[["1.2.3.4:80",` + entry + `,"1.2.3.5:81"]]`, `[["1.2.3.4:80"],[` + entry + `],["1.2.3.5:81"]]`,
 			`[{"0":"1.2.3.4:80","2":` + entry + `,"3":"1.2.3.5:81"}]`,
 		} {
-			c, _ := mocked(t, 200, `{"code":200,"data":{"list":`+list+`}}`)
+			c, _ := apitest.Mocked(t, 200, `{"code":200,"data":{"list":`+list+`}}`)
 			got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3})
 			require.NoError(t, err, list)
 			require.Equal(t, good, got.Endpoints, list)
@@ -111,7 +113,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 		}
 
 		// If there is nothing else, it is a message and not an extraction.
-		c, _ := mocked(t, 200, `{"code":200,"data":{"list":[[`+entry+`,"x"]]}}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":200,"data":{"list":[[`+entry+`,"x"]]}}`)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3})
 		require.Zero(t, got)
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
@@ -122,7 +124,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 		if json.Unmarshal([]byte(entry), &text) != nil || strings.Contains(text, "\x1b") {
 			continue
 		}
-		c, _ = mocked(t, 200, "1.2.3.4:80\n"+text+"\n1.2.3.5:81")
+		c, _ = apitest.Mocked(t, 200, "1.2.3.4:80\n"+text+"\n1.2.3.5:81")
 		got, err = c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 3, Format: proxylite.FormatText})
 		require.NoError(t, err, entry)
 		require.Equal(t, good, got.Endpoints, entry)
@@ -136,7 +138,7 @@ func TestOddEntriesAreRejectedOneByOne(t *testing.T) {
 func TestExtractionIsBounded(t *testing.T) {
 	t.Parallel()
 	for quantity, ok := range map[int]bool{1: true, 10_000: true, 10_001: false, math.MaxInt: false, math.MinInt: false} {
-		c, mock := mocked(t, 200, `{"code":0,"data":{"list":[["1.2.3.4:80"]],"total_count":`+strconv.Itoa(math.MaxInt)+`}}`, proxylite.WithoutVendorRules())
+		c, mock := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[["1.2.3.4:80"]],"total_count":`+strconv.Itoa(math.MaxInt)+`}}`, proxylite.WithoutVendorRules())
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: quantity})
 		require.Equal(t, ok, err == nil, quantity)
 		require.Equal(t, ok, mock.GetTotalCallCount() == 1, quantity)
@@ -148,14 +150,14 @@ func TestExtractionIsBounded(t *testing.T) {
 	for _, entry := range []string{"1.2.3.4:80", "x"} {
 		for n, ok := range map[int]bool{99_999: true, 100_000: false} {
 			all := strings.Repeat(`"`+entry+`",`, n)
-			c, _ := mocked(t, 200, `{"code":0,"data":{"list":[[`+all+`"1.2.3.4:80"]]}}`)
+			c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[[`+all+`"1.2.3.4:80"]]}}`)
 			got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
 			require.Equal(t, ok, err == nil, "%v", err)
 			if !ok {
 				require.ErrorContains(t, err, "more than 100000 entries")
 				require.Zero(t, got)
 			}
-			c, _ = mocked(t, 200, strings.Repeat(entry+"\n", n)+"1.2.3.4:80")
+			c, _ = apitest.Mocked(t, 200, strings.Repeat(entry+"\n", n)+"1.2.3.4:80")
 			_, err = c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
 			require.Equal(t, ok, err == nil)
 		}
@@ -183,20 +185,91 @@ func TestExtractedListsThatPHPWroteAsObjects(t *testing.T) {
 		`{"code":200,"data":{"list":{"0":{"3":"1.2.3.4:81","1":"1.2.3.4:80"}}}}`,
 		`{"code":200,"data":{"list":[{"0":"1.2.3.4:80","1":null,"2":"","3":"1.2.3.4:81"}]}}`,
 	} {
-		c, _ := mocked(t, 200, body)
+		c, _ := apitest.Mocked(t, 200, body)
 		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 2})
 		require.NoError(t, err, body)
 		require.Equal(t, proxylite.Extraction{Endpoints: want}, got, body)
 	}
 	// Without a list, something is there that an empty answer would not have.
 	for _, data := range []string{`{"0":"1.2.3.4:80"}`, `{"ip":"1.2.3.4","port":80}`, `{"0":1}`} {
-		c, _ := mocked(t, 200, `{"code":200,"data":`+data+`}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":200,"data":`+data+`}`)
 		_, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
 		require.ErrorIs(t, err, proxylite.ErrMalformedResponse, data)
 		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, data)
 	}
-	c, _ := mocked(t, 200, `{"code":200,"data":{"total":0}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":200,"data":{"total":0}}`)
 	got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1})
 	require.NoError(t, err)
 	require.Equal(t, proxylite.Extraction{Endpoints: []proxylite.Endpoint{}}, got)
+}
+
+// An error still comes as the JSON envelope where text was asked for, and a page
+// or a line that is no endpoint is no extraction.
+func TestTextExtractionFailsWell(t *testing.T) {
+	t.Parallel()
+	for body, kind := range map[string]proxylite.Kind{
+		" {\"code\":202,\"msg\":\"\"}": proxylite.KindAPI,
+		"\ufeff{\"code\":3}":           proxylite.KindAPI,
+		`{"msg":"x"}`:                  proxylite.KindMalformed,
+		apitest.WebPage:                proxylite.KindEdge,
+		"please add IP first":          proxylite.KindMalformed,
+	} {
+		c, _ := apitest.Mocked(t, 200, body)
+		got, err := c.IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
+		require.Equal(t, kind, apitest.AsError(t, err).Kind, body)
+		require.Zero(t, got, body)
+	}
+}
+
+func FuzzTextExtraction(f *testing.F) {
+	f.Add("1.2.3.4:80\r\n1.2.3.5:81:u:p\n", "")
+	f.Add(`1.2.3.4:80\r\n[::1]:81`, `\r\n`)
+	f.Add("1.2.3.4:80|1.2.3.5:81|", "|")
+	f.Add(`{"code":202,"msg":"no"}`, "\t")
+	f.Add("error:3", ";")
+	f.Fuzz(func(t *testing.T, answer, separator string) {
+		got, err := answers(t, 200, []byte(answer)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator})
+		if err != nil {
+			if apitest.AsError(t, err).Kind != proxylite.KindInput {
+				honest(t, err, []byte(answer))
+			}
+			return
+		}
+		if strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(answer, "\ufeff")), "{") {
+			return // an envelope, see FuzzEveryAnswer
+		}
+		rest := answer
+		for _, e := range got.Endpoints { // all of them stand there, in this order
+			_, after, ok := strings.Cut(rest, e.Host)
+			require.True(t, ok, "%s was invented", e)
+			rest = after
+			_, after, ok = strings.Cut(rest, strconv.Itoa(e.Port))
+			require.True(t, ok, "%s was invented", e)
+			rest = after
+		}
+	})
+}
+
+func FuzzTextExtractionLosesNothing(f *testing.F) {
+	f.Add(uint32(0x01020304), uint16(80), uint8(3), uint8(0))
+	f.Add(uint32(0xffffffff), uint16(65535), uint8(50), uint8(6))
+	f.Fuzz(func(t *testing.T, ip uint32, port uint16, n, sep uint8) {
+		separators := []string{"\r\n", "\n", "\r", `\r\n`, `\n`, "|", ";", " ", "\t", "<br>", ","}
+		separator := separators[int(sep)%len(separators)]
+		var want []proxylite.Endpoint
+		var text strings.Builder
+		for i := range uint32(n) {
+			addr := ip + i*0x01010101
+			e := proxylite.Endpoint{Host: netip.AddrFrom4([4]byte{byte(addr >> 24), byte(addr >> 16), byte(addr >> 8), byte(addr)}).String(), Port: int(port)%65535 + 1}
+			want = append(want, e)
+			text.WriteString(e.Addr() + separator)
+		}
+		got, err := answers(t, 200, []byte(text.String())).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText, Separator: separator})
+		require.NoError(t, err)
+		require.Len(t, got.Endpoints, len(want))
+		require.Empty(t, got.Rejected)
+		for i := range want {
+			require.Equal(t, want[i], got.Endpoints[i])
+		}
+	})
 }

@@ -7,21 +7,24 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
 )
 
-// DefaultBaseURL is where the API is, unless [WithBaseURL] says otherwise.
+// DefaultBaseURL is the URL of the API unless [WithBaseURL] sets another.
 const DefaultBaseURL = "https://api.proxylite.com"
 
-// Option sets up a client; see [NewClient].
+// Option configures a client; see [NewClient].
 type Option func(*settings) error
 
-// Middleware wraps the transport. It sees every attempt of every call, before
-// the credential is added, and must pass on a context derived from the request's.
+// Middleware wraps the transport. It sees each attempt of each call before the
+// credential is added. The context of the request that it passes on must derive from
+// the context of the request that it gets.
 type Middleware func(next http.RoundTripper) http.RoundTripper
 
-// Limiter paces requests; *rate.Limiter of golang.org/x/time/rate is one.
+// Limiter limits the rate of requests, such as a *rate.Limiter of
+// golang.org/x/time/rate. Wait blocks until a request may be sent.
 type Limiter interface{ Wait(context.Context) error }
 
 type settings struct {
@@ -40,9 +43,10 @@ type settings struct {
 	envProxy    bool
 }
 
-// WithBaseURL sets where the API is. An origin alone ("https://api.example.com")
-// gets the documented prefix /end-point; a URL with a path keeps its own path.
-// It must be https; http is for loopback only, since the credential travels in it.
+// WithBaseURL sets the URL of the API. If the URL has no path, such as
+// https://api.example.com, the client adds the documented prefix /end-point. A path is
+// kept as it is written, including escapes such as %2F. The scheme must be https, since
+// requests contain the credential; http is allowed for loopback only.
 func WithBaseURL(rawURL string) Option {
 	return func(s *settings) error {
 		u, err := url.Parse(strings.TrimSpace(rawURL))
@@ -75,18 +79,17 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// WithTransport replaces the transport, [NewTransport] by default. It necessarily
-// sees the credential.
+// WithTransport sets the transport. The default is [NewTransport]. The transport sees
+// the credential. To see or change requests without it, use [WithMiddleware].
 //
-// Calls that must be sent once use a clone of a *http.Transport, with its proxy,
-// dialer and TLS configuration, but a fresh HTTP/1.1 connection for each call.
-// MaxConnsPerHost limits these connections and those of other calls separately.
+// Calls of [ClassUnsafe] use a clone of a *http.Transport, with its proxy, dialer and
+// TLS configuration, and open a new HTTP/1.1 connection for each call.
+// MaxConnsPerHost limits these connections separately from those of other calls.
 //
-// A transport that is not a *http.Transport, or one with a registered protocol or
-// a TLSNextProto of its own, is used as it is. The client can't prove that it sent
-// nothing, so a failed call of [ClassUnsafe] then has [OutcomeUnknown] in every
-// case. Such a transport must not send requests again by itself. To see or change
-// requests, use [WithMiddleware].
+// A transport that is not a *http.Transport, or that has a registered protocol or its
+// own TLSNextProto, is not cloned. If it returns an error, the client can't prove that
+// nothing was sent, so a call of [ClassUnsafe] then always has [OutcomeUnknown] and is
+// not retried. Such a transport must not retry requests itself.
 func WithTransport(rt http.RoundTripper) Option {
 	return func(s *settings) error {
 		if rt == nil {
@@ -97,10 +100,10 @@ func WithTransport(rt http.RoundTripper) Option {
 	}
 }
 
-// WithHTTPClient takes the transport and the timeout of an http.Client, which is
-// not changed. The timeout is that of an attempt. Redirects are never followed and
-// cookies are not kept, whatever the http.Client says. For what its transport must
-// be see [WithTransport].
+// WithHTTPClient uses the transport and the timeout of an http.Client, which is not
+// changed. The timeout becomes the attempt timeout. The client never follows redirects
+// and keeps no cookies, whatever the http.Client does. See [WithTransport] for the
+// requirements of the transport.
 func WithHTTPClient(c *http.Client) Option {
 	return func(s *settings) error {
 		if c == nil {
@@ -116,7 +119,8 @@ func WithHTTPClient(c *http.Client) Option {
 	}
 }
 
-// WithMiddleware wraps the transport; the first one is the outermost.
+// WithMiddleware adds middleware around the transport. The first one is the outermost.
+// Given twice, the middleware add up.
 func WithMiddleware(m ...Middleware) Option {
 	return func(s *settings) error {
 		for _, m := range m {
@@ -128,8 +132,8 @@ func WithMiddleware(m ...Middleware) Option {
 	}
 }
 
-// WithAttemptTimeout bounds one attempt, from its start to the last byte of the
-// answer; default 30 s. The context bounds the whole call.
+// WithAttemptTimeout sets the timeout of one attempt, from its start to the last byte
+// of the response. The default is 30 s. Use a context to limit the whole call.
 func WithAttemptTimeout(d time.Duration) Option {
 	return func(s *settings) error {
 		if d <= 0 {
@@ -140,7 +144,7 @@ func WithAttemptTimeout(d time.Duration) Option {
 	}
 }
 
-// WithRetry sets how calls are repeated.
+// WithRetry sets the retry policy.
 func WithRetry(p RetryPolicy) Option {
 	return func(s *settings) error {
 		if p.MaxAttempts < 0 || p.MinBackoff < 0 || p.MaxBackoff < 0 || p.MaxRetryAfter < 0 {
@@ -151,21 +155,22 @@ func WithRetry(p RetryPolicy) Option {
 	}
 }
 
-// WithLogger logs one line for each call: debug when it succeeded, warn when it
-// failed. No line has a query, a body or the credential. By default nothing is logged.
+// WithLogger logs one line for each call, at level debug if it succeeded and at level
+// warn if it failed. The line has no query, body or credential. By default nothing is
+// logged.
 func WithLogger(l *slog.Logger) Option {
 	return func(s *settings) error { s.logger = l; return nil }
 }
 
-// Observer is called at the start of each call, with what is known of it by then.
-// The context that it returns is that of the call, so it can carry a span that is
-// the parent of the attempts; it must derive from ctx, and nil means ctx. The
-// function that it returns is called at the end of the call; it may be nil. Both
-// must be quick and safe for concurrent use.
+// Observer is called at the start of each call. The call uses the context that it
+// returns, which must derive from ctx: a span in it becomes the parent of the spans of
+// the attempts. A nil context means ctx. The function that it returns is called at the
+// end of the call; it may be nil. Both functions must be fast and safe for concurrent
+// use.
 type Observer func(ctx context.Context, start CallInfo) (context.Context, func(end CallInfo))
 
-// WithObserver has the calls observed, for metrics and traces. Given twice, both
-// observe: the first one starts first and ends last.
+// WithObserver adds an observer, for metrics and traces. Given twice, both observe each
+// call; the first one is called first at the start and last at the end.
 func WithObserver(o Observer) Option {
 	return func(s *settings) error {
 		if o == nil {
@@ -176,8 +181,8 @@ func WithObserver(o Observer) Option {
 	}
 }
 
-// WithTimeZone sets the zone of the API's zoneless times, in answers and in
-// requests. The document names none; the default, UTC+8, is our choice.
+// WithTimeZone sets the time zone of times that the API sends or expects without a
+// zone. The vendor does not document it; the default is UTC+8.
 func WithTimeZone(zone *time.Location) Option {
 	return func(s *settings) error {
 		if zone == nil {
@@ -188,30 +193,33 @@ func WithTimeZone(zone *time.Location) Option {
 	}
 }
 
-// WithLimiter makes each attempt wait for l first.
+// WithLimiter makes each attempt wait for l first. The attempt timeout starts after the
+// wait. The vendor documents no rate limit.
 func WithLimiter(l Limiter) Option {
 	return func(s *settings) error { s.limiter = l; return nil }
 }
 
-// WithMaxResponse bounds the size of an answer, after decompression; default 64 MiB.
+// WithMaxResponse sets the maximum size of a response, after decompression. The default
+// is 64 MiB. A larger response is an [ErrResponseTooLarge].
 func WithMaxResponse(bytes int64) Option {
 	return func(s *settings) error {
 		if bytes <= 0 {
-			return errors.New("proxylite: the bound of an answer must be positive")
+			return errors.New("proxylite: the maximum response size must be positive")
 		}
 		s.maxResponse = bytes
 		return nil
 	}
 }
 
-// WithoutVendorRules ends the checks of rules that the vendor may relax one day:
-// the characters of names and passwords, the length of remarks, the highest
-// limit, the form of country codes. What would garble a request is still refused.
+// WithoutVendorRules disables the checks of rules that the vendor may relax: the
+// characters of names and passwords, the length of remarks, the highest traffic limit
+// and the form of country codes. Input that would change the meaning of a request is
+// still refused.
 func WithoutVendorRules() Option {
 	return func(s *settings) error { s.vendorRules = false; return nil }
 }
 
-// WithUserAgent puts a name in front of the User-Agent header.
+// WithUserAgent adds a name to the front of the User-Agent header.
 func WithUserAgent(name string) Option {
 	return func(s *settings) error {
 		if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
@@ -222,18 +230,21 @@ func WithUserAgent(name string) Option {
 	}
 }
 
-// NewTransport returns a new transport as a client has by default: HTTP/2 with
-// pings, an idle pool for 128 concurrent calls, a clock on every phase, and no
-// proxy from the environment. Change it before its first use.
+// NewTransport returns a new default transport: HTTP/2 with pings, up to 128 idle
+// connections, a timeout for each phase of a connection, and no proxy from the
+// environment. You may change it before its first use.
 func NewTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	dial := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	if runtime.GOOS == "js" {
+		dial = nil // else net/http does not use the browser's fetch
+	}
 	return &http.Transport{
-		DialContext:         dialer.DialContext,
+		DialContext:         dial,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConns:        256,
 		MaxIdleConnsPerHost: 128,
-		// Below the usual keep-alive of servers, so that few connections are
-		// found dead: a call that spends can't tell that from a lost answer.
+		// Below the usual keep-alive timeout of servers, so that few reused
+		// connections turn out to be closed.
 		IdleConnTimeout:        30 * time.Second,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,
@@ -242,11 +253,12 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// CallOption changes one call.
+// CallOption configures one call.
 type CallOption func(*callOptions)
 
-// CallRaw stores the answer as it came, of the last attempt, also when the call
-// fails. The credential is hidden should the server echo it.
+// CallRaw stores the response of the last attempt as it was received, also if the call
+// fails. If the server repeats the credential or a password that the call sent, it is
+// redacted. The search for them takes time if the body is large.
 func CallRaw(raw *RawResponse) CallOption {
 	return func(o *callOptions) {
 		o.checks.must(raw != nil, "CallRaw", "", "must not be nil")
@@ -256,14 +268,14 @@ func CallRaw(raw *RawResponse) CallOption {
 	}
 }
 
-// RawResponse is an answer before it was decoded.
+// RawResponse is a response before decoding.
 type RawResponse struct {
 	Status int
 	Header http.Header
-	Body   []byte // up to the bound of WithMaxResponse
+	Body   []byte // up to the size of WithMaxResponse
 }
 
-// CallTimeout replaces the attempt timeout.
+// CallTimeout sets the attempt timeout of the call; see [WithAttemptTimeout].
 func CallTimeout(d time.Duration) CallOption {
 	return func(o *callOptions) {
 		o.checks.must(d > 0, "CallTimeout", d.String(), "must be positive")
@@ -271,7 +283,7 @@ func CallTimeout(d time.Duration) CallOption {
 	}
 }
 
-// CallAttempts replaces [RetryPolicy.MaxAttempts]; 1 sends the call once.
+// CallAttempts sets [RetryPolicy.MaxAttempts] for the call; 1 disables retries.
 func CallAttempts(n int) CallOption {
 	return func(o *callOptions) {
 		o.checks.must(n > 0, "CallAttempts", "", "must be positive")
@@ -279,8 +291,8 @@ func CallAttempts(n int) CallOption {
 	}
 }
 
-// CallQuery adds a query parameter that the SDK does not know, such as language. A
-// parameter that the call already has is refused, and so is app_key.
+// CallQuery adds a query parameter that the SDK has no field for, such as language. A
+// parameter that the call already has is an [ErrInvalidInput], and so is app_key.
 func CallQuery(name, value string) CallOption {
 	return func(o *callOptions) {
 		o.checks.must(name != "" && name != "app_key", "CallQuery", name, "must name a parameter other than app_key")
@@ -292,9 +304,9 @@ func CallQuery(name, value string) CallOption {
 	}
 }
 
-// CallBody adds a field to the JSON body of a call, one that the SDK does not know.
-// The value is written by encoding/json. A field that the body already has is
-// refused, and so are app_key and a call without a body.
+// CallBody adds a field to the JSON body of a call, one that the SDK has no field for.
+// The value is encoded by encoding/json. A field that the body already has is an
+// [ErrInvalidInput], and so are app_key and a call without a JSON body.
 func CallBody(name string, value any) CallOption {
 	return func(o *callOptions) {
 		o.checks.must(name != "" && name != "app_key", "CallBody", name, "must name a field other than app_key")
@@ -307,18 +319,19 @@ func CallBody(name string, value any) CallOption {
 	}
 }
 
-// CallInfo describes a call, for metrics and spans. Its words are few, fit for
-// labels. At the start of a call only the first three fields are set.
+// CallInfo describes a call, for metrics and spans. At the start of a call only
+// Operation, Method and Route are set. All fields but Duration and Err have few values,
+// so they can be metric labels.
 type CallInfo struct {
 	Operation string // e.g. "Accounts.List"
 	Method    string
-	Route     string // the path without query
+	Route     string // path without the query
 
 	Status   int // HTTP status of the last response; 0 without one
-	Code     int // envelope code of the last response; 0 for success or without one
-	Attempts int // requests that were tried
+	Code     int // error code of the API in the last response; 0 if there was none
+	Attempts int // number of attempts, sent or not
 	Duration time.Duration
 	Kind     Kind    // empty on success
-	Outcome  Outcome // of a failure
+	Outcome  Outcome // set if Err is not nil
 	Err      error   // nil on success
 }

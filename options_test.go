@@ -2,12 +2,9 @@ package proxylite_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 func TestBaseURL(t *testing.T) {
@@ -53,9 +51,9 @@ func TestBaseURL(t *testing.T) {
 		{"https://example.com/%zz?s3cret", "", "can't be parsed"},
 	} {
 		var sent string
-		c, err := proxylite.NewClient(proxylite.BearerToken(testKey), proxylite.WithBaseURL(tt.base), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+		c, err := proxylite.NewClient(proxylite.BearerToken(apitest.Key), proxylite.WithBaseURL(tt.base), proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			sent = r.URL.String()
-			return httpmock.NewStringResponse(200, fine), nil
+			return httpmock.NewStringResponse(200, apitest.Fine), nil
 		})))
 		if tt.problem != "" {
 			require.ErrorContains(t, err, "proxylite: the base URL "+tt.problem, tt.base)
@@ -70,28 +68,20 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-func TestClientNamesItsBaseURLOnly(t *testing.T) {
-	t.Parallel()
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey))
-	require.NoError(t, err)
-	const want = "proxylite.Client(https://api.proxylite.com/end-point)"
-	require.Equal(t, []string{want, want, want}, []string{c.String(), c.GoString(), c.LogValue().String()})
-}
-
 func TestOptionsThatCanNotBe(t *testing.T) {
 	t.Parallel()
 	for want, opt := range map[string]proxylite.Option{
-		"transport is nil":                 proxylite.WithTransport(nil),
-		"http.Client is nil":               proxylite.WithHTTPClient(nil),
-		"timeout must be positive":         proxylite.WithAttemptTimeout(0),
-		"time zone is nil":                 proxylite.WithTimeZone(nil),
-		"bound of an answer must be":       proxylite.WithMaxResponse(0),
-		"user agent must be printable":     proxylite.WithUserAgent("a\nb"),
-		"middleware returned nil":          proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper { return nil }),
-		"the base URL must be absolute, s": proxylite.WithBaseURL("x"),
-		"must not be negative (Max":        proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: -1}),
+		"transport is nil":                       proxylite.WithTransport(nil),
+		"http.Client is nil":                     proxylite.WithHTTPClient(nil),
+		"timeout must be positive":               proxylite.WithAttemptTimeout(0),
+		"time zone is nil":                       proxylite.WithTimeZone(nil),
+		"maximum response size must be positive": proxylite.WithMaxResponse(0),
+		"user agent must be printable":           proxylite.WithUserAgent("a\nb"),
+		"middleware returned nil":                proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper { return nil }),
+		"the base URL must be absolute, s":       proxylite.WithBaseURL("x"),
+		"must not be negative (Max":              proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: -1}),
 	} {
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), nil, opt)
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), nil, opt)
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, "proxylite: ")
 		require.Nil(t, c)
@@ -107,25 +97,25 @@ func TestTimeZone(t *testing.T) {
 		zone *time.Location
 		sent string
 	}{
-		{nil, beijing, "end_time=2022-08-02+12%3A30%3A01&start_time=2022-08-01+00%3A00%3A00"},
+		{nil, apitest.Beijing, "end_time=2022-08-02+12%3A30%3A01&start_time=2022-08-01+00%3A00%3A00"},
 		{[]proxylite.Option{proxylite.WithTimeZone(time.UTC)}, time.UTC, "end_time=2022-08-02+04%3A30%3A01&start_time=2022-07-31+16%3A00%3A00"},
 		{[]proxylite.Option{proxylite.WithTimeZone(kolkata)}, kolkata, "end_time=2022-08-02+10%3A00%3A01&start_time=2022-07-31+21%3A30%3A00"},
 	} {
 		var sent string
-		mock := roundTripper(func(r *http.Request) (*http.Response, error) {
+		mock := apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			sent = r.URL.RawQuery
-			return httpmock.NewStringResponse(200, fixture(t, "full/Usage.Daily.json")), nil
+			return httpmock.NewStringResponse(200, apitest.Fixture(t, "full/Usage.Daily.json")), nil
 		})
-		c, err := proxylite.NewClient(proxylite.BearerToken(testKey), append(tt.opts, proxylite.WithTransport(mock))...)
+		c, err := proxylite.NewClient(proxylite.BearerToken(apitest.Key), append(tt.opts, proxylite.WithTransport(mock))...)
 		require.NoError(t, err)
-		days, err := c.Usage.Daily(t.Context(), proxylite.UsageDailyParams{Start: start, End: end})
+		days, err := c.Usage.Daily(t.Context(), proxylite.UsageDailyParams{Start: apitest.Start, End: apitest.End})
 		require.NoError(t, err)
 		require.Equal(t, tt.sent, sent)
 		require.Equal(t, time.Date(2022, 8, 1, 0, 0, 0, 0, tt.zone), days[0].Day)
 
 		// A time with a zone of its own is the same instant, shown in the client's.
-		opts := append(tt.opts, proxylite.WithTransport(playing(reply(200, fixture(t, "full/Orders.Create.json")))))
-		c, err = proxylite.NewClient(proxylite.BearerToken(testKey), opts...)
+		opts := append(tt.opts, proxylite.WithTransport(apitest.Playing(apitest.Reply(200, apitest.Fixture(t, "full/Orders.Create.json")))))
+		c, err = proxylite.NewClient(proxylite.BearerToken(apitest.Key), opts...)
 		require.NoError(t, err)
 		order, err := c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
 		require.NoError(t, err)
@@ -136,76 +126,20 @@ func TestTimeZone(t *testing.T) {
 func TestHTTPClientIsCopied(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := &http.Client{Transport: playing(hangs), Timeout: 3 * time.Second, Jar: nil}
+		h := &http.Client{Transport: apitest.Playing(apitest.Hangs), Timeout: 3 * time.Second, Jar: nil}
 		before := *h
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithHTTPClient(h))
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithHTTPClient(h))
 		require.NoError(t, err)
 		begin := time.Now()
 		_, err = c.Accounts.List(t.Context())
-		require.Equal(t, proxylite.KindTimeout, asError(t, err).Kind)
+		require.Equal(t, proxylite.KindTimeout, apitest.AsError(t, err).Kind)
 		require.ErrorContains(t, err, "no response within 3s")
 		require.Equal(t, 3*time.Second, time.Since(begin))
 		require.Equal(t, before, *h)
 	})
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithHTTPClient(&http.Client{}))
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithHTTPClient(&http.Client{}))
 	require.NoError(t, err, "an empty one takes the defaults")
 	require.NotNil(t, c)
-}
-
-func TestAnswersAreBounded(t *testing.T) {
-	t.Parallel()
-	answer := `{"code":200,"msg":"` + strings.Repeat("x", 6000) + `","data":{"list":[]}}`
-	size := int64(len(answer))
-	for _, tt := range []struct {
-		bound int64
-		ok    bool
-	}{{size + 1, true}, {size, true}, {size - 1, false}, {5000, false}, {10, false}, {1, false}} {
-		c, mock := mocked(t, 200, answer, proxylite.WithMaxResponse(tt.bound))
-		var raw proxylite.RawResponse
-		_, err := c.Accounts.List(t.Context(), proxylite.CallRaw(&raw))
-		require.Len(t, raw.Body, int(min(size, tt.bound)))
-		if tt.ok {
-			require.NoError(t, err)
-			continue
-		}
-		require.ErrorIs(t, err, proxylite.ErrResponseTooLarge)
-		require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
-		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-		e := asError(t, err)
-		require.Equal(t, proxylite.OutcomeSafe, e.Outcome)
-		require.Equal(t, proxylite.KindTooLarge, e.Kind)
-		require.Len(t, e.Body, int(min(tt.bound, 4096)))
-		require.Equal(t, 1, mock.GetTotalCallCount(), "it will not be smaller the next time")
-	}
-	// An endless body, and one in the text form.
-	endless := reply(200, "")
-	s := playing(func(r *http.Request) (*http.Response, error) {
-		resp, err := endless(r)
-		resp.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) { return copy(p, strings.Repeat("1.2.3.4:5\n", 100)), nil }))
-		return resp, err
-	})
-	_, err := s.client(t, proxylite.WithMaxResponse(1<<20)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1, Format: proxylite.FormatText})
-	require.ErrorIs(t, err, proxylite.ErrResponseTooLarge)
-}
-
-// The bound is on what a compressed answer unfolds to.
-func TestCompressedAnswersAreBounded(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		assert.Equal(t, "gzip", r.Header.Get("Accept-Encoding"))
-		w.Header().Set("Content-Encoding", "gzip")
-		z := gzip.NewWriter(w)
-		defer func() { _ = z.Close() }()
-		_, _ = io.WriteString(z, `{"code":0,"data":{"list":[]},"x":"`+strings.Repeat("a", 4<<20)+`"}`)
-	}))
-	t.Cleanup(server.Close)
-	for bound, ok := range map[int64]bool{5 << 20: true, 4 << 20: false} {
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithMaxResponse(bound))
-		require.NoError(t, err)
-		_, err = c.Accounts.List(t.Context())
-		require.Equal(t, !ok, errors.Is(err, proxylite.ErrResponseTooLarge), err)
-		require.Equal(t, ok, err == nil)
-	}
 }
 
 // Middleware sees every attempt, the first one outermost, before the credential.
@@ -215,7 +149,7 @@ func TestMiddlewareOrder(t *testing.T) {
 		var trace []string
 		layer := func(name string) proxylite.Middleware {
 			return func(next http.RoundTripper) http.RoundTripper {
-				return roundTripper(func(r *http.Request) (*http.Response, error) {
+				return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 					trace = append(trace, name+" "+r.URL.RequestURI())
 					r.Header.Set("X-"+name, "1")
 					resp, err := next.RoundTrip(r)
@@ -224,11 +158,11 @@ func TestMiddlewareOrder(t *testing.T) {
 				})
 			}
 		}
-		s := playing(reply(503, ""), func(r *http.Request) (*http.Response, error) {
+		s := apitest.Playing(apitest.Reply(503, ""), func(r *http.Request) (*http.Response, error) {
 			trace = append(trace, "base "+r.Header.Get("X-a")+r.Header.Get("X-b")+r.Header.Get("X-c"))
-			return httpmock.NewStringResponse(200, fine), nil
+			return httpmock.NewStringResponse(200, apitest.Fine), nil
 		})
-		c := s.client(t, proxylite.WithMiddleware(layer("a"), nil, layer("b")), proxylite.WithMiddleware(layer("c")))
+		c := s.Client(t, proxylite.WithMiddleware(layer("a"), nil, layer("b")), proxylite.WithMiddleware(layer("c")))
 		_, err := c.IP.SearchStates(t.Context(), "US")
 		require.NoError(t, err)
 		const path = " /end-point/ip/dynamic-states/search?country_code=US"
@@ -241,14 +175,14 @@ func TestMiddlewareOrder(t *testing.T) {
 
 func TestMiddlewareMayAnswerItself(t *testing.T) {
 	t.Parallel()
-	s := playing(reply(200, fine))
-	c := s.client(t, proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper {
-		return roundTripper(reply(200, `{"code":0,"data":["Texas"]}`))
+	s := apitest.Playing(apitest.Reply(200, apitest.Fine))
+	c := s.Client(t, proxylite.WithMiddleware(func(http.RoundTripper) http.RoundTripper {
+		return apitest.RoundTripper(apitest.Reply(200, `{"code":0,"data":["Texas"]}`))
 	}))
 	states, err := c.IP.SearchStates(t.Context(), "US")
 	require.NoError(t, err)
 	require.Equal(t, []string{"Texas"}, states)
-	require.Empty(t, s.times)
+	require.Empty(t, s.Times)
 }
 
 func TestObserverSeesEveryCallOnce(t *testing.T) {
@@ -256,12 +190,12 @@ func TestObserverSeesEveryCallOnce(t *testing.T) {
 	type key struct{}
 	synctest.Test(t, func(t *testing.T) {
 		var seen []proxylite.CallInfo
-		s := playing(reply(503, ""), reply(200, `{"code":3,"msg":"no"}`), reply(200, fine))
-		c := s.client(t, proxylite.WithObserver(atEnd(func(ctx context.Context, info proxylite.CallInfo) {
+		s := apitest.Playing(apitest.Reply(503, ""), apitest.Reply(200, `{"code":3,"msg":"no"}`), apitest.Reply(200, apitest.Fine))
+		c := s.Client(t, proxylite.WithObserver(apitest.AtEnd(func(ctx context.Context, info proxylite.CallInfo) {
 			require.Equal(t, "caller's", ctx.Value(key{}))
 			seen = append(seen, info)
 		})), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}),
-			proxylite.WithLimiter(limiterFunc(func(context.Context) error { pass(time.Second); return nil })))
+			proxylite.WithLimiter(apitest.LimiterFunc(func(context.Context) error { apitest.Pass(time.Second); return nil })))
 		ctx := context.WithValue(t.Context(), key{}, "caller's")
 		_, refused := c.Orders.List(ctx, proxylite.OrderListParams{})
 		_, err := c.User.Info(ctx)
@@ -286,8 +220,8 @@ func TestLoggerGetsOneLineForACall(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s := playing(reply(200, fine), reply(429, `{"code":202,"msg":"`+strings.Repeat("x", 400)+`"}`, "Retry-After", "60"))
-	c := s.client(t, proxylite.WithLogger(logger))
+	s := apitest.Playing(apitest.Reply(200, apitest.Fine), apitest.Reply(429, `{"code":202,"msg":"`+strings.Repeat("x", 400)+`"}`, "Retry-After", "60"))
+	c := s.Client(t, proxylite.WithLogger(logger))
 	_, err := c.Payment.Groups(t.Context(), proxylite.PaymentGroupsParams{TradeNo: "private"})
 	require.NoError(t, err)
 	_, err = c.Payment.Groups(t.Context(), proxylite.PaymentGroupsParams{TradeNo: "private"})
@@ -320,11 +254,11 @@ func TestUserAgent(t *testing.T) {
 		"proxylite-go/" + proxylite.Version:          nil,
 		"shop/1.2 proxylite-go/" + proxylite.Version: {proxylite.WithUserAgent("shop/1.2")},
 	} {
-		s := playing(func(r *http.Request) (*http.Response, error) {
+		s := apitest.Playing(func(r *http.Request) (*http.Response, error) {
 			require.Equal(t, []string{want}, r.Header["User-Agent"])
-			return httpmock.NewStringResponse(200, fine), nil
+			return httpmock.NewStringResponse(200, apitest.Fine), nil
 		})
-		_, err := s.client(t, opts...).User.Info(t.Context())
+		_, err := s.Client(t, opts...).User.Info(t.Context())
 		require.NoError(t, err)
 	}
 }
@@ -333,7 +267,7 @@ func TestUserAgent(t *testing.T) {
 func TestHeadersAreOfOneRequest(t *testing.T) {
 	t.Parallel()
 	stamps := func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			r.Header.Add("X-Stamp", "1")
 			r.Header.Add("User-Agent", "more")
 			return next.RoundTrip(r)
@@ -344,12 +278,12 @@ func TestHeadersAreOfOneRequest(t *testing.T) {
 		"middleware": {proxylite.WithMiddleware(stamps)},
 	} {
 		var seen []http.Header
-		transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		transport := apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			seen = append(seen, r.Header.Clone())
-			_, _ = stamps(roundTripper(reply(503, ""))).RoundTrip(r)
+			_, _ = stamps(apitest.RoundTripper(apitest.Reply(503, ""))).RoundTrip(r)
 			return httpmock.NewStringResponse(503, ""), nil
 		})
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), append(opts, proxylite.WithTransport(transport),
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), append(opts, proxylite.WithTransport(transport),
 			proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 2, MinBackoff: 1, MaxBackoff: 1}))...)
 		require.NoError(t, err)
 		for range 2 {
@@ -375,7 +309,7 @@ func TestAProxyHookChangesOneRequest(t *testing.T) {
 		r.Header.Add("X-Pick", "1")
 		return nil, nil
 	}
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(tr))
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(tr))
 	require.NoError(t, err)
 	var calls sync.WaitGroup
 	for range 16 {
@@ -392,139 +326,33 @@ func TestAProxyHookChangesOneRequest(t *testing.T) {
 func TestCallOptionsChangeOneCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := playing(hangs)
-		c := s.client(t)
+		s := apitest.Playing(apitest.Hangs)
+		c := s.Client(t)
 		begin := time.Now()
 		_, err := c.Accounts.List(t.Context(), proxylite.CallAttempts(1), proxylite.CallTimeout(time.Second))
 		require.Equal(t, time.Second, time.Since(begin))
-		require.Equal(t, 1, asError(t, err).Attempts)
+		require.Equal(t, 1, apitest.AsError(t, err).Attempts)
 		_, err = c.Accounts.List(t.Context())
-		require.Equal(t, 3, asError(t, err).Attempts)
+		require.Equal(t, 3, apitest.AsError(t, err).Attempts)
 		require.Greater(t, time.Since(begin), 90*time.Second)
 		_, err = c.Accounts.List(t.Context(), proxylite.CallAttempts(5))
-		require.Equal(t, 5, asError(t, err).Attempts)
+		require.Equal(t, 5, apitest.AsError(t, err).Attempts)
 	})
 	var queries []string
-	s := playing(func(r *http.Request) (*http.Response, error) {
+	s := apitest.Playing(func(r *http.Request) (*http.Response, error) {
 		queries = append(queries, r.URL.RawQuery)
-		return httpmock.NewStringResponse(200, fine), nil
+		return httpmock.NewStringResponse(200, apitest.Fine), nil
 	})
-	c := s.client(t)
+	c := s.Client(t)
 	_, err := c.IP.SearchStates(t.Context(), "US", proxylite.CallQuery("language", "en & de"), proxylite.CallQuery("b", "1"))
 	require.NoError(t, err)
 	_, err = c.IP.States(t.Context(), proxylite.CallQuery("b", "2"))
 	require.NoError(t, err)
 	require.NoError(t, c.Accounts.Enable(t.Context(), []string{"bob"}, proxylite.CallQuery("b", "3")))
 	require.Equal(t, []string{
-		"country_code=US&b=1&language=en+%26+de&app_key=" + testKey, "b=2&app_key=" + testKey, "b=3",
+		"country_code=US&b=1&language=en+%26+de&app_key=" + apitest.Key, "b=2&app_key=" + apitest.Key, "b=3",
 	}, queries)
 }
-
-// The hatch has the same credential, retries, envelope and errors.
-func TestCallReachesAnyEndpoint(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var sent []string
-		step := func(r *http.Request) (*http.Response, error) {
-			sent = append(sent, r.Method+" "+r.URL.RequestURI()+" "+bodyOf(t, r))
-			return httpmock.NewStringResponse(200, `{"code":0,"data":{"list":null,"n":"7","at":"2022-08-01"}}`), nil
-		}
-		c := playing(reply(503, ""), step).client(t)
-		type answer struct {
-			List []string  `json:"list"`
-			N    int       `json:"n"`
-			At   time.Time `json:"at"`
-		}
-		want := answer{[]string{}, 7, at(2022, 8, 1, 0, 0, 0)}
-		op := proxylite.Operation{Name: "Coupons.List", Method: "GET", Path: "/coupon/list", Class: proxylite.ClassSafe}
-		query := url.Values{"q": {"1"}}
-		got, err := proxylite.Call[answer](t.Context(), c, op, query, nil)
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-		require.Equal(t, url.Values{"q": {"1"}}, query)
-
-		op.Method, op.KeyInBody = "POST", true
-		pointer, err := proxylite.Call[*answer](t.Context(), c, op, query, map[string]int{"id": 1})
-		require.NoError(t, err)
-		require.Equal(t, &want, pointer)
-		require.Equal(t, []string{
-			"GET /end-point/coupon/list?q=1&app_key=" + testKey + " ", `POST /end-point/coupon/list?q=1 {"app_key":"` + testKey + `","id":1}`,
-		}, sent)
-
-		c = playing(reply(503, "")).client(t)
-		op.Class = 0
-		_, err = proxylite.Call[answer](t.Context(), c, op, nil, nil)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-		require.ErrorContains(t, err, "proxylite: Coupons.List: Service Unavailable (status 503")
-		require.Equal(t, 1, asError(t, err).Attempts, "the zero class is the safe one")
-	})
-}
-
-func TestNewClientFromEnv(t *testing.T) {
-	var sent http.Header
-	var uri string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sent, uri = r.Header, r.URL.RequestURI()
-		_, _ = io.WriteString(w, fine)
-	}))
-	t.Cleanup(server.Close)
-	for _, tt := range []struct {
-		key, token, base string
-		opts             []proxylite.Option
-		uri, auth        string
-		problem          string
-	}{
-		{key: testKey, base: server.URL, uri: "/end-point/user/info?app_key=" + testKey},
-		{token: testKey, base: server.URL + "/gateway", uri: "/gateway/user/info", auth: "Bearer " + testKey},
-		{token: testKey, base: "https://api.example.com", opts: []proxylite.Option{proxylite.WithBaseURL(server.URL)}, uri: "/end-point/user/info", auth: "Bearer " + testKey},
-		{problem: "set PROXYLITE_APP_KEY"},
-		{key: testKey, token: testKey, problem: "both PROXYLITE_APP_KEY and PROXYLITE_TOKEN are set"},
-		{key: "short", problem: "app_key is too short"},
-		{key: testKey, base: "http://api.example.com", problem: "must be https"},
-	} {
-		t.Setenv("PROXYLITE_APP_KEY", tt.key)
-		t.Setenv("PROXYLITE_TOKEN", tt.token)
-		t.Setenv("PROXYLITE_BASE_URL", tt.base)
-		c, err := proxylite.NewClientFromEnv(tt.opts...)
-		if tt.problem != "" {
-			require.ErrorContains(t, err, "proxylite: ")
-			require.ErrorContains(t, err, tt.problem)
-			require.NotContains(t, err.Error(), testKey)
-			require.Nil(t, c)
-			continue
-		}
-		require.NoError(t, err)
-		_, err = c.User.Info(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, tt.uri, uri)
-		require.Equal(t, tt.auth, sent.Get("Authorization"))
-	}
-	t.Setenv("PROXYLITE_TOKEN", "")
-	t.Setenv("PROXYLITE_BASE_URL", "")
-	c, err := proxylite.NewClientFromEnv()
-	require.NoError(t, err)
-	require.Equal(t, "proxylite.Client(https://api.proxylite.com/end-point)", c.String())
-}
-
-func TestCloseIdleConnectionsReachesTheTransport(t *testing.T) {
-	t.Parallel()
-	closed := 0
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(closer{playing(reply(502, "")), &closed}), tryOnce)
-	require.NoError(t, err)
-	_, err = c.User.Info(t.Context())
-	require.Error(t, err)
-	require.Zero(t, closed, "a failed call must not empty the pool for all")
-	c.CloseIdleConnections()
-	require.Equal(t, 1, closed)
-	playing(reply(200, "")).client(t).CloseIdleConnections() // one without is fine
-}
-
-type closer struct {
-	http.RoundTripper
-	n *int
-}
-
-func (c closer) CloseIdleConnections() { *c.n++ }
 
 func TestDefaultTransportKeepsConnectionsUnderLoad(t *testing.T) {
 	t.Parallel()

@@ -3,173 +3,23 @@ package proxylite_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"sync"
-	"sync/atomic"
+	"reflect"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
-	"time"
 
 	"github.com/jarcoal/httpmock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
-
-// Invariant 2. Whatever happens to the connections, a call that spends is
-// processed once. Without a guard net/http sends a GET again for each warm one.
-func TestNothingIsPaidTwice(t *testing.T) {
-	t.Parallel()
-	const warm = 4
-	var spent sync.Map // path → *atomic.Int32
-	var together sync.WaitGroup
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		if r.URL.Path == "/end-point/user/info" { // keep them all busy, so that each opens a connection
-			together.Done()
-			together.Wait()
-			_, _ = io.WriteString(w, fine)
-			return
-		}
-		n, _ := spent.LoadOrStore(r.URL.Path, new(atomic.Int32))
-		n.(*atomic.Int32).Add(1)
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err == nil {
-			_ = conn.Close()
-		}
-	}))
-	t.Cleanup(server.Close)
-
-	for _, op := range operations {
-		if op.repeat != proxylite.ClassUnsafe {
-			continue
-		}
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL))
-		require.NoError(t, err)
-		together.Add(warm)
-		var wg sync.WaitGroup
-		for range warm {
-			wg.Go(func() { _, _ = c.User.Info(t.Context()) })
-		}
-		wg.Wait()
-
-		_, err = op.call(t.Context(), c)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
-		require.Equal(t, 1, asError(t, err).Attempts, op.name)
-		n, ok := spent.Load("/end-point" + op.path)
-		require.True(t, ok, op.name)
-		require.EqualValues(t, 1, n.(*atomic.Int32).Load(), op.name)
-	}
-}
-
-// Below a foreign transport there may be net/http. What keeps it from sending a
-// request again is a body that it can't rewind.
-func TestACallThatSpendsCarriesAOneShotBodyToAForeignTransport(t *testing.T) {
-	t.Parallel()
-	for _, op := range operations {
-		once := 0
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
-			if op.repeat == proxylite.ClassUnsafe {
-				require.Nil(t, r.GetBody, op.name)
-				once++
-				require.True(t, r.Body != nil && r.Body != http.NoBody, op.name)
-			}
-			return httpmock.NewStringResponse(200, fine), nil
-		})), proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
-				require.Nil(t, r.GetBody, op.name)
-				r.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
-				return next.RoundTrip(r)
-			})
-		}))
-		require.NoError(t, err)
-		_, err = op.call(t.Context(), c)
-		require.NoError(t, err)
-		require.Equal(t, op.repeat == proxylite.ClassUnsafe, once == 1)
-	}
-}
-
-// Neither may a middleware send it again, once it was out.
-func TestMiddlewareCanNotSpendTwice(t *testing.T) {
-	t.Parallel()
-	for _, op := range operations {
-		s := playing(reply(200, fine))
-		_, err := op.call(t.Context(), s.client(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
-				first, err := next.RoundTrip(r)
-				if err != nil || r.Body != nil && op.inBody && op.repeat != proxylite.ClassUnsafe {
-					return first, err // its body is read
-				}
-				return next.RoundTrip(r)
-			})
-		})))
-		if op.repeat == proxylite.ClassUnsafe {
-			require.ErrorContains(t, err, "must be sent once", op.name)
-			require.Len(t, s.times, 1, op.name)
-		} else {
-			require.NoError(t, err, op.name)
-		}
-	}
-}
-
-// A protocol that is registered with net/http's transport sends without its
-// knowing: no connection is no proof then.
-func TestARegisteredProtocolProvesNothing(t *testing.T) {
-	t.Parallel()
-	for _, op := range operations {
-		sent := 0
-		tr := &http.Transport{}
-		tr.RegisterProtocol("https", roundTripper(func(*http.Request) (*http.Response, error) {
-			sent++
-			return nil, errors.New("answer lost")
-		}))
-		c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithTransport(tr), proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
-		require.NoError(t, err)
-		_, err = op.call(t.Context(), c)
-		require.ErrorContains(t, err, "answer lost", op.name)
-		require.Equal(t, unclear(op), asError(t, err).Outcome, op.name)
-		require.Equal(t, op.repeat == proxylite.ClassUnsafe, sent == 1, op.name)
-	}
-}
-
-// A call that spends goes on where nothing was sent, which only net/http's own
-// transport can prove.
-func TestSpendingGoesOnWhereNothingWasSent(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, fine) }))
-	t.Cleanup(server.Close)
-	for _, op := range operations {
-		for _, proven := range []bool{true, false} {
-			var dials atomic.Int32
-			tr := proxylite.NewTransport()
-			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if dials.Add(1) < 3 {
-					return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
-				}
-				return new(net.Dialer).DialContext(ctx, network, addr)
-			}
-			var base http.RoundTripper = tr
-			if !proven {
-				base = roundTripper(tr.RoundTrip)
-			}
-			c, err := proxylite.NewClient(proxylite.AppKey(testKey), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(base),
-				proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
-			require.NoError(t, err)
-			_, err = op.call(t.Context(), c)
-			if op.repeat == proxylite.ClassUnsafe && !proven {
-				require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.name)
-				require.EqualValues(t, 1, dials.Load(), op.name)
-				continue
-			}
-			require.NoError(t, err, op.name)
-			require.EqualValues(t, 3, dials.Load(), op.name)
-			tr.CloseIdleConnections()
-		}
-	}
-}
 
 // Invariant 3. Every failure says what became of the call.
 func TestEveryFailureSaysItsOutcome(t *testing.T) {
@@ -177,7 +27,7 @@ func TestEveryFailureSaysItsOutcome(t *testing.T) {
 	refused := httptest.NewServer(nil)
 	refused.Close()
 	tlsServer := httptest.NewTLSServer(nil)
-	tlsServer.Config.ErrorLog = quiet
+	tlsServer.Config.ErrorLog = apitest.Quiet
 	t.Cleanup(tlsServer.Close)
 	lost := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	t.Cleanup(lost.Close)
@@ -196,25 +46,25 @@ func TestEveryFailureSaysItsOutcome(t *testing.T) {
 		{"certificate", []proxylite.Option{proxylite.WithBaseURL(tlsServer.URL)}, proxylite.KindTLS, proxylite.OutcomeNotSent},
 		{"no TLS", []proxylite.Option{proxylite.WithBaseURL("https" + lost.URL[4:])}, proxylite.KindTLS, proxylite.OutcomeNotSent},
 		{"lost", []proxylite.Option{proxylite.WithBaseURL(lost.URL)}, proxylite.KindTransport, proxylite.OutcomeUnknown},
-		{"limiter", []proxylite.Option{proxylite.WithLimiter(limiterFunc(func(context.Context) error { return errors.New("full") }))}, proxylite.KindConfig, proxylite.OutcomeNotSent},
-		{"refusal", []proxylite.Option{proxylite.WithTransport(playing(reply(200, `{"code":1}`)))}, proxylite.KindAPI, proxylite.OutcomeRejected},
-		{"not found", []proxylite.Option{proxylite.WithTransport(playing(reply(404, "")))}, proxylite.KindEdge, proxylite.OutcomeRejected},
-		{"timeout 408", []proxylite.Option{proxylite.WithTransport(playing(reply(408, "")))}, proxylite.KindEdge, proxylite.OutcomeUnknown},
-		{"odd", []proxylite.Option{proxylite.WithTransport(playing(reply(200, `[]`)))}, proxylite.KindMalformed, proxylite.OutcomeUnknown},
-		{"nothing", []proxylite.Option{proxylite.WithTransport(playing(breaks(nil)))}, proxylite.KindTransport, proxylite.OutcomeUnknown},
-		{"hangs", []proxylite.Option{proxylite.WithTransport(playing(hangs)), proxylite.WithAttemptTimeout(1)}, proxylite.KindTimeout, proxylite.OutcomeUnknown},
+		{"limiter", []proxylite.Option{proxylite.WithLimiter(apitest.LimiterFunc(func(context.Context) error { return errors.New("full") }))}, proxylite.KindConfig, proxylite.OutcomeNotSent},
+		{"refusal", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Reply(200, `{"code":1}`)))}, proxylite.KindAPI, proxylite.OutcomeRejected},
+		{"not found", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Reply(404, "")))}, proxylite.KindEdge, proxylite.OutcomeRejected},
+		{"timeout 408", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Reply(408, "")))}, proxylite.KindEdge, proxylite.OutcomeUnknown},
+		{"odd", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Reply(200, `[]`)))}, proxylite.KindMalformed, proxylite.OutcomeUnknown},
+		{"nothing", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Breaks(nil)))}, proxylite.KindTransport, proxylite.OutcomeUnknown},
+		{"hangs", []proxylite.Option{proxylite.WithTransport(apitest.Playing(apitest.Hangs)), proxylite.WithAttemptTimeout(1)}, proxylite.KindTimeout, proxylite.OutcomeUnknown},
 	} {
-		for _, op := range operations {
-			c, err := proxylite.NewClient(proxylite.AppKey(testKey), append(tt.opts, tryOnce)...)
+		for _, op := range apitest.Operations {
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), append(tt.opts, apitest.TryOnce)...)
 			require.NoError(t, err)
-			_, err = op.call(t.Context(), c)
-			e := asError(t, err)
-			require.Equal(t, tt.kind, e.Kind, "%s %s: %v", op.name, tt.name, err)
+			_, err = op.Call(t.Context(), c)
+			e := apitest.AsError(t, err)
+			require.Equal(t, tt.kind, e.Kind, "%s %s: %v", op.Name, tt.name, err)
 			want := tt.outcome
 			if want == proxylite.OutcomeUnknown {
-				want = unclear(op)
+				want = op.Unclear()
 			}
-			require.Equal(t, want, e.Outcome, "%s %s: %v", op.name, tt.name, err)
+			require.Equal(t, want, e.Outcome, "%s %s: %v", op.Name, tt.name, err)
 			require.Equal(t, want == proxylite.OutcomeUnknown, errors.Is(err, proxylite.ErrOutcomeUnknown))
 		}
 	}
@@ -225,86 +75,206 @@ func TestEveryFailureSaysItsOutcome(t *testing.T) {
 func TestAnUnknownAttemptKeepsTheOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for _, op := range operations {
-			_, err := op.call(t.Context(), playing(reply(502, ""), reply(200, `{"code":1,"msg":"gone"}`)).client(t))
-			e := asError(t, err)
-			require.Equal(t, op.repeat != proxylite.ClassSafe, errors.Is(err, proxylite.ErrOutcomeUnknown), op.name)
-			if op.repeat != proxylite.ClassUnsafe {
-				require.Equal(t, []any{1, 2}, []any{e.Code, e.Attempts}, op.name)
+		for _, op := range apitest.Operations {
+			_, err := op.Call(t.Context(), apitest.Playing(apitest.Reply(502, ""), apitest.Reply(200, `{"code":1,"msg":"gone"}`)).Client(t))
+			e := apitest.AsError(t, err)
+			require.Equal(t, op.Class != proxylite.ClassSafe, errors.Is(err, proxylite.ErrOutcomeUnknown), op.Name)
+			if op.Class != proxylite.ClassUnsafe {
+				require.Equal(t, []any{1, 2}, []any{e.Code, e.Attempts}, op.Name)
 			}
 		}
 	})
 }
 
-// Invariant 4. A call ends: by the clock of its attempts, with its context, even
-// between two attempts.
-func TestACallEnds(t *testing.T) {
+// A fault is an answer that is no success, and what the error must say about it.
+type fault struct {
+	name    string
+	status  int
+	body    string
+	cut     bool // the body breaks after these bytes
+	repeats bool // reads and idempotent operations go on
+	kind    proxylite.Kind
+	outcome proxylite.Outcome
+	code    int
+	message string
+	is      []error
+	not     []error
+}
+
+var (
+	unknown   = []error{proxylite.ErrOutcomeUnknown}
+	malformed = []error{proxylite.ErrOutcomeUnknown, proxylite.ErrMalformedResponse}
+)
+
+var faults = []fault{
+	{
+		name: "code 3", status: 200, body: `{"code":3,"msg":"app_key 无效","data":[]}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 3, message: "app_key 无效",
+		is: []error{proxylite.ErrInvalidAppKey}, not: malformed,
+	},
+	{
+		name: "code 156", status: 200, body: `{"code":"156","message":"账户未实名认证","data":""}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 156, message: "账户未实名认证",
+		is: []error{proxylite.ErrNotVerified}, not: malformed,
+	},
+	{
+		name: "code 202", status: 200, body: `{"code":202,"msg":"请先添加白名单 IP:203.0.113.7。"}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeRejected, code: 202, message: "请先添加白名单 IP:203.0.113.7。",
+		is: []error{proxylite.ErrIPNotAllowed}, not: malformed,
+	},
+	{
+		name: "429", status: 429, body: apitest.WebPage, repeats: true,
+		kind: proxylite.KindRateLimited, outcome: proxylite.OutcomeUnknown,
+		is: []error{proxylite.ErrRateLimited, proxylite.ErrOutcomeUnknown}, not: []error{proxylite.ErrMalformedResponse},
+	},
+	{
+		name: "code 429", status: 200, body: `{"code":429,"msg":"too many"}`, repeats: true,
+		kind: proxylite.KindRateLimited, outcome: proxylite.OutcomeRejected, code: 429, message: "too many",
+		is: []error{proxylite.ErrRateLimited}, not: malformed,
+	},
+	{
+		name: "502 HTML", status: 502, body: apitest.WebPage, repeats: true,
+		kind: proxylite.KindServer, outcome: proxylite.OutcomeUnknown,
+		is: unknown, not: []error{proxylite.ErrMalformedResponse},
+	},
+	{
+		name: "500 with a code", status: 500, body: `{"code":9,"msg":"oops"}`,
+		kind: proxylite.KindAPI, outcome: proxylite.OutcomeUnknown, code: 9, message: "oops",
+		is: unknown, not: []error{proxylite.ErrMalformedResponse},
+	},
+	{
+		name: "403 HTML", status: 403, body: apitest.WebPage,
+		kind: proxylite.KindEdge, outcome: proxylite.OutcomeRejected,
+		not: malformed,
+	},
+	{
+		name: "HTML with 200", status: 200, body: "\n" + apitest.WebPage,
+		kind: proxylite.KindEdge, outcome: proxylite.OutcomeUnknown,
+		is: malformed,
+	},
+	{
+		name: "truncated JSON", status: 200, body: `{"code":200,"msg":"ok","data":{"list":[`,
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown, message: "ok",
+		is: malformed,
+	},
+	{
+		name: "cut body", status: 200, body: `{"code":200,"msg":"ok","data":{"list":[`, cut: true, repeats: true,
+		kind: proxylite.KindTruncated, outcome: proxylite.OutcomeUnknown, message: "ok",
+		is: append(malformed, io.ErrUnexpectedEOF),
+	},
+	{
+		name: "empty body", status: 200, body: " \n",
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown,
+		is: malformed,
+	},
+	{
+		name: "no code", status: 200, body: `{"data":{"list":[]},"msg":"hm"}`,
+		kind: proxylite.KindMalformed, outcome: proxylite.OutcomeUnknown, message: "hm",
+		is: malformed,
+	},
+	{
+		name: "redirect", status: 302, body: "",
+		kind: proxylite.KindRedirect, outcome: proxylite.OutcomeUnknown,
+		is: unknown,
+	},
+}
+
+func TestEveryOperationFailsWell(t *testing.T) {
 	t.Parallel()
-	slowBody := func(r *http.Request) (*http.Response, error) {
-		resp := httpmock.NewStringResponse(200, "")
-		resp.Body = io.NopCloser(readerFunc(func([]byte) (int, error) { <-r.Context().Done(); return 0, r.Context().Err() }))
-		return resp, nil
-	}
-	synctest.Test(t, func(t *testing.T) {
-		never := proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1})
-		for name, step := range map[string]func(*http.Request) (*http.Response, error){"no answer": hangs, "no body": slowBody} {
-			begin := time.Now()
-			_, err := playing(step).client(t, never).Accounts.List(t.Context())
-			e := asError(t, err)
-			require.Equal(t, proxylite.KindTimeout, e.Kind, name)
-			require.True(t, e.Timeout())
-			require.ErrorContains(t, err, "response within 30s", name)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.Equal(t, 3, e.Attempts, name)
-			require.InDelta(t, 90*time.Second, time.Since(begin), float64(time.Microsecond), "30 s an attempt")
-
-			begin = time.Now()
-			_, err = playing(step).client(t, proxylite.WithAttemptTimeout(time.Hour)).IP.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1}, proxylite.CallTimeout(2*time.Second))
-			require.Equal(t, 1, asError(t, err).Attempts, name)
-			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-			require.Equal(t, 2*time.Second, time.Since(begin))
-
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("request over"))
-			begin = time.Now()
-			_, err = playing(step).client(t).Accounts.List(ctx)
-			require.Equal(t, 5*time.Second, time.Since(begin))
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.ErrorContains(t, err, "request over", name)
-			require.Equal(t, 1, asError(t, err).Attempts)
-			cancel()
-
-			ctx, cancelNow := context.WithCancel(t.Context())
-			time.AfterFunc(time.Second, cancelNow)
-			begin = time.Now()
-			_, err = playing(step).client(t).Accounts.List(ctx)
-			require.Equal(t, time.Second, time.Since(begin))
-			require.Equal(t, proxylite.KindCanceled, asError(t, err).Kind)
-			require.ErrorIs(t, err, context.Canceled)
+	for _, op := range apitest.Operations {
+		for _, f := range faults {
+			if f.name == "empty body" && op.MayBeEmpty {
+				continue
+			}
+			t.Run(op.Name+"/"+f.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { failsWell(t, op, f) }) // its clock makes back-off free
+			})
 		}
+	}
+}
 
-		// A context ends the wait at once, and the last failure is not lost.
-		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Second, func() { cancel(errors.New("shop closed")) })
-		begin := time.Now()
-		s := playing(breaks(io.ErrUnexpectedEOF))
-		s.steps[0] = reply(503, `{"code":77,"msg":"busy"}`, "Retry-After", "20")
-		err := s.client(t).Accounts.Enable(ctx, []string{"bob"})
-		require.Equal(t, time.Second, time.Since(begin))
-		e := asError(t, err)
-		require.Equal(t, proxylite.KindCanceled, e.Kind)
-		require.Equal(t, []any{77, "busy", 503, 1, 20 * time.Second}, []any{e.Code, e.Message, e.Status, e.Attempts, e.RetryAfter})
-		require.ErrorIs(t, err, context.Canceled)
-		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
-		require.ErrorContains(t, err, "shop closed")
-		require.ErrorContains(t, err, "while waiting to retry the call after: api")
-
-		// A wait that would outlast the context is not begun.
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
-		defer stop()
-		begin = time.Now()
-		_, err = s.client(t).Accounts.List(ctx)
-		require.Zero(t, time.Since(begin))
-		require.Equal(t, 77, asError(t, err).Code)
-		require.NotErrorIs(t, err, context.DeadlineExceeded)
+func failsWell(t *testing.T, op apitest.Operation, f fault) {
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(func(*http.Request) (*http.Response, error) {
+		resp := httpmock.NewStringResponse(f.status, "")
+		resp.Header.Set("X-Trace", f.name)
+		body := io.Reader(strings.NewReader(f.body))
+		if f.cut {
+			body = io.MultiReader(body, iotest.ErrReader(io.ErrUnexpectedEOF))
+		}
+		resp.Body = io.NopCloser(body)
+		return resp, nil
 	})
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(mock))
+	require.NoError(t, err)
+	value, err := op.Call(t.Context(), c)
+
+	if value != nil {
+		require.Zero(t, value, "a failed call must give nothing")
+	}
+	attempts := 1
+	if f.repeats && op.Class != proxylite.ClassUnsafe {
+		attempts = 3
+	}
+	e := apitest.AsError(t, err)
+	require.Equal(t, attempts, mock.GetTotalCallCount())
+	outcome := f.outcome
+	if outcome == proxylite.OutcomeUnknown {
+		outcome = op.Unclear()
+	}
+	want := proxylite.Error{
+		Operation: op.Name, Method: op.Method, Route: "/end-point" + op.Path, Kind: f.kind, Outcome: outcome,
+		Status: f.status, Code: f.code, Message: f.message, Attempts: attempts,
+	}
+	got := proxylite.Error{
+		Operation: e.Operation, Method: e.Method, Route: e.Route, Kind: e.Kind, Outcome: e.Outcome,
+		Status: e.Status, Code: e.Code, Message: e.Message, Attempts: e.Attempts,
+	}
+	require.Equal(t, want, got)
+	require.Equal(t, f.body, string(e.Body))
+	require.Equal(t, f.name, e.Header.Get("X-Trace"))
+	for _, target := range f.is {
+		require.Equal(t, target != proxylite.ErrOutcomeUnknown || op.Class != proxylite.ClassSafe, errors.Is(err, target), target)
+	}
+	for _, target := range f.not {
+		require.NotErrorIs(t, err, target)
+	}
+	require.Contains(t, err.Error(), "proxylite: "+op.Name+": ")
+	if outcome == proxylite.OutcomeSafe {
+		require.Contains(t, err.Error(), "safe to retry)")
+	} else {
+		require.Contains(t, err.Error(), "outcome "+strings.ReplaceAll(outcome.String(), "_", " ")+")")
+	}
+}
+
+func TestEveryOperationObeysACanceledContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("shop closed"))
+	for _, op := range apitest.Operations {
+		c, mock := apitest.Mocked(t, 200, apitest.Fixture(t, op.Name+".json"))
+		value, err := op.Call(ctx, c)
+		e := apitest.AsError(t, err)
+		if value != nil {
+			require.True(t, reflect.ValueOf(value).IsZero(), op.Name)
+		}
+		require.ErrorIs(t, err, context.Canceled, op.Name)
+		require.NotErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+		require.ErrorContains(t, err, "shop closed", op.Name)
+		require.Equal(t, proxylite.KindCanceled, e.Kind, op.Name)
+		require.Equal(t, proxylite.OutcomeNotSent, e.Outcome, op.Name)
+		require.Equal(t, 0, e.Code, op.Name)
+		require.Zero(t, e.Attempts+e.Status+mock.GetTotalCallCount(), op.Name)
+	}
+}
+
+func TestCodeBoundariesOfAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	for code, outcome := range map[int]proxylite.Outcome{
+		499: proxylite.OutcomeRejected, 500: proxylite.OutcomeUnknown, 599: proxylite.OutcomeUnknown, 600: proxylite.OutcomeRejected,
+	} {
+		c, _ := apitest.Mocked(t, 200, fmt.Sprintf(`{"code":%d}`, code), apitest.TryOnce)
+		require.Equal(t, outcome, apitest.AsError(t, c.Orders.Close(t.Context(), "1")).Outcome, code)
+	}
 }

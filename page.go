@@ -8,30 +8,30 @@ import (
 	"iter"
 )
 
-// Page is one page of a list. The counts are the API's and may be 0 or wrong; use
-// All to read a whole list.
+// Page is one page of a list. Size, Total and Pages are as the API reports them, and may
+// be 0 or wrong. To read a whole list, use All.
 //
-// All does not rely on the counts. It ends at an empty page, except that it passes as
-// many empty pages as such a page itself counts, at most 1000 in a row. It returns an
-// entry once that stands on two pages in a row, unless the entry has no ID. If the
-// counts promise more entries than there are, that is not an error. A list without
-// an end, or whose pages go round, is one.
+// All does not rely on them. It stops at an empty page, unless that page itself reports
+// more pages; then it skips empty pages, at most 1000 in a row. An entry that is on two
+// consecutive pages is returned once, unless it has no ID. It is not an error if there
+// are fewer entries than Total. It is an error if the list does not end within 10000
+// pages, or if the same pages come again and again.
 type Page[T any] struct {
 	Items []T `json:"items"` // never nil
-	Page  int `json:"page"`  // number of this page, from 1
-	Size  int `json:"size"`  // entries on a full page
-	Total int `json:"total"` // entries on all pages
+	Page  int `json:"page"`  // number of this page, starting at 1
+	Size  int `json:"size"`  // number of entries on a full page
+	Total int `json:"total"` // number of entries on all pages
 	Pages int `json:"pages"` // number of pages
 }
 
-// PageParams select a page. Fields that are 0 are left to the API, which takes page
-// 1 of 20 entries.
+// PageParams select a page. A field that is 0 is not sent; the API's defaults are page 1
+// and 20 entries.
 type PageParams struct {
-	Page int // from 1
-	Size int // entries on a page
+	Page int // number of the page, starting at 1
+	Size int // number of entries on a page
 }
 
-// pageResponse has both forms in which the API writes counts.
+// pageResponse has the counts in both places where the API puts them.
 type pageResponse[T any] struct {
 	List       []T `json:"list"`
 	Page       int `json:"page" wire:"soft"`
@@ -61,7 +61,7 @@ func sendPage[T any](ctx context.Context, c *Client, op *Operation, in *request,
 	return p, nil
 }
 
-// rowKey identifies a row; an order number alone may stand in several.
+// rowKey identifies a row. Several rows may have the same order number.
 type rowKey struct {
 	id      int64
 	tradeNo string
@@ -75,23 +75,22 @@ func (p *PageParams) put(in *request, pageName, sizeName string) {
 }
 
 const (
-	maxPages   = 10_000 // of one walk; far above what an account can hold
-	maxEmpty   = 1_000  // pages in a row
-	maxStale   = 3      // pages in a row that only repeat the one before
-	maxRepeats = 3      // pages that came before, as they were
+	maxPages   = 10_000 // pages of one walk, far more than an account can have
+	maxEmpty   = 1_000  // empty pages in a row
+	maxStale   = 3      // pages in a row without a new entry
+	maxRepeats = 3      // pages equal to an earlier one
 )
 
-// walk goes through the pages from start on and holds one of them at a time. The
-// key identifies an entry; ok is false for one that has none. An entry that is
-// also on the page before comes once, as a list moves when an order is added
-// meanwhile; one without a key always comes.
+// walk iterates over the entries of all pages from start on, and holds one page at a
+// time. The key identifies an entry; ok is false if the entry has none. An entry that is
+// also on the previous page is yielded once: entries move to the next page when an order
+// is added during the walk. An entry without a key is always yielded.
 //
-// The walk ends at an empty page, unless that page counts more pages: then it asks
-// for as many as that one said. It also ends at a page that only repeats the one
-// before, or when all entries that are counted have come. Counts that promise more
-// than what comes are not an error: the API is known to count wrong. Lists that
-// have no end, or go round, end in an error.
-func walk[T any, K comparable](start int, list func(page int) (Page[T], error), key func(T) (k K, ok bool)) iter.Seq2[T, error] {
+// The walk ends at an empty page, unless that page reports more pages. It also ends
+// after some pages without a new entry, or when the reported number of entries has been
+// yielded. Fewer entries than reported are not an error, since the API is known to count
+// wrong. A list that does not end, or whose pages repeat, is an error.
+func walk[T any, K comparable](start int, list func(page int) (Page[T], error), key func(T) (k K, ok bool)) iter.Seq2[T, error] { //nolint:cyclop // the ends of a walk are one list
 	return func(yield func(T, error) bool) {
 		var none T
 		var before map[K]struct{}
@@ -108,7 +107,7 @@ func walk[T any, K comparable](start int, list func(page int) (Page[T], error), 
 				pages = (p.Total + p.Size - 1) / p.Size
 			}
 			if empty == 0 {
-				promised = pages // a promise that moves away is none
+				promised = pages // ignore a count that grows with every empty page
 			}
 			if len(p.Items) == 0 {
 				if n >= min(pages, promised) {
@@ -136,8 +135,8 @@ func walk[T any, K comparable](start int, list func(page int) (Page[T], error), 
 			if first == 1 && n >= pages && count == p.Total {
 				return
 			}
-			// Equal pages of entries without keys may be honest, as far as they
-			// are counted.
+			// Pages of entries without keys may be equal, as long as the API
+			// reports that many pages.
 			if round.closes(sum) && (len(now) > 0 || n > pages) {
 				yield(none, walkError(errRound))
 				return
@@ -148,8 +147,8 @@ func walk[T any, K comparable](start int, list func(page int) (Page[T], error), 
 	}
 }
 
-// unseen returns the items that were not on the page before, the keys of all, and
-// a fingerprint of the page. It reuses items.
+// unseen returns the items that were not on the previous page, the keys of all items,
+// and a hash of the page. It reuses the memory of items.
 func unseen[T any, K comparable](items []T, before map[K]struct{}, key func(T) (K, bool)) (fresh []T, now map[K]struct{}, sum uint64) {
 	var h maphash.Hash
 	h.SetSeed(pageSeed)
@@ -171,7 +170,7 @@ func unseen[T any, K comparable](items []T, before map[K]struct{}, key func(T) (
 	return fresh, now, h.Sum64()
 }
 
-var errEmpty = fmt.Errorf("%d pages in a row are empty, but the API counts more: walk the list with List", maxEmpty)
+var errEmpty = fmt.Errorf("%d pages in a row are empty, but the API reports more pages: read the list with List", maxEmpty)
 
 func walkError(why error) error {
 	return &Error{Operation: "page walk", Kind: KindMalformed, Outcome: OutcomeRejected, cause: why}
@@ -179,10 +178,10 @@ func walkError(why error) error {
 
 var pageSeed = maphash.MakeSeed()
 
-// cycle finds pages that go round, A B A B, where each differs from the one before.
-// A mark that moves at every power of two finds a round of any length (Brent). A
-// few entries that are added meanwhile can show a page again, but hardly three
-// times to the letter.
+// cycle detects pages that repeat in a cycle, such as A B A B. It compares each page with
+// a mark that moves at every power of two, which finds a cycle of any length (Brent's
+// algorithm). A page may come again once when entries are added during the walk, but
+// hardly three times unchanged.
 type cycle struct {
 	pages, repeats int
 	mark           uint64

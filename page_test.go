@@ -1,10 +1,12 @@
 package proxylite_test
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"math"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,11 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // pages is an API with total orders on pages of size, or what tamper makes of it.
-func pages(total, size int, tamper func(page int, body string) string) *script {
-	s := playing()
+func pages(total, size int, tamper func(page int, body string) string) *apitest.Script {
+	s := apitest.Playing()
 	for page := 1; page <= 60; page++ {
 		var items []string
 		for id := (page-1)*size + 1; id <= min(page*size, total); id++ {
@@ -28,14 +31,14 @@ func pages(total, size int, tamper func(page int, body string) string) *script {
 		if tamper != nil {
 			body = tamper(page, body)
 		}
-		s.steps = append(s.steps, reply(200, body))
+		s.Steps = append(s.Steps, apitest.Reply(200, body))
 	}
 	return s
 }
 
-func walked(t *testing.T, s *script, page int) (ids []int64, err error) {
+func walked(t *testing.T, s *apitest.Script, page int) (ids []int64, err error) {
 	t.Helper()
-	for order, e := range s.client(t, tryOnce).Orders.All(t.Context(), proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: page, Size: 2}}) {
+	for order, e := range s.Client(t, apitest.TryOnce).Orders.All(t.Context(), proxylite.OrderListParams{PageParams: proxylite.PageParams{Page: page, Size: 2}}) {
 		if e != nil {
 			require.Zero(t, order)
 			require.NoError(t, err, "one error at most")
@@ -87,10 +90,10 @@ func TestAllWalksThePages(t *testing.T) {
 		ids, err := walked(t, s, 0)
 		require.NoError(t, err, name)
 		require.Equal(t, tt.want, ids, name)
-		require.Len(t, s.times, tt.requests, name)
+		require.Len(t, s.Times, tt.requests, name)
 	}
 	s := pages(9, 2, nil)
-	s.steps = s.steps[3:] // the script starts at page 4
+	s.Steps = s.Steps[3:] // the script starts at page 4
 	ids, err := walked(t, s, 4)
 	require.NoError(t, err)
 	require.Equal(t, []int64{7, 8, 9}, ids)
@@ -102,7 +105,7 @@ func TestAllIsLazy(t *testing.T) {
 	t.Parallel()
 	s := pages(5, 2, nil)
 	var asked []string
-	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
+	c := s.Client(t, proxylite.WithMiddleware(apitest.RecordQueries(&asked)))
 	orders := c.Orders.All(t.Context(), proxylite.OrderListParams{Status: new(proxylite.OrderPaid), PageParams: proxylite.PageParams{Size: 2}})
 	require.Empty(t, asked, "nothing is asked before it is ranged over")
 	for range orders {
@@ -111,7 +114,7 @@ func TestAllIsLazy(t *testing.T) {
 	require.Equal(t, []string{"page_no=1&page_size=2&status=1"}, asked)
 
 	for range 2 {
-		s.times, asked = nil, nil
+		s.Times, asked = nil, nil
 		n := 0
 		for _, err := range orders {
 			require.NoError(t, err)
@@ -129,25 +132,25 @@ func TestAllIsLazy(t *testing.T) {
 	})
 	ids, err := walked(t, s, 0)
 	require.Equal(t, []int64{1, 2}, ids)
-	require.Equal(t, 9, asError(t, err).Code)
-	require.Len(t, s.times, 2)
+	require.Equal(t, 9, apitest.AsError(t, err).Code)
+	require.Len(t, s.Times, 2)
 }
 
 // The other two lists walk the same way, with their own parameters.
 func TestAllOfProductsAndStaticIPs(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	s := playing(
-		reply(200, `{"code":0,"data":{"list":[{"id":1,"trade_no":"a"},{"id":1,"trade_no":"b"}],"page":1,"page_size":2,"total_count":3,"total_page":2}}`),
-		reply(200, `{"code":0,"data":{"list":[{"id":2}],"page":2,"page_size":2,"total_count":3,"total_page":2}}`),
+	s := apitest.Playing(
+		apitest.Reply(200, `{"code":0,"data":{"list":[{"id":1,"trade_no":"a"},{"id":1,"trade_no":"b"}],"page":1,"page_size":2,"total_count":3,"total_page":2}}`),
+		apitest.Reply(200, `{"code":0,"data":{"list":[{"id":2}],"page":2,"page_size":2,"total_count":3,"total_page":2}}`),
 	)
-	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
+	c := s.Client(t, proxylite.WithMiddleware(apitest.RecordQueries(&asked)))
 	var got []string
 	for p, err := range c.Products.All(t.Context(), proxylite.ProductListParams{ProductType: 9}) {
 		require.NoError(t, err)
 		got = append(got, fmt.Sprint(p.ID, p.TradeNo))
 	}
-	s.times = nil
+	s.Times = nil
 	for ip, err := range c.IP.AllStatic(t.Context(), proxylite.IPListStaticParams{CountryCode: "DE"}) {
 		require.NoError(t, err)
 		got = append(got, ip.ID)
@@ -155,9 +158,9 @@ func TestAllOfProductsAndStaticIPs(t *testing.T) {
 	require.Equal(t, []string{"1a", "1b", "2", "1", "1", "2"}, got)
 	require.Equal(t, []string{"page=1&product_type=9", "page=2&product_type=9", "country_code=DE&page=1", "country_code=DE&page=2"}, asked)
 
-	_, err := first(playing(reply(200, `{"code":3}`)).client(t).IP.AllStatic(t.Context(), proxylite.IPListStaticParams{}))
+	_, err := first(apitest.Playing(apitest.Reply(200, `{"code":3}`)).Client(t).IP.AllStatic(t.Context(), proxylite.IPListStaticParams{}))
 	require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
-	_, err = first(playing(reply(200, `{"code":3}`)).client(t).Products.All(t.Context(), proxylite.ProductListParams{}))
+	_, err = first(apitest.Playing(apitest.Reply(200, `{"code":3}`)).Client(t).Products.All(t.Context(), proxylite.ProductListParams{}))
 	require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
 }
 
@@ -176,7 +179,7 @@ func TestAPageThatCountsEntriesHasAList(t *testing.T) {
 		`{"total_count":0,"page":1}`: true, `{"pagination":{"total":0}}`: true, `{"total_count":41,"list":null}`: true,
 		`{"total_count":41,"list":[]}`: true, `{"total_count":-1}`: true,
 	} {
-		c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`, tryOnce)
+		c, _ := apitest.Mocked(t, 200, `{"code":0,"data":`+data+`}`, apitest.TryOnce)
 		page, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 		if ok {
 			require.NoError(t, err, data)
@@ -192,7 +195,7 @@ func TestAPageThatCountsEntriesHasAList(t *testing.T) {
 // A server that sends both forms of counts has not twice as many entries.
 func TestBothFormsOfCountsAreOne(t *testing.T) {
 	t.Parallel()
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}],"page":1,"page_size":20,"total_count":41,"total_page":3,
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}],"page":1,"page_size":20,"total_count":41,"total_page":3,
 		"pagination":{"total":41,"page_no":1,"page_size":20,"total_pages":3}}}`)
 	p, err := c.Orders.List(t.Context(), proxylite.OrderListParams{})
 	require.NoError(t, err)
@@ -213,7 +216,7 @@ func TestRowsWithoutAnIDAllCome(t *testing.T) {
 		"some with":             func(i int) string { return []string{`{"status":1}`, fmt.Sprintf(`{"id":%d}`, i+1)}[i%2] },
 	} {
 		for walk, all := range walks {
-			c, err := proxylite.NewClient(proxylite.AppKey(testKey), tryOnce, proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				q := r.URL.Query()
 				page, err := strconv.Atoi(q.Get("page") + q.Get("page_no"))
 				require.NoError(t, err)
@@ -235,12 +238,12 @@ func TestRowsWithoutAnIDAllCome(t *testing.T) {
 	}
 	// A server that ignores the number of the page still comes to an end.
 	for walk, all := range walks {
-		c, mock := mocked(t, 200, `{"code":0,"data":{"list":[{"status":1},{"status":2}]}}`)
+		c, mock := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"status":1},{"status":2}]}}`)
 		var last error
 		for _, err := range all(t.Context(), c, proxylite.PageParams{}) {
 			last = err
 		}
-		require.ErrorContains(t, last, "goes round", walk)
+		require.ErrorContains(t, last, "the same pages again and again", walk)
 		require.Equal(t, 4, mock.GetTotalCallCount())
 	}
 }
@@ -266,10 +269,214 @@ func TestGapsAreCrossedAsFarAsTheyAreCounted(t *testing.T) {
 			require.Equal(t, []string{"1", strconv.Itoa(gap + 2)}, got, "%s %d", walk, gap)
 		}
 	}
-	c, mock := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}]}}`)
+	c, mock := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"id":1}]}}`)
 	for _, err := range walks["Orders.All"](t.Context(), c, proxylite.PageParams{Page: math.MaxInt}) {
 		require.NoError(t, err)
 		break
 	}
 	require.Equal(t, 1, mock.GetTotalCallCount())
+}
+
+// walks are the three lists that have pages, as walks over the ids of their entries.
+var walks = map[string]func(context.Context, *proxylite.Client, proxylite.PageParams) iter.Seq2[string, error]{
+	"Orders.All": func(ctx context.Context, c *proxylite.Client, p proxylite.PageParams) iter.Seq2[string, error] {
+		return mapped(c.Orders.All(ctx, proxylite.OrderListParams{PageParams: p}), func(o proxylite.Order) string { return strconv.FormatInt(o.ID, 10) })
+	},
+	"Products.All": func(ctx context.Context, c *proxylite.Client, p proxylite.PageParams) iter.Seq2[string, error] {
+		return mapped(c.Products.All(ctx, proxylite.ProductListParams{PageParams: p}), func(p proxylite.PurchasedProduct) string { return strconv.FormatInt(p.ID, 10) })
+	},
+	"IP.AllStatic": func(ctx context.Context, c *proxylite.Client, p proxylite.PageParams) iter.Seq2[string, error] {
+		return mapped(c.IP.AllStatic(ctx, proxylite.IPListStaticParams{PageParams: p}), func(ip proxylite.StaticIP) string { return ip.ID })
+	},
+}
+
+func mapped[T any](seq iter.Seq2[T, error], id func(T) string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for v, err := range seq {
+			shown := ""
+			if err == nil {
+				shown = id(v)
+			}
+			if !yield(shown, err) {
+				return
+			}
+		}
+	}
+}
+
+// liar is a server of pages of two that may say anything of them. Counts are
+// total and pages.
+type liar func(page int) (ids []int, total, pages int)
+
+func (l liar) client(t *testing.T, asked *int) *proxylite.Client {
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), apitest.TryOnce, proxylite.WithTransport(apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		*asked++
+		q := r.URL.Query()
+		page, err := strconv.Atoi(q.Get("page") + q.Get("page_no"))
+		require.NoError(t, err)
+		ids, total, pages := l(page)
+		entries := make([]string, len(ids))
+		for i, id := range ids {
+			if entries[i] = fmt.Sprintf(`{"id":%d}`, id); id < 0 { // an answer that is refused
+				return httpmock.NewStringResponse(200, `{"code":9,"msg":"no"}`), nil
+			}
+		}
+		return httpmock.NewStringResponse(200, fmt.Sprintf(
+			`{"code":0,"data":{"list":[%s],"page":%d,"page_size":2,"total_count":%d,"total_page":%d}}`,
+			strings.Join(entries, ","), page, total, pages)), nil
+	})))
+	require.NoError(t, err)
+	return c
+}
+
+// pageOf is a page of a list of total entries.
+func pageOf(page, total int) []int {
+	var ids []int
+	for id := 2*page - 1; id <= min(2*page, total); id++ {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// Every walk ends for every server, gives what is there, and asks for no more
+// than it says here.
+func TestWalksEndForEveryLyingServer(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		serve    liar
+		want     string
+		requests int
+		err      string
+	}{
+		"honest":                       {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), 5, 3 }, want: "1 2 3 4 5", requests: 3},
+		"totals of 0":                  {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), 0, 0 }, want: "1 2 3 4 5", requests: 4},
+		"growing totals":               {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), 2*p + 10, p + 5 }, want: "1 2 3 4 5", requests: 9},
+		"totals that grow, and a list": {serve: func(p int) ([]int, int, int) { return pageOf(p, 9), 2*p + 2, p + 1 }, want: "1 2 3 4 5 6 7 8 9", requests: 7},
+		"shrinking totals":             {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), 6 - 2*p, 3 - p }, want: "1 2 3 4 5", requests: 4},
+		"negative counts":              {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), -1, -7 }, want: "1 2 3 4 5", requests: 4},
+		"absurd counts":                {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), math.MaxInt, 0 }, want: "1 2 3 4 5", requests: 4},
+		"absurd pages":                 {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), 0, math.MaxInt }, want: "1 2 3 4 5", requests: 1003, err: "1000 pages in a row are empty"},
+		"empty with a total":           {serve: func(int) ([]int, int, int) { return nil, 99, 50 }, want: "", requests: 50},
+		"page number ignored":          {serve: func(int) ([]int, int, int) { return []int{1, 2}, 0, 0 }, want: "1 2", requests: 2},
+		"page number ignored, 50":      {serve: func(int) ([]int, int, int) { return []int{1, 2}, 99, 50 }, want: "1 2", requests: 5},
+		"last page again":              {serve: func(p int) ([]int, int, int) { return pageOf(min(p, 3), 5), 99, 50 }, want: "1 2 3 4 5", requests: 7},
+		"as many added as a page has": {serve: func(p int) ([]int, int, int) { // page 2 shows what page 1 was
+			if p > 1 {
+				p--
+			}
+			return pageOf(p, 7), 9, 5
+		}, want: "1 2 3 4 5 6 7", requests: 6},
+		"empty pages within": {serve: func(p int) ([]int, int, int) {
+			if p == 2 || p == 3 {
+				return nil, 9, 5
+			}
+			return pageOf(p, 9), 9, 5
+		}, want: "1 2 7 8 9", requests: 6},
+		"an empty page that says so": {serve: func(p int) ([]int, int, int) {
+			if p == 2 {
+				return nil, 0, 0
+			}
+			return pageOf(p, 9), 9, 5
+		}, want: "1 2", requests: 2},
+		"larger than asked": {serve: func(p int) ([]int, int, int) {
+			if p > 2 {
+				return nil, 8, 4
+			}
+			return []int{4*p - 3, 4*p - 2, 4*p - 1, 4 * p}, 8, 4
+		}, want: "1 2 3 4 5 6 7 8", requests: 4},
+		"all at once": {serve: func(int) ([]int, int, int) { return []int{1, 2, 3, 4, 5}, 5, 3 }, want: "1 2 3 4 5", requests: 3},
+		"one entry a request is added in front": {serve: func(p int) ([]int, int, int) {
+			return []int{p, p + 1}[:min(2, 7-p)], 6 + p, 4 + p/2
+		}, want: "1 2 3 4 5 6", requests: 7},
+		"pages by turns": {serve: func(p int) ([]int, int, int) { return pageOf(1+p%2, 4), 0, 0 }, want: "3 4 1 2 3 4 1 2 3 4 1 2 3 4 1 2 3 4", requests: 9, err: "the same pages again and again"},
+		"pages by turns, empty between": {serve: func(p int) ([]int, int, int) {
+			return [][]int{{1, 2}, nil, {3, 4}}[p%3], 99, 50
+		}, requests: 14, err: "the same pages again and again"},
+		"round of 7":           {serve: func(p int) ([]int, int, int) { return pageOf(1+p%7, 14), 0, 0 }, requests: 31, err: "the same pages again and again"},
+		"always something new": {serve: func(p int) ([]int, int, int) { return []int{2 * p, 2*p + 1}, 0, 0 }, requests: 10_000, err: "stopped after 10000 pages"},
+		"refusal in the middle": {serve: func(p int) ([]int, int, int) {
+			if p == 3 {
+				return []int{-1}, 0, 0
+			}
+			return pageOf(p, 9), 9, 5
+		}, want: "1 2 3 4", requests: 3, err: "code 9"},
+	} {
+		for walk, all := range walks {
+			t.Run(walk+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				asked := 0
+				seq := all(t.Context(), tt.serve.client(t, &asked), proxylite.PageParams{Size: 2})
+				for range 2 { // a walk can be ranged again
+					asked = 0
+					var got []string
+					var failed error
+					for id, err := range seq {
+						require.NoError(t, failed, "something follows an error")
+						if failed = err; err != nil {
+							e := apitest.AsError(t, err)
+							require.NotEqual(t, proxylite.OutcomeUnknown, e.Outcome)
+							require.Equal(t, e.Code == 0, e.Kind == proxylite.KindMalformed)
+						} else {
+							got = append(got, id)
+						}
+					}
+					if tt.err == "" {
+						require.NoError(t, failed)
+					} else {
+						require.ErrorContains(t, failed, tt.err)
+					}
+					if tt.want != "" || tt.err == "" {
+						require.Equal(t, tt.want, strings.Join(got, " "))
+					}
+					require.Equal(t, tt.requests, asked, "requests")
+					if tt.requests == 10_000 {
+						break // once is slow enough
+					}
+				}
+
+				asked = 0
+				for range seq {
+					break
+				}
+				if tt.want != "" {
+					require.Equal(t, 1, asked, "a walk that was left asked again")
+				}
+			})
+		}
+	}
+}
+
+// A walk holds one page: the memory of a list of 12 MB stays flat.
+func TestAWalkHoldsOnePage(t *testing.T) { //nolint:paralleltest // it measures the heap of the process
+	const pages, entries = 24, 8
+	filler := strings.Repeat("x", 64<<10)
+	heap := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	for name, all := range walks {
+		page := 0
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithTransport(apitest.RoundTripper(func(*http.Request) (*http.Response, error) {
+			var list []string
+			for i := range entries {
+				if page < pages {
+					list = append(list, fmt.Sprintf(`{"id":%d,"trade_no":"%d%s"}`, page*entries+i+1, i, filler))
+				}
+			}
+			page++
+			return httpmock.NewStringResponse(200, `{"code":0,"data":{"list":[`+strings.Join(list, ",")+`]}}`), nil
+		})))
+		require.NoError(t, err)
+		before, most, n := heap(), 0, 0
+		for _, err := range all(t.Context(), c, proxylite.PageParams{}) {
+			require.NoError(t, err)
+			if n++; n%(4*entries) == 1 {
+				most = max(most, heap()-before)
+			}
+		}
+		require.Equal(t, pages*entries, n, name)
+		require.Less(t, most, 5<<20, name)
+	}
 }

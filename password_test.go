@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 const secretText = "hunter2pass"
@@ -31,12 +33,12 @@ func holders(t *testing.T) map[string]any {
 	} {
 		all[name] = withSecrets(reflect.TypeOf(v)).Interface()
 	}
-	for _, op := range operations {
-		if op.full == nil {
+	for _, op := range apitest.Operations {
+		if op.Full == nil {
 			continue
 		}
-		if filled := withSecrets(reflect.TypeOf(op.full)); secrets(filled) > 0 {
-			all[op.name] = filled.Interface()
+		if filled := withSecrets(reflect.TypeOf(op.Full)); secrets(filled) > 0 {
+			all[op.Name] = filled.Interface()
 		}
 	}
 	for _, name := range []string{"Accounts.List", "IP.ListStatic"} {
@@ -52,10 +54,10 @@ func withSecrets(t reflect.Type) reflect.Value {
 	case t == reflect.TypeFor[proxylite.Password]():
 		v.Set(reflect.ValueOf(proxylite.NewPassword(secretText)))
 	case t == reflect.TypeFor[proxylite.RawEntry]():
-		v.Set(reflect.ValueOf(raw(`{"pass":"` + secretText + `"}`)))
+		v.Set(reflect.ValueOf(apitest.Raw(`{"pass":"` + secretText + `"}`)))
 	case t == reflect.TypeFor[time.Time]():
 	case t == reflect.TypeFor[proxylite.Endpoint](): // which is not read without an address
-		v.Set(reflect.ValueOf(proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Password: proxylite.NewPassword(secretText), Raw: raw(`{"pass":"` + secretText + `"}`)}))
+		v.Set(reflect.ValueOf(proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Password: proxylite.NewPassword(secretText), Raw: apitest.Raw(`{"pass":"` + secretText + `"}`)}))
 	case t.Kind() == reflect.Struct:
 		for i := range t.NumField() {
 			if t.Field(i).IsExported() {
@@ -204,7 +206,7 @@ func TestJSONWithPasswordsIsAskedFor(t *testing.T) {
 	require.Equal(t, strings.Replace(string(want), `"Entry":""`, `"Entry":null`, 1), string(got))
 	_, err = proxylite.MarshalRevealed(func() {})
 	require.ErrorContains(t, err, "MarshalRevealed")
-	_, err = proxylite.MarshalRevealed(raw("no JSON"))
+	_, err = proxylite.MarshalRevealed(apitest.Raw("no JSON"))
 	require.Error(t, err)
 }
 
@@ -246,4 +248,41 @@ func TestPasswordsSurviveGob(t *testing.T) {
 
 	require.NoError(t, gob.NewEncoder(&b).Encode(proxylite.Account{Password: proxylite.NewPassword("pw")}))
 	require.ErrorContains(t, gob.NewDecoder(&b).Decode(&back), "MarshalRevealed")
+}
+
+// However an account or an endpoint is held, no text of what holds it has the
+// login.
+func TestNoTextOfAHolderHasThePassword(t *testing.T) {
+	t.Parallel()
+	account := proxylite.Account{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
+	added := proxylite.NewAccount{Username: "bob", Password: proxylite.NewPassword(canaryPassword)}
+	static := proxylite.StaticIP{ID: "1", Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: apitest.Raw(canaryPassword)}
+	endpoint := proxylite.Endpoint{Host: "h", Port: 1, Username: "u", Password: proxylite.NewPassword(canaryPassword), Raw: apitest.Raw(canaryPassword)}
+	var out spill
+	for _, v := range []any{
+		account, &account,
+		[]proxylite.Account{account},
+		[]*proxylite.Account{&account}[0],
+		map[string]proxylite.Account{"a": account},
+		struct{ A proxylite.Account }{account},
+		proxylite.Page[proxylite.Account]{Items: []proxylite.Account{account}},
+		added, &added,
+		proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{added}},
+		&proxylite.AccountAddParams{Accounts: []proxylite.NewAccount{added}},
+		static, &static,
+		proxylite.Page[proxylite.StaticIP]{Items: []proxylite.StaticIP{static}},
+		map[int]proxylite.StaticIP{1: static},
+		endpoint, &endpoint,
+		[]proxylite.Endpoint{endpoint},
+		struct{ E proxylite.Endpoint }{endpoint},
+		map[proxylite.Endpoint]bool{endpoint: true},
+		[2]any{account, &static},
+		errors.Join(fmt.Errorf("%v %+v %#v", account, static, endpoint)),
+	} {
+		out.show(v)
+		if text := out.texts.String(); strings.Contains(text, canaryPassword) {
+			t.Errorf("%T: %s", v, text)
+		}
+		out.texts.Reset()
+	}
 }

@@ -6,14 +6,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 func TestPaymentMethodsOfAllGroupsInOneList(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	s := playing(reply(200, `{"code":0,"data":{"list":[{"items":[{"id":0},{"id":4,"disabled":true}]},{"items":null},{"items":[{"id":7}]}]}}`),
-		reply(200, `{"code":0,"data":{"list":[]}}`), reply(200, `{"code":3}`))
-	c := s.client(t, proxylite.WithMiddleware(recordQueries(&asked)))
+	s := apitest.Playing(apitest.Reply(200, `{"code":0,"data":{"list":[{"items":[{"id":0},{"id":4,"disabled":true}]},{"items":null},{"items":[{"id":7}]}]}}`),
+		apitest.Reply(200, `{"code":0,"data":{"list":[]}}`), apitest.Reply(200, `{"code":3}`))
+	c := s.Client(t, proxylite.WithMiddleware(apitest.RecordQueries(&asked)))
 	methods, err := c.Payment.Methods(t.Context(), proxylite.PaymentGroupsParams{TradeNo: "T1"})
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.PaymentMethod{{ID: 0}, {ID: 4, Disabled: true}, {ID: 7}}, methods)

@@ -15,8 +15,8 @@ import (
 	"github.com/proxylite/proxylite-go/internal/wire"
 )
 
-// read reads, bounds, decodes and closes the body of a response. It returns the
-// failure that the response is, or nil.
+// read decodes the body of a response, up to the size limit, and closes it. It returns
+// nil if the response is a success.
 func (c *call) read(resp *http.Response, a *transport.Attempt) *Error {
 	defer resp.Body.Close()
 	b := wire.NewBody(a, resp.Body, c.client.maxResponse)
@@ -33,7 +33,7 @@ func (c *call) read(resp *http.Response, a *transport.Attempt) *Error {
 	if e == nil {
 		return nil
 	}
-	b.Drain(drained) // a body that is read to its end keeps the connection
+	b.Drain(drained) // net/http reuses the connection only after the end of the body
 	e.Body = c.hide().Start(b.Head())
 	e.Header = c.hide().Header(resp.Header.Clone())
 	e.RetryAfter = parseRetryAfter(e.Header, time.Now())
@@ -43,65 +43,68 @@ func (c *call) read(resp *http.Response, a *transport.Attempt) *Error {
 	return e
 }
 
-// drained is how much of a failed response is read so that its connection can be used
-// again. A larger body costs more than a new connection.
+// drained is how much of a failed response is read so that its connection can be
+// reused. Reading more would cost more than a new connection.
 const drained = 64 << 10
 
-// decode stores the data of a success, and returns the failure that any other
-// response is.
+// decode stores the data of a success. For any other response it returns the error.
 func (c *call) decode(resp *http.Response, b *wire.Body) *Error {
-	first, err := b.Peek()
-	r := reply{status: resp.StatusCode, first: first, needsData: c.in.needsData}
+	r := reply{status: resp.StatusCode, needsData: c.in.needsData}
 	if code := resp.Header.Get("Content-Encoding"); code != "" && !resp.Uncompressed && !strings.EqualFold(code, "identity") {
 		r.encoding = code
-	}
-	success := r.status >= 200 && r.status < 300
-	switch {
-	case r.encoding != "", !fromAPI(r.status):
-	case err == io.EOF:
-		if c.in.emptyOK && success {
-			return nil
-		}
-		r.err = errEmptyBody
-	case c.in.text != nil && r.status == http.StatusOK && r.first != '{' && r.first != '<':
-		if r.err = c.readText(b); r.err == nil {
-			return nil
-		}
-	case r.first == '<':
-		r.err = errors.New("a web page, not the API: " + title(c.hide().Start(b.Head())))
-	default:
-		out := c.out
-		if !success {
-			out = nil
-		} else if out != nil && c.attempts.Load() > 1 {
-			reflect.ValueOf(out).Elem().SetZero() // an attempt before may have stored a part
-		}
-		r.env, r.err = b.Decode(c.client.zone, out)
+	} else if fromAPI(r.status) && c.receive(&r, b) {
+		return nil
 	}
 	if r.env.HasCode && !r.env.OK() {
 		c.code = r.env.Code
 	}
 	v := r.verdict()
-	if v.kind == "" {
-		if c.in.valid != nil {
-			r.err = c.in.valid(c.out)
-		}
-		if r.err == nil {
-			return nil
-		}
-		v = verdict{KindMalformed, OutcomeUnknown, r.err}
+	if v.kind != "" {
+		return c.refused(&r, v)
 	}
-	return c.refused(&r, v)
+	if c.in.valid != nil {
+		if r.err = c.in.valid(c.out); r.err != nil {
+			return c.refused(&r, verdict{KindMalformed, OutcomeUnknown, r.err})
+		}
+	}
+	return nil
 }
 
-// What an error keeps of a response. To search more of it for secrets takes time,
-// which a hostile server must not command.
+// receive reads a body that may come from the API. It reports whether that is a
+// success without an envelope: an empty body or text, where the call takes them.
+func (c *call) receive(r *reply, b *wire.Body) (done bool) {
+	first, err := b.Peek()
+	r.first = first
+	success := r.status >= 200 && r.status < 300
+	switch {
+	case err == io.EOF:
+		r.err = errEmptyBody
+		return c.in.emptyOK && success
+	case c.in.text != nil && r.status == http.StatusOK && first != '{' && first != '<':
+		r.err = c.readText(b)
+		return r.err == nil
+	case first == '<':
+		r.err = errors.New("a web page, not the API: " + title(c.hide().Start(b.Head())))
+		return false
+	}
+	out := c.out
+	if !success {
+		out = nil
+	} else if out != nil && c.attempts.Load() > 1 {
+		reflect.ValueOf(out).Elem().SetZero() // an earlier attempt may have stored a part
+	}
+	r.env, r.err = b.Decode(c.client.zone, out)
+	return false
+}
+
+// An error keeps at most this much of a response. Searching a text for secrets takes
+// time, and a hostile server must not be able to make it long.
 const (
 	maxMessage = 4 << 10
 	maxDetails = 64 << 10
 )
 
-// refused makes the error of a response.
+// refused returns the error for a response that is not a success.
 func (c *call) refused(r *reply, v verdict) *Error {
 	e := c.fail(v.kind, v.why)
 	e.Outcome = v.outcome
@@ -118,7 +121,7 @@ func (c *call) refused(r *reply, v verdict) *Error {
 	return e
 }
 
-// whyCut finds out why a body could not be read.
+// whyCut returns why the body could not be read or decoded.
 func (c *call) whyCut(kind Kind, err error) (Kind, error) {
 	var cut *wire.ReadError
 	switch {
@@ -143,17 +146,17 @@ func (c *call) readText(b *wire.Body) error {
 
 var errEmptyBody = errors.New("the response is empty")
 
-// reply is what was read of a response.
+// reply is the part of a response that the verdict depends on.
 type reply struct {
 	status    int
-	encoding  string        // one that was not asked for
-	first     byte          // of the body, after spaces; 0 for none
-	env       wire.Envelope // as far as it was read
-	err       error         // why it could not be read to its end
+	encoding  string        // a Content-Encoding that the client did not ask for
+	first     byte          // of the body, after white space; 0 if it is empty
+	env       wire.Envelope // as far as it could be read
+	err       error         // why the body could not be read or decoded
 	needsData bool
 }
 
-// fromAPI reports whether a response of that status may be one of the API.
+// fromAPI reports whether the API may send a response with this status.
 func fromAPI(status int) bool {
 	return status >= 200 && status < 300 || status >= 400 && status < 600
 }
@@ -165,8 +168,8 @@ type verdict struct {
 	why     error
 }
 
-// verdict judges a response by nothing but what was read of it.
-func (r *reply) verdict() verdict {
+// verdict judges a response. It depends on nothing but r.
+func (r *reply) verdict() verdict { //nolint:cyclop // one list of cases, the first that fits
 	failed := func(kind Kind, outcome Outcome, why string) verdict {
 		v := verdict{kind: kind, outcome: outcome}
 		if why != "" {
@@ -179,7 +182,7 @@ func (r *reply) verdict() verdict {
 	case r.encoding != "" && r.status >= 200 && r.status < 300:
 		return failed(KindMalformed, OutcomeUnknown, "the response is encoded as "+strconv.Quote(clip(r.encoding, 40))+", which was not asked for: a server or proxy in between ignores Accept-Encoding")
 	case r.status < 200 || r.status > 599:
-		return failed(KindMalformed, OutcomeUnknown, "an HTTP status that no API responds with")
+		return failed(KindMalformed, OutcomeUnknown, "not a valid HTTP status")
 	case r.status == http.StatusNotModified:
 		return failed(KindMalformed, OutcomeUnknown, "not modified: a cache responded to a request that is not conditional")
 	case r.status >= 300 && r.status < 400:
@@ -210,20 +213,20 @@ func (r *reply) verdict() verdict {
 	return verdict{}
 }
 
-// refusal is about an envelope with an error code.
+// refusal is the verdict on an envelope with an error code.
 func (r *reply) refusal() verdict {
 	v := verdict{kind: KindAPI, outcome: OutcomeRejected}
 	if r.env.Code == http.StatusTooManyRequests {
 		v.kind = KindRateLimited
 	}
-	// A server error may come after the deed, whoever reports it.
+	// A server that reports an internal error may have done the work before it failed.
 	if r.status >= 500 || r.status == http.StatusRequestTimeout || r.env.Code >= 500 && r.env.Code <= 599 {
 		v.outcome = OutcomeUnknown
 	}
 	return v
 }
 
-// title finds the one thing worth telling of a web page.
+// title returns the quoted title of a web page, or "HTML" if it has none.
 func title(page []byte) string {
 	_, rest, ok := strings.Cut(string(page), "<title>")
 	if !ok {

@@ -3,7 +3,7 @@ package proxylite
 import (
 	"context"
 	"errors"
-	"math"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -15,19 +15,19 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// Class says when a call may be sent again by the client.
+// Class says when the client may retry a call. The terms are those of RFC 9110.
 type Class int
 
 const (
-	// ClassUnsafe is for a call that spends money or quota. It is sent again only
-	// when it is certain that no byte reached the server: there was no connection.
-	// Otherwise the error says that the outcome is unknown. The zero value, to be safe.
+	// ClassUnsafe is for a call that spends money or quota. It is retried only if
+	// provably no byte of it was sent. After any other failure the call returns at
+	// once; see [Error.Outcome]. ClassUnsafe is the zero value.
 	ClassUnsafe Class = iota
-	// ClassIdempotent is for a call that changes something, but a second time
-	// nothing more. It is sent again after a transport failure, 429, 502, 503 and 504.
+	// ClassIdempotent is for a call that has the same effect however often it is sent.
+	// It is retried after a transport failure and after status 429, 502, 503 and 504.
 	ClassIdempotent
-	// ClassSafe is for a call that changes nothing. It is sent again as an
-	// idempotent one is.
+	// ClassSafe is for a call that changes nothing. It is retried like an idempotent
+	// call.
 	ClassSafe
 )
 
@@ -43,24 +43,25 @@ func (r Class) String() string {
 	}
 }
 
-// RetryPolicy bounds the repetition of calls. A zero field takes its default.
-// Calls of class [ClassUnsafe] obey it too, but are repeated only when unsent.
+// RetryPolicy limits retries. A field that is zero has its default value. Calls of
+// [ClassUnsafe] also obey the policy, but are retried only if nothing was sent.
 type RetryPolicy struct {
-	// MaxAttempts bounds the requests of one call; default 3, 1 ends retries.
-	// net/http adds none of its own: what it would send again counts as well.
+	// MaxAttempts is the maximum number of requests of one call, including those that
+	// net/http sends again by itself. The default is 3; 1 disables retries.
 	MaxAttempts int
-	// MinBackoff and MaxBackoff bound the wait between attempts: a random time
-	// between 0 and MinBackoff, doubled for each attempt, at most MaxBackoff.
-	// Defaults 250 ms and 10 s.
+	// MinBackoff and MaxBackoff limit the wait between attempts. The first wait is a
+	// random time up to MinBackoff. That maximum doubles with each attempt, up to
+	// MaxBackoff. The defaults are 250 ms and 10 s.
 	MinBackoff, MaxBackoff time.Duration
-	// MaxRetryAfter is the longest Retry-After that is waited for; with a longer
-	// one the call returns at once, and the error has it. Default 30 s.
+	// MaxRetryAfter is the longest Retry-After that a call waits for. If the server
+	// asks for more, the call fails at once with [Error.RetryAfter] set. The default
+	// is 30 s.
 	MaxRetryAfter time.Duration
-	// Budget is how many retries all calls of the client together may spend
-	// at once, so that an outage is not made worse: a retry takes one, ten
-	// calls that succeed give one back, and so do ten seconds. When it is
-	// spent, calls fail at their first failure, which then is an
-	// ErrRetryBudget too. Default 100; negative for no budget.
+	// Budget is the number of retries that all calls of the client share, so that
+	// retries don't make an outage worse. Each retry takes one. Ten successful calls
+	// give one back, and so do ten seconds. While the budget is spent, a call that
+	// would be retried fails instead, and its error matches [ErrRetryBudget]. The
+	// default is 100; a negative value means no limit.
 	Budget int
 }
 
@@ -82,10 +83,10 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// budget is a token bucket over all calls of a client. nil is without bound. A
-// retry costs ten tokens; a success gives one back, and so does a second. More for
-// a second would double the requests of an outage in which servers say nothing,
-// since then the calls of 64 goroutines are two a second.
+// budget is a token bucket shared by all calls of a client. A nil budget has no limit.
+// A retry costs ten tokens; a success gives one back, and so does a second. A faster
+// refill would double the load of an outage in which servers hang: 64 goroutines then
+// make only two calls a second.
 type budget struct {
 	mu     sync.Mutex
 	max    float64
@@ -129,8 +130,9 @@ func (b *budget) succeeded() {
 	b.mu.Unlock()
 }
 
-// sender is what go-retryablehttp needs for one call. It is all that this package
-// uses of it: a loop that makes attempts, and waits between them.
+// sender runs the attempts of one call with go-retryablehttp. Nothing else in this
+// package uses that library: it is the loop that makes attempts and waits between
+// them.
 type sender struct {
 	call   *call
 	loop   retryablehttp.Client
@@ -138,17 +140,16 @@ type sender struct {
 	req    retryablehttp.Request
 }
 
-// done is what the library and http.Client see of a response; neither changes it.
+// done is the response that http.Client and the library see. Neither changes it.
 var done = &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
 
-// run makes attempts of the call until one succeeds, one must not be retried, or
-// the context ends. The failure of the last attempt is in the call; the error is
-// that of a context which ended between two attempts.
+// run makes attempts until one succeeds, one must not be retried, or the context ends.
+// It leaves the failure of the last attempt in call.failure. It returns an error only
+// if the context ends between two attempts.
 //
-// The library calls CloseIdleConnections of its http.Client when a call fails,
-// which would close the connections of all calls. So each call has an http.Client
-// of its own whose transport, the sender, has no such method; the connections
-// belong to the transport below.
+// When a call fails, the library calls CloseIdleConnections of its http.Client. That
+// would close connections that other calls could reuse. So each call has its own
+// http.Client, with the sender as its transport, which has no such method.
 func (s *sender) run() error {
 	s.client = http.Client{Transport: s}
 	s.loop = retryablehttp.Client{
@@ -160,25 +161,25 @@ func (s *sender) run() error {
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return s.call.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	_, err := s.loop.Do(&s.req)
+	_, err := s.loop.Do(&s.req) //nolint:bodyclose // it is done, which has none
 	return err
 }
 
-// RoundTrip makes one attempt. The attempt reads the response itself, within its
-// timeout, so http.Client and the library see an empty one.
+// RoundTrip makes one attempt. The attempt reads the response within its timeout, so
+// http.Client and the library see an empty one.
 func (s *sender) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.call.failure = s.call.attempt(req)
 	return done, nil
 }
 
-// retriesItself reports whether a transport is known to send requests again.
+// retriesItself reports whether a transport is known to retry requests.
 func retriesItself(rt http.RoundTripper) bool {
 	_, ok := rt.(*retryablehttp.RoundTripper)
 	return ok
 }
 
-// retry decides about the failure of the last attempt and, when the call is to go
-// on, sets the wait before the next one.
+// retry reports whether to retry after the failure of the last attempt. If so, it sets
+// the wait before the next one.
 func (c *call) retry() bool {
 	e, p := c.failure, &c.policy
 	attempts := int(c.attempts.Load())
@@ -189,22 +190,26 @@ func (c *call) retry() bool {
 	if shift := attempts - 1; shift < 30 && p.MinBackoff <= limit>>shift {
 		limit = p.MinBackoff << shift
 	}
-	// Full jitter, so that the clients of an outage do not come back together.
+	// Full jitter, so that clients do not all return at once after an outage.
 	c.wait = max(e.RetryAfter, time.Duration(rand.Int64N(max(1, int64(limit)))))
 	if deadline, ok := c.ctx.Deadline(); ok && time.Until(deadline) <= c.wait {
 		return false
 	}
 	if !c.client.budget.spend() {
-		e.cause = errors.Join(e.cause, ErrRetryBudget)
+		if e.cause == nil {
+			e.cause = ErrRetryBudget
+		} else {
+			e.cause = fmt.Errorf("%w; %w", e.cause, ErrRetryBudget)
+		}
 		return false
 	}
 	return true
 }
 
-// resend decides whether net/http may send a request of an attempt again by itself.
-// That counts as an attempt. What an HTTP/2 server gave back costs it nothing, so
-// it takes nothing from the budget. The first time there is no wait, as after the
-// GOAWAY of a server that closes a connection as it should.
+// resend reports whether net/http may send a request again by itself, and how long it
+// must wait. This counts as an attempt. A request that an HTTP/2 server gave back cost
+// the server nothing, so it takes nothing from the budget. There is no wait the first
+// time, which is most often the GOAWAY of a graceful shutdown.
 func (c *call) resend(givenBack bool) (wait time.Duration, ok bool) {
 	n := int(c.attempts.Load())
 	if n >= c.policy.MaxAttempts || !givenBack && !c.client.budget.spend() {
@@ -236,8 +241,11 @@ func mayRetry(class Class, e *Error) bool {
 	return false
 }
 
-// parseRetryAfter reads seconds or a date; the date counts from the answer's own
-// Date, as the clocks may differ. Nonsense gives 0, too much the longest duration.
+// longestRetryAfter can be added to without overflow.
+const longestRetryAfter = 100 * 365 * 24 * time.Hour
+
+// parseRetryAfter reads a Retry-After header in seconds or as a date. A date is relative
+// to the Date of the response, as the clocks may differ. An invalid value gives 0.
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if v == "" {
@@ -245,8 +253,8 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	if strings.Trim(v, "0123456789") == "" {
 		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n > int64(math.MaxInt64/time.Second) {
-			return math.MaxInt64
+		if err != nil || n > int64(longestRetryAfter/time.Second) {
+			return longestRetryAfter
 		}
 		return time.Duration(n) * time.Second
 	}
@@ -257,5 +265,5 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	return max(0, at.Sub(now))
+	return min(max(0, at.Sub(now)), longestRetryAfter)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 	"github.com/proxylite/proxylite-go/proxylitetest"
 )
 
@@ -21,24 +22,24 @@ import (
 // served is a server whose demo data fits the input of operations.
 func served(t *testing.T, opts ...proxylitetest.Option) *proxylitetest.Server {
 	t.Helper()
-	at := proxylitetest.WithNow(func() time.Time { return end })
+	at := proxylitetest.WithNow(func() time.Time { return apitest.End })
 	return proxylitetest.NewServer(t, append([]proxylitetest.Option{at, proxylitetest.WithoutProxies()}, opts...)...)
 }
 
 // ask sends an operation as a program without the SDK does, with a key where the
 // document has it.
-func (op operation) ask(t *testing.T, s *proxylitetest.Server, key string) (status int, kind, body string) {
+func ask(t *testing.T, op apitest.Operation, s *proxylitetest.Server, key string) (status int, kind, body string) {
 	t.Helper()
-	query, err := url.ParseQuery(op.query)
+	query, err := url.ParseQuery(op.Query)
 	require.NoError(t, err)
-	body = op.body
+	body = op.Body
 	switch {
-	case op.inBody:
+	case op.KeyInBody:
 		body = strings.Replace(body, "{", `{"app_key":"`+key+`",`, 1)
 	case key != "":
 		query.Set("app_key", key)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), op.method, s.URL+"/end-point"+op.path+"?"+query.Encode(), strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), op.Method, s.URL+"/end-point"+op.Path+"?"+query.Encode(), strings.NewReader(body))
 	require.NoError(t, err)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
@@ -49,45 +50,45 @@ func (op operation) ask(t *testing.T, s *proxylitetest.Server, key string) (stat
 }
 
 // envelope is what the documented response says besides its data.
-func (op operation) envelope(t *testing.T) (e struct {
+func envelope(t *testing.T, op apitest.Operation) (e struct {
 	Code int
 	Msg  *string
 },
 ) {
 	t.Helper()
-	require.NoError(t, json.Unmarshal([]byte(fixture(t, op.name+".json")), &e))
+	require.NoError(t, json.Unmarshal([]byte(apitest.Fixture(t, op.Name+".json")), &e))
 	return e
 }
 
 func TestEveryOperationIsServed(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
-		t.Run(op.name, func(t *testing.T) {
+	for _, op := range apitest.Operations {
+		t.Run(op.Name, func(t *testing.T) {
 			t.Parallel()
 			s := served(t)
-			_, err := op.call(t.Context(), s.Client(proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
-				require.Equal(t, op.name, info.Operation)
+			_, err := op.Call(t.Context(), s.Client(proxylite.WithObserver(func(ctx context.Context, info proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
+				require.Equal(t, op.Name, info.Operation)
 				return ctx, nil
 			})))
 			require.NoError(t, err)
 			calls := s.Calls()
 			require.Len(t, calls, 1)
 			call := calls[0]
-			query, err := url.ParseQuery(op.query)
+			query, err := url.ParseQuery(op.Query)
 			require.NoError(t, err)
 			require.Equal(t, query, call.Query)
-			if op.body == "" {
+			if op.Body == "" {
 				require.Empty(t, call.Body)
 			} else {
-				require.JSONEq(t, op.body, call.Body)
+				require.JSONEq(t, op.Body, call.Body)
 			}
 			auth := "query"
-			if op.inBody {
+			if op.KeyInBody {
 				auth = "body"
 			}
 			call.Query, call.Body = nil, ""
 			require.Equal(t, proxylitetest.Call{
-				Operation: op.name, Method: op.method, Path: "/end-point" + op.path, Auth: auth, Status: 200, Code: op.envelope(t).Code, Time: end,
+				Operation: op.Name, Method: op.Method, Path: "/end-point" + op.Path, Auth: auth, Status: 200, Code: envelope(t, op).Code, Time: apitest.End,
 			}, call)
 		})
 	}
@@ -97,15 +98,15 @@ func TestEveryOperationIsServed(t *testing.T) {
 // Members, their order, and the type of each value must be the same.
 func TestEveryServedResponseHasTheDocumentedShape(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
-		t.Run(op.name, func(t *testing.T) {
+	for _, op := range apitest.Operations {
+		t.Run(op.Name, func(t *testing.T) {
 			t.Parallel()
 			s := served(t)
-			status, kind, body := op.ask(t, s, s.Key)
+			status, kind, body := ask(t, op, s, s.Key)
 			require.Equal(t, 200, status)
 			require.Equal(t, "application/json", kind)
-			documented := fixture(t, op.name+".json")
-			if op.name == "IP.ListStatic" { // the document has no response
+			documented := apitest.Fixture(t, op.Name+".json")
+			if op.Name == "IP.ListStatic" { // the document has no response
 				documented = `{"code":200,"msg":"","data":{"list":[{"id":1,"country_code":"US","product_type":25,"trade_no":"","status":3,` +
 					`"ip":"","port":1,"username":"","password":"","expired_at":"2022-05-13 12:14:15"}],"page":1,"page_size":1,"total_count":1,"total_page":1}}`
 			}
@@ -202,23 +203,23 @@ func TestAWrongKeyIsRefusedByEveryOperation(t *testing.T) {
 	t.Parallel()
 	s := served(t, proxylitetest.WithToken("header.payload.signature"))
 	before := s.State()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		for _, key := range []string{"ffffffffffffffffffffffffffffffff", ""} {
-			status, kind, body := op.ask(t, s, key)
+			status, kind, body := ask(t, op, s, key)
 			require.Equal(t, 200, status)
 			require.Equal(t, "application/json", kind)
 			text := "message"
-			if op.envelope(t).Msg != nil {
+			if envelope(t, op).Msg != nil {
 				text = "msg"
 			}
-			require.Equal(t, `{"code":3,"`+text+`":"app_key 无效","data":null}`, body, op.name)
-			if key == "" && !op.inBody {
+			require.Equal(t, `{"code":3,"`+text+`":"app_key 无效","data":null}`, body, op.Name)
+			if key == "" && !op.KeyInBody {
 				require.Empty(t, s.Calls()[len(s.Calls())-1].Auth)
 			}
 		}
 		c, err := proxylite.NewClient(proxylite.BearerToken("header.payload.forged"), proxylite.WithBaseURL(s.URL))
 		require.NoError(t, err)
-		_, err = op.call(t.Context(), c)
+		_, err = op.Call(t.Context(), c)
 		require.ErrorIs(t, err, proxylite.ErrInvalidAppKey)
 	}
 	require.Equal(t, before, s.State())
@@ -231,26 +232,26 @@ func TestAWrongKeyIsRefusedByEveryOperation(t *testing.T) {
 
 func TestABearerTokenIsTakenWithoutAKey(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		s := served(t, proxylitetest.WithToken("header.payload.signature"))
 		c, err := proxylite.NewClient(proxylite.BearerToken("header.payload.signature"), proxylite.WithBaseURL(s.URL))
 		require.NoError(t, err)
-		_, err = op.call(t.Context(), c)
-		require.NoError(t, err, op.name)
+		_, err = op.Call(t.Context(), c)
+		require.NoError(t, err, op.Name)
 		require.Equal(t, "bearer", s.Calls()[0].Auth)
 	}
 }
 
 func TestAnUnverifiedUserIsRefusedWhereTheDocumentSaysSo(t *testing.T) {
 	t.Parallel()
-	for _, op := range operations {
+	for _, op := range apitest.Operations {
 		s := served(t)
 		s.Update(func(st *proxylitetest.State) { st.User.IsRealName = new(false) })
-		_, err := op.call(t.Context(), s.Client())
-		if op.verified {
-			require.ErrorIs(t, err, proxylite.ErrNotVerified, op.name)
+		_, err := op.Call(t.Context(), s.Client())
+		if op.NeedsVerification {
+			require.ErrorIs(t, err, proxylite.ErrNotVerified, op.Name)
 		} else {
-			require.NoError(t, err, op.name)
+			require.NoError(t, err, op.Name)
 		}
 	}
 }

@@ -3,316 +3,23 @@ package proxylite_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/http2"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
-
-// unsafeOperations are those that must reach the server at most once.
-func unsafeOperations() []operation {
-	var all []operation
-	for _, op := range operations {
-		if op.repeat == proxylite.ClassUnsafe {
-			all = append(all, op)
-		}
-	}
-	return all
-}
-
-// tlsServer answers with the fixture of the operation whose path is asked for, over
-// HTTP/2 and HTTP/1.1, and tells of each request.
-func tlsServer(t *testing.T, seen func(*http.Request)) *httptest.Server {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		seen(r)
-		for _, op := range operations {
-			if r.URL.Path == "/end-point"+op.path {
-				_, _ = io.WriteString(w, fixture(t, op.name+".json"))
-			}
-		}
-	}))
-	server.EnableHTTP2 = true
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate().pair}}
-	server.Config.ErrorLog = quiet
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return server
-}
-
-func trustingTransport() *http.Transport {
-	tr := proxylite.NewTransport()
-	tr.TLSClientConfig = &tls.Config{RootCAs: certificate().pool}
-	return tr
-}
-
-func clientOf(t *testing.T, rt http.RoundTripper, base string, opts ...proxylite.Option) *proxylite.Client {
-	c, err := proxylite.NewClient(proxylite.AppKey(testKey), append([]proxylite.Option{
-		proxylite.WithTransport(rt), proxylite.WithBaseURL(base),
-		proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}),
-	}, opts...)...)
-	require.NoError(t, err)
-	t.Cleanup(c.CloseIdleConnections)
-	return c
-}
-
-// Each call that spends has a fresh connection of HTTP/1.1, whatever else the server
-// offers, and only its TLS session is that of others. All other calls share HTTP/2.
-func TestACallThatSpendsHasAConnectionOfItsOwn(t *testing.T) {
-	t.Parallel()
-	type request struct {
-		proto, from    string
-		close, resumed bool
-	}
-	var got []request
-	server := tlsServer(t, func(r *http.Request) {
-		got = append(got, request{r.Proto, r.RemoteAddr, r.Close, r.TLS.DidResume})
-	})
-	c := clientOf(t, trustingTransport(), server.URL)
-	conns := map[string]bool{}
-	for range 2 {
-		for _, op := range operations {
-			got = nil
-			_, err := op.call(t.Context(), c)
-			require.NoError(t, err)
-			require.Len(t, got, 1)
-			if op.repeat != proxylite.ClassUnsafe {
-				require.Equal(t, "HTTP/2.0", got[0].proto, op.name)
-				continue
-			}
-			require.Equal(t, request{"HTTP/1.1", got[0].from, true, len(conns) > 0}, got[0], op.name)
-			require.False(t, conns[got[0].from], "%s has the connection of another call", op.name)
-			conns[got[0].from] = true
-		}
-	}
-	require.Len(t, conns, 2*len(unsafeOperations()))
-}
-
-// Proxies and dialers of the caller's transport serve a call that spends, too.
-func TestACallThatSpendsGoesTheWayOfTheTransport(t *testing.T) {
-	t.Parallel()
-	var requests atomic.Int32
-	server := tlsServer(t, func(*http.Request) { requests.Add(1) })
-	var connects, dials atomic.Int32
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connects.Add(1)
-		out, err := net.Dial("tcp", r.Host)
-		if !assert.NoError(t, err) {
-			return
-		}
-		w.WriteHeader(http.StatusOK)
-		in, _, err := http.NewResponseController(w).Hijack()
-		if !assert.NoError(t, err) {
-			return
-		}
-		go func() { _, _ = io.Copy(out, in); _ = out.Close() }()
-		_, _ = io.Copy(in, out)
-		_ = in.Close()
-	}))
-	t.Cleanup(proxy.Close)
-	proxyURL, err := url.Parse(proxy.URL)
-	require.NoError(t, err)
-
-	counting := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		dials.Add(1)
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	}
-	for name, set := range map[string]func(*http.Transport){
-		"proxy":       func(tr *http.Transport) { tr.Proxy = http.ProxyURL(proxyURL); connects.Store(-1); dials.Store(1) },
-		"DialContext": func(tr *http.Transport) { tr.DialContext = counting; dials.Store(0) },
-		"Dial": func(tr *http.Transport) {
-			tr.DialContext = nil
-			tr.Dial = func(network, addr string) (net.Conn, error) { return counting(context.Background(), network, addr) }
-			dials.Store(0)
-		},
-		"DialTLSContext": func(tr *http.Transport) {
-			dials.Store(0)
-			tr.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				conn, err := counting(ctx, network, addr)
-				if err != nil {
-					return nil, err
-				}
-				return tls.Client(conn, &tls.Config{RootCAs: certificate().pool, ServerName: "127.0.0.1"}), nil
-			}
-		},
-	} {
-		tr := trustingTransport()
-		set(tr)
-		requests.Store(0)
-		_, err := clientOf(t, tr, server.URL).Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
-		require.NoError(t, err, name)
-		require.EqualValues(t, 1, requests.Load(), name)
-		if name == "proxy" {
-			require.EqualValues(t, 0, connects.Load(), name)
-		}
-		require.EqualValues(t, 1, dials.Load(), name)
-	}
-}
-
-// Where there is no HTTP/1.1 to be had, the call is not sent, and the error says
-// what to change.
-func TestACallThatSpendsNeedsHTTP1(t *testing.T) {
-	t.Parallel()
-	server := tlsServer(t, func(*http.Request) { t.Error("sent") })
-	only2, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return &tls.Config{Certificates: []tls.Certificate{certificate().pair}, NextProtos: []string{"h2c-not-http/1.1"}}, nil
-		},
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = only2.Close() })
-	go func() {
-		for {
-			conn, err := only2.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Read(make([]byte, 1)) // the handshake
-			_ = conn.Close()
-		}
-	}()
-	for name, tt := range map[string]struct {
-		set  func(*http.Transport)
-		base string
-		says string
-	}{
-		"DialTLSContext": {func(tr *http.Transport) {
-			tr.ForceAttemptHTTP2 = true
-			tr.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				return (&tls.Dialer{Config: &tls.Config{RootCAs: certificate().pool, NextProtos: []string{"h2"}}}).DialContext(ctx, network, addr)
-			}
-		}, server.URL, "DialTLSContext of the transport negotiated HTTP/2"},
-		"server":    {func(*http.Transport) {}, "https://" + only2.Addr().String(), "the server does not speak HTTP/1.1"},
-		"Protocols": {func(tr *http.Transport) { tr.Protocols = new(http.Protocols); tr.Protocols.SetHTTP2(true) }, server.URL, "by its Protocols, does not speak HTTP/1.1"},
-	} {
-		for _, op := range unsafeOperations() {
-			tr := trustingTransport()
-			tt.set(tr)
-			_, err := op.call(t.Context(), clientOf(t, tr, tt.base))
-			require.ErrorContains(t, err, tt.says, name)
-			e := asError(t, err)
-			require.Equal(t, []any{proxylite.KindConfig, proxylite.OutcomeNotSent, 1}, []any{e.Kind, e.Outcome, e.Attempts}, name)
-		}
-	}
-}
-
-// A transport that sends by means of somebody else's is used as it is, and proves
-// nothing.
-func TestAForeignProtocolIsUsedAndProvesNothing(t *testing.T) {
-	t.Parallel()
-	for _, op := range unsafeOperations() {
-		for name, set := range map[string]func(*http.Transport, http.RoundTripper){
-			"registered": func(tr *http.Transport, rt http.RoundTripper) { tr.RegisterProtocol("https", rt) },
-			"TLSNextProto": func(tr *http.Transport, rt http.RoundTripper) {
-				tr.TLSClientConfig.NextProtos = []string{"h2"}
-				tr.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{"h2": func(string, *tls.Conn) http.RoundTripper { return rt }}
-			},
-		} {
-			sent := 0
-			server := tlsServer(t, func(*http.Request) { t.Error("sent by net/http") })
-			tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: certificate().pool}, Protocols: new(http.Protocols)}
-			tr.Protocols.SetHTTP1(true)
-			set(tr, roundTripper(func(r *http.Request) (*http.Response, error) {
-				sent++
-				require.Nil(t, r.GetBody)
-				require.NotNil(t, r.Body)
-				return nil, errors.New("lost")
-			}))
-			_, err := op.call(t.Context(), clientOf(t, tr, server.URL))
-			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, name)
-			require.Equal(t, 1, sent, name)
-		}
-	}
-}
-
-// What surely was not sent says so, and is tried again where that may help.
-func TestWhatWasNotSentSaysSo(t *testing.T) {
-	t.Parallel()
-	server := tlsServer(t, func(*http.Request) { t.Error("sent") })
-	dialing := func(conn func(net.Conn) net.Conn) func(*http.Transport) []proxylite.Option {
-		return func(tr *http.Transport) []proxylite.Option {
-			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				c, err := new(net.Dialer).DialContext(ctx, network, addr)
-				if err != nil {
-					return nil, err
-				}
-				return conn(c), nil
-			}
-			return nil
-		}
-	}
-	with := func(m proxylite.Middleware) func(*http.Transport) []proxylite.Option {
-		return func(*http.Transport) []proxylite.Option { return []proxylite.Option{proxylite.WithMiddleware(m)} }
-	}
-	for name, set := range map[string]func(*http.Transport) []proxylite.Option{
-		"Proxy fails": func(tr *http.Transport) []proxylite.Option {
-			tr.Proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("no proxy today") }
-			return nil
-		},
-		"bad header": with(func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
-				r = r.Clone(r.Context())
-				r.Header.Set("X-Bad", "a\nb")
-				return next.RoundTrip(r)
-			})
-		}),
-		"a middleware fails": with(func(http.RoundTripper) http.RoundTripper { return roundTripper(breaks(io.EOF)) }),
-		"a middleware makes the response": with(func(http.RoundTripper) http.RoundTripper {
-			return roundTripper(reply(503, "circuit open"))
-		}),
-		"a middleware outlasts the timeout": func(*http.Transport) []proxylite.Option {
-			return []proxylite.Option{proxylite.WithAttemptTimeout(time.Millisecond), proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
-				return roundTripper(func(r *http.Request) (*http.Response, error) {
-					<-r.Context().Done()
-					return next.RoundTrip(r)
-				})
-			})}
-		},
-		"the proxy is no proxy": func(tr *http.Transport) []proxylite.Option {
-			u, _ := url.Parse(server.URL)
-			u.Scheme = "http"
-			tr.Proxy = http.ProxyURL(u)
-			return nil
-		},
-		"a connection writes nothing": dialing(func(c net.Conn) net.Conn { return &mute{Conn: c} }),
-	} {
-		for _, op := range unsafeOperations() {
-			tr := trustingTransport()
-			opts := set(tr)
-			_, err := op.call(t.Context(), clientOf(t, tr, server.URL, opts...))
-			require.Equal(t, proxylite.OutcomeNotSent, asError(t, err).Outcome, "%s %s: %v", op.name, name, err)
-		}
-	}
-}
-
-// mute is a connection that fails to write once its handshake is over.
-type mute struct {
-	net.Conn
-	written int
-}
-
-func (m *mute) Write(p []byte) (int, error) {
-	if m.written++; m.written > 2 { // ClientHello, Finished
-		return 0, errors.New("broken pipe")
-	}
-	return m.Conn.Write(p)
-}
 
 // A middleware may send at the same time, again, and after it has returned. The
 // server reads a call that spends once, and the outcome is never wrong.
@@ -324,7 +31,7 @@ func TestNoMiddlewareSpendsTwice(t *testing.T) {
 	}
 	hedge := func(delay time.Duration) proxylite.Middleware {
 		return func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				tries := make(chan try, 3)
 				body := func() io.ReadCloser { return nil }
 				if r.Body != nil {
@@ -333,7 +40,7 @@ func TestNoMiddlewareSpendsTwice(t *testing.T) {
 				}
 				for range 3 {
 					go func() {
-						pass(rand.N(delay))
+						apitest.Pass(rand.N(delay))
 						again := r.Clone(r.Context())
 						again.Body = body()
 						resp, err := next.RoundTrip(again)
@@ -352,10 +59,10 @@ func TestNoMiddlewareSpendsTwice(t *testing.T) {
 	}
 	givesUp := func(after time.Duration) proxylite.Middleware {
 		return func(next http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				done := make(chan try, 1)
 				go func() {
-					pass(rand.N(after))
+					apitest.Pass(rand.N(after))
 					resp, err := next.RoundTrip(r)
 					done <- try{resp, err}
 				}()
@@ -372,24 +79,24 @@ func TestNoMiddlewareSpendsTwice(t *testing.T) {
 		"hedges at once": hedge(time.Nanosecond), "hedges": hedge(time.Second), "gives up": givesUp(time.Second),
 	} {
 		for _, fails := range []bool{false, true} {
-			for _, op := range unsafeOperations() {
+			for _, op := range apitest.UnsafeOperations() {
 				synctest.Test(t, func(t *testing.T) {
-					for range repetitions(20, 500) {
+					for range apitest.Repetitions(20, 500) {
 						var read atomic.Int32
-						s := playing(func(r *http.Request) (*http.Response, error) {
+						s := apitest.Playing(func(r *http.Request) (*http.Response, error) {
 							read.Add(1)
-							pass(rand.N(time.Second))
+							apitest.Pass(rand.N(time.Second))
 							if fails {
 								return nil, io.ErrUnexpectedEOF
 							}
-							return reply(200, fixture(t, op.name+".json"))(r)
+							return apitest.Reply(200, apitest.Fixture(t, op.Name+".json"))(r)
 						})
-						_, err := op.call(t.Context(), s.client(t, proxylite.WithMiddleware(m)))
-						pass(time.Minute) // what still runs
+						_, err := op.Call(t.Context(), s.Client(t, proxylite.WithMiddleware(m)))
+						apitest.Pass(time.Minute) // what still runs
 						require.LessOrEqual(t, read.Load(), int32(1), "%s: paid twice", name)
 						if err == nil {
 							require.EqualValues(t, 1, read.Load())
-						} else if asError(t, err).Outcome == proxylite.OutcomeNotSent {
+						} else if apitest.AsError(t, err).Outcome == proxylite.OutcomeNotSent {
 							require.Zero(t, read.Load(), "%s: %v", name, err)
 						}
 					}
@@ -399,87 +106,107 @@ func TestNoMiddlewareSpendsTwice(t *testing.T) {
 	}
 }
 
-// A storm of connections that close, before and after they have read, cut and reset.
-// No call that spends is read twice, none that was read says that it was not sent,
-// and few that were not read say that they may have been.
-func TestAStormOfResets(t *testing.T) {
+// Invariant 2. Whatever happens to the connections, a call that spends is
+// processed once. Without a guard net/http sends a GET again for each warm one.
+func TestNothingIsPaidTwice(t *testing.T) {
 	t.Parallel()
-	for _, over := range []string{"http", "https"} {
-		t.Run(over, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t, operations[0], false)
-			var ln net.Listener
-			if over == "https" {
-				ln = s.listen("h2", "http/1.1")
-			} else {
-				ln = s.listen()
-			}
-			s.accept(ln, func(conn net.Conn) {
-				if c, ok := conn.(*tls.Conn); ok {
-					if rand.IntN(4) == 0 || c.Handshake() != nil {
-						return
-					}
-					if c.ConnectionState().NegotiatedProtocol == http2.NextProtoTLS {
-						return
-					}
+	const warm = 4
+	var spent sync.Map // path → *atomic.Int32
+	var together sync.WaitGroup
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/end-point/user/info" { // keep them all busy, so that each opens a connection
+			together.Done()
+			together.Wait()
+			_, _ = io.WriteString(w, apitest.Fine)
+			return
+		}
+		n, _ := spent.LoadOrStore(r.URL.Path, new(atomic.Int32))
+		n.(*atomic.Int32).Add(1)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = conn.Close()
+		}
+	}))
+	t.Cleanup(server.Close)
+
+	for _, op := range apitest.Operations {
+		if op.Class != proxylite.ClassUnsafe {
+			continue
+		}
+		c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL))
+		require.NoError(t, err)
+		together.Add(warm)
+		var wg sync.WaitGroup
+		for range warm {
+			wg.Go(func() { _, _ = c.User.Info(t.Context()) })
+		}
+		wg.Wait()
+
+		_, err = op.Call(t.Context(), c)
+		require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+		require.Equal(t, 1, apitest.AsError(t, err).Attempts, op.Name)
+		n, ok := spent.Load("/end-point" + op.Path)
+		require.True(t, ok, op.Name)
+		require.EqualValues(t, 1, n.(*atomic.Int32).Load(), op.Name)
+	}
+}
+
+// Neither may a middleware send it again, once it was out.
+func TestMiddlewareCanNotSpendTwice(t *testing.T) {
+	t.Parallel()
+	for _, op := range apitest.Operations {
+		s := apitest.Playing(apitest.Reply(200, apitest.Fine))
+		_, err := op.Call(t.Context(), s.Client(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				first, err := next.RoundTrip(r)
+				if err != nil || r.Body != nil && op.KeyInBody && op.Class != proxylite.ClassUnsafe {
+					return first, err // its body is read
 				}
-				switch rand.IntN(5) {
-				case 0: // closed before it reads
-					return
-				case 1:
-					reset(conn)
-					return
-				}
-				s.serveH1(conn, nil, func(s *site, conn net.Conn) bool {
-					switch rand.IntN(4) {
-					case 0:
-						return false
-					case 1:
-						reset(conn)
-						return false
-					case 2:
-						_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Le")
-						return false
-					}
-					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(fine))+"\r\n\r\n"+fine)
-					return false
-				})
+				return next.RoundTrip(r)
 			})
-			s.before = func() {} // the storm does not end the calls
-			c := clientOf(t, s.transport, s.url, proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1, Budget: -1}))
-			op := proxylite.Operation{Name: "Spend", Method: "GET", Path: "/spend"}
-			var mu sync.Mutex
-			ended := map[string]error{}
-			var wg sync.WaitGroup
-			for w := range 8 {
-				wg.Go(func() {
-					for i := range repetitions(100, 6250) {
-						id := strconv.Itoa(w) + "-" + strconv.Itoa(i)
-						_, err := proxylite.Call[any](t.Context(), c, op, url.Values{"call": {id}}, nil)
-						mu.Lock()
-						ended[id] = err
-						mu.Unlock()
-					}
-				})
-			}
-			wg.Wait()
-			s.hangUp()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			unread := 0
-			for id, err := range ended {
-				read := s.byCall[id]
-				require.LessOrEqual(t, read, 1, "paid twice")
-				switch {
-				case err == nil:
-					require.Equal(t, 1, read)
-				case asError(t, err).Outcome == proxylite.OutcomeNotSent:
-					require.Zero(t, read, "%v", err)
-				case read == 0:
-					unread++
+		})))
+		if op.Class == proxylite.ClassUnsafe {
+			require.ErrorContains(t, err, "must be sent once", op.Name)
+			require.Len(t, s.Times, 1, op.Name)
+		} else {
+			require.NoError(t, err, op.Name)
+		}
+	}
+}
+
+// A call that spends goes on where nothing was sent, which only net/http's own
+// transport can prove.
+func TestSpendingGoesOnWhereNothingWasSent(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, apitest.Fine) }))
+	t.Cleanup(server.Close)
+	for _, op := range apitest.Operations {
+		for _, proven := range []bool{true, false} {
+			var dials atomic.Int32
+			tr := proxylite.NewTransport()
+			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if dials.Add(1) < 3 {
+					return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 				}
+				return new(net.Dialer).DialContext(ctx, network, addr)
 			}
-			t.Logf("%d of %d calls are unknown though nothing was read (%.1f %%)", unread, len(ended), 100*float64(unread)/float64(len(ended)))
-		})
+			var base http.RoundTripper = tr
+			if !proven {
+				base = apitest.RoundTripper(tr.RoundTrip)
+			}
+			c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL(server.URL), proxylite.WithTransport(base),
+				proxylite.WithRetry(proxylite.RetryPolicy{MinBackoff: 1, MaxBackoff: 1}))
+			require.NoError(t, err)
+			_, err = op.Call(t.Context(), c)
+			if op.Class == proxylite.ClassUnsafe && !proven {
+				require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, op.Name)
+				require.EqualValues(t, 1, dials.Load(), op.Name)
+				continue
+			}
+			require.NoError(t, err, op.Name)
+			require.EqualValues(t, 3, dials.Load(), op.Name)
+			tr.CloseIdleConnections()
+		}
 	}
 }

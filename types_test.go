@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // Every enum names the values of the document, and keeps the others.
@@ -74,7 +77,7 @@ func TestDecimalIsExact(t *testing.T) {
 	} {
 		require.Equal(t, tt.want, tt.a.Cmp(tt.b), "%s %s", tt.a, tt.b)
 	}
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"amount":"18.20","ratio":0.30000000000000004},{"amount":null}]}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"amount":"18.20","ratio":0.30000000000000004},{"amount":null}]}}`)
 	got, err := c.Marketing.RechargeGiftRatios(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []proxylite.RechargeGiftRatio{{"18.20", "0.30000000000000004"}, {}}, got)
@@ -99,7 +102,7 @@ func TestDecimalsInJSON(t *testing.T) {
 		d := proxylite.Decimal("1")
 		require.Error(t, json.Unmarshal([]byte(in), &d), in)
 		require.Equal(t, proxylite.Decimal("1"), d, in)
-		c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"amount":`+in+`}]}}`)
+		c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"amount":`+in+`}]}}`)
 		_, err := c.Marketing.RechargeGiftRatios(t.Context())
 		require.ErrorContains(t, err, "/data/list/0/amount: not a number", in)
 	}
@@ -124,13 +127,13 @@ func TestResultsSurviveJSON(t *testing.T) {
 		require.JSONEq(t, string(b), string(again))
 		require.Equal(t, inUTC(reflect.ValueOf(v)).Interface(), inUTC(back.Elem()).Interface())
 	}
-	for _, op := range operations {
-		if op.full == nil {
+	for _, op := range apitest.Operations {
+		if op.Full == nil {
 			continue
 		}
-		trip(op.full)
-		trip(op.documented)
-		typ := reflect.TypeOf(op.full)
+		trip(op.Full)
+		trip(op.Documented)
+		typ := reflect.TypeOf(op.Full)
 		trip(reflect.Zero(typ).Interface())
 		if typ.Kind() == reflect.Slice {
 			trip(reflect.Zero(typ.Elem()).Interface())
@@ -176,7 +179,7 @@ func TestPersonalDataStaysOutOfTexts(t *testing.T) {
 		},
 		"bob":                                   proxylite.NewAccount{Username: "bob", Password: hidden},
 		"1.2.3.4:80":                            proxylite.Endpoint{Host: "1.2.3.4", Port: 80, Username: "u", Password: proxylite.NewPassword(secret)},
-		"static IP 31 (1.2.3.4 DE, valid)":      proxylite.StaticIP{ID: "31", IP: "1.2.3.4", CountryCode: "DE", Status: proxylite.StaticIPValid, Username: "u", Password: hidden, Raw: raw(secret)},
+		"static IP 31 (1.2.3.4 DE, valid)":      proxylite.StaticIP{ID: "31", IP: "1.2.3.4", CountryCode: "DE", Status: proxylite.StaticIPValid, Username: "u", Password: hidden, Raw: apitest.Raw(secret)},
 		"[account bob (id 0, absent, used 0 KB": []proxylite.Account{{Username: "bob", Password: hidden, Status: -1}},
 	} {
 		require.Contains(t, fmt.Sprint(v), want)
@@ -228,19 +231,19 @@ func TestTextsThatAreNoTime(t *testing.T) {
 		require.Equal(t, want, unread.Interface(), typ)
 		require.True(t, readAs(t, typ, `{}`).FieldByName("Unread").IsNil(), typ)
 	}
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"created_at":"N/A"},{"id":2,"created_at":"2022-05-13 12:14:15"}]}}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"id":1,"created_at":"N/A"},{"id":2,"created_at":"2022-05-13 12:14:15"}]}}`)
 	accounts, err := c.Accounts.List(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"created_at": "N/A"}, accounts[0].Unread)
 	require.Zero(t, accounts[0].CreatedAt)
 	require.Nil(t, accounts[1].Unread)
-	require.True(t, at(2022, 5, 13, 12, 14, 15).Equal(accounts[1].CreatedAt))
+	require.True(t, apitest.At(2022, 5, 13, 12, 14, 15).Equal(accounts[1].CreatedAt))
 }
 
 // readAs decodes data as a response does, into a struct that holds a value of typ.
 func readAs(t *testing.T, typ reflect.Type, data string) reflect.Value {
 	t.Helper()
-	c, _ := mocked(t, 200, `{"code":0,"data":`+data+`}`)
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":`+data+`}`)
 	op := proxylite.Operation{Name: "X", Method: "GET", Path: "/x"}
 	for _, read := range []func() (any, error){
 		func() (any, error) { return proxylite.Call[proxylite.Account](t.Context(), c, op, nil, nil) },
@@ -261,4 +264,108 @@ func readAs(t *testing.T, typ reflect.Type, data string) reflect.Value {
 	}
 	t.Fatalf("%s is not read", typ)
 	return reflect.Value{}
+}
+
+// The types of the document's schema section decode through Call.
+func TestSchemaTypesDecode(t *testing.T) {
+	t.Parallel()
+	when := apitest.At(2019, 8, 24, 22, 15, 22)
+	decodes(t, `{"id":1,"name":"n","type":9,"price":0.10,"description":"d"}`,
+		proxylite.Product{ID: 1, Name: "n", Type: 9, Price: "0.10", Description: "d"})
+	decodes(t, `{"id":1,"ip":"203.0.113.1","remark":"r","created_at":"2019-08-24T14:15:22Z"}`,
+		proxylite.WhiteIP{ID: 1, IP: "203.0.113.1", Remark: "r", CreatedAt: when})
+	decodes(t, `{"id":1,"username":"u","limit":2,"used":3,"status":1}`,
+		proxylite.WhitelistAccount{ID: 1, Username: "u", Limit: 2, Used: 3, Status: proxylite.AccountEnabled})
+	decodes(t, `{"id":1}`, proxylite.WhitelistAccount{ID: 1, Status: proxylite.AccountStatusAbsent})
+	decodes(t, `{"id":1,"name":"n","code":"c","discount":0.1,"expire_time":"2019-08-24T14:15:22Z"}`,
+		proxylite.Coupon{ID: 1, Name: "n", Code: "c", Discount: "0.1", ExpireTime: when})
+	decodes(t, `{"id":1,"title":"t","content":"c","created_at":"2019-08-24T14:15:22Z"}`,
+		proxylite.Article{ID: 1, Title: "t", Content: "c", CreatedAt: when})
+}
+
+func decodes[T any](t *testing.T, data string, want T) {
+	t.Helper()
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":`+data+`}`)
+	got, err := proxylite.Call[T](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: "/x"}, nil, nil)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+// field decodes one value that stands in an order.
+func field(t *testing.T, name, value string) (proxylite.Order, error) {
+	t.Helper()
+	body := []byte(`{"code":0,"data":{"id":1,"` + name + `":` + value + `}}`)
+	return answers(t, 200, body).Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)})
+}
+
+func quote(s string) string { b, _ := json.Marshal(s); return string(b) }
+
+func FuzzTime(f *testing.F) {
+	for _, s := range []string{"2022-05-13 12:14:15", "2022-08-01", "2019-08-24T14:15:22Z", "0000-00-00 00:00:00", "1652415255", "9999-12-31T23:59:59Z", "0000-01-01T00:00:00+23:59", ""} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		o, err := field(t, "created_at", quote(s))
+		require.NoError(t, err, "a text that is no time fails a call")
+		b, err := json.Marshal(o)
+		require.NoError(t, err, "%q became a time that JSON can't hold", s)
+		var back proxylite.Order
+		require.NoError(t, json.Unmarshal(b, &back))
+		require.True(t, o.CreatedAt.Equal(back.CreatedAt))
+		if !o.CreatedAt.IsZero() {
+			again, err := field(t, "created_at", quote(o.CreatedAt.Format(time.RFC3339Nano)))
+			require.NoError(t, err)
+			require.True(t, o.CreatedAt.Equal(again.CreatedAt), "%q: %s, then %s", s, o.CreatedAt, again.CreatedAt)
+		}
+	})
+}
+
+func FuzzMoney(f *testing.F) {
+	for _, s := range []string{"18.20", "0.1", "-3.50", "1e2", "1e99", "9e-99", "", "NaN", "1/3", "0x1p4", "1_000", strings.Repeat("9", 64)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, value := range []string{quote(s), s} {
+			if value == s && !json.Valid([]byte(s)) {
+				continue
+			}
+			o, err := field(t, "total_fee", value)
+			if err != nil || o.TotalFee == "" {
+				continue
+			}
+			d := o.TotalFee
+			require.Equal(t, strings.TrimSpace(strings.Trim(strings.TrimSpace(s), `"`)), string(d), "the digits changed")
+			want, ok := new(big.Rat).SetString(string(d))
+			require.True(t, ok)
+			require.Zero(t, want.Cmp(d.Rat()), "%s has another value", d)
+			require.Zero(t, d.Cmp(d))
+			require.Equal(t, -want.Sign(), proxylite.Decimal("0").Cmp(d))
+		}
+	})
+}
+
+func FuzzTraffic(f *testing.F) {
+	for _, n := range []int64{0, 1, -1, 1023, 1 << 20, 102400, 102401, 1<<20 - 1, 1<<63 - 1, -1 << 63} {
+		f.Add(n)
+	}
+	f.Fuzz(func(t *testing.T, n int64) {
+		digits := strconv.FormatInt(n, 10)
+		body := `{"code":200,"data":[{"usage_flow":` + digits + `,"limit_flow":"` + digits + `"}]}`
+		accounts, err := answers(t, 200, []byte(body)).Accounts.List(t.Context())
+		require.NoError(t, err)
+		a := accounts[0]
+		require.Equal(t, n, a.Used.KB())
+		limit, ok := a.Limit()
+		between := 102400 < n && n < 1<<20 // neither GB nor KB
+		require.Equal(t, n >= 0 && !between, ok)
+		require.GreaterOrEqual(t, limit, proxylite.Traffic(0))
+		require.Equal(t, n <= 0 || between, limit == 0, "a limit became none, or none a limit")
+
+		number, unit, ok := strings.Cut(a.Used.String(), " ")
+		require.True(t, ok)
+		size := map[string]proxylite.Traffic{"KB": proxylite.KB, "MB": proxylite.MB, "GB": proxylite.GB, "TB": proxylite.TB}[unit]
+		shown, err := strconv.ParseFloat(number, 64)
+		require.NoError(t, err)
+		require.InDelta(t, float64(n)/float64(size), shown, 0.0051+max(shown, -shown)*1e-15)
+	})
 }

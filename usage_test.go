@@ -5,11 +5,12 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // the zones of the test are everywhere
+	_ "time/tzdata"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
 // Where daylight saving time begins at midnight, a day has no 00:00. It must not
@@ -35,7 +36,7 @@ func TestADayWithoutMidnightIsThatDay(t *testing.T) {
 				}
 				body += fmt.Sprintf(`{"day":%q,"flow":%d},`, shown, i+1)
 			}
-			c, _ := mocked(t, 200, body[:len(body)-1]+`]}}`, proxylite.WithTimeZone(location))
+			c, _ := apitest.Mocked(t, 200, body[:len(body)-1]+`]}}`, proxylite.WithTimeZone(location))
 			usage, err := c.Usage.Daily(t.Context(), proxylite.UsageDailyParams{})
 			require.NoError(t, err)
 			for i, day := range days {
@@ -46,7 +47,7 @@ func TestADayWithoutMidnightIsThatDay(t *testing.T) {
 	// A day that a zone left out altogether is not the day before either.
 	apia, err := time.LoadLocation("Pacific/Apia")
 	require.NoError(t, err)
-	c, _ := mocked(t, 200, `{"code":0,"data":{"list":[{"day":"2011-12-30","flow":1}]}}`, proxylite.WithTimeZone(apia))
+	c, _ := apitest.Mocked(t, 200, `{"code":0,"data":{"list":[{"day":"2011-12-30","flow":1}]}}`, proxylite.WithTimeZone(apia))
 	usage, err := c.Usage.Daily(t.Context(), proxylite.UsageDailyParams{})
 	require.NoError(t, err)
 	require.Equal(t, "2011-12-31", usage[0].Day.Format(time.DateOnly))

@@ -4,13 +4,19 @@ package examples_test
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,8 +105,7 @@ func TestProgramsChangeNothingUnasked(t *testing.T) {
 			t.Parallel()
 			api, env := account(t)
 			before := api.State()
-			args := map[string][]string{"reseller": {"-rounds", "1"}}[program]
-			out, err := run(t, env, program, args...)
+			out, err := run(t, env, program)
 			require.NoError(t, err, out)
 			require.Equal(t, before, api.State())
 			for _, call := range api.Calls() {
@@ -115,12 +120,16 @@ func TestResellerAddsEachCustomerOnce(t *testing.T) {
 	t.Parallel()
 	api, env := account(t)
 	before := api.State().Accounts
-	args := []string{"-write", "-rounds", "1", "-limit", "2", "-customers"}
+	env = append(env, "SHOP_SECRET=shop")
+	args := []string{"-write", "-limit", "2", "-customers"}
 	out, err := run(t, env, "reseller", append(args, "3")...)
 	require.NoError(t, err, out)
 	out, err = run(t, env, "reseller", append(args, "5")...)
 	require.NoError(t, err, out)
-	require.Contains(t, out, "added 2 accounts of 5")
+	require.Contains(t, out, "2 of 5 accounts were added or changed")
+	out, err = run(t, env, "reseller", append(args, "5")...)
+	require.NoError(t, err, out)
+	require.Contains(t, out, "has 0 steps")
 
 	added := api.State().Accounts[len(before):]
 	require.Len(t, added, 5)
@@ -132,16 +141,46 @@ func TestResellerAddsEachCustomerOnce(t *testing.T) {
 	}
 }
 
-func TestResellerDisablesWhoIsOver(t *testing.T) {
+// A webhook gets each event once, signed, and an event that it refused again.
+func TestWatchPostsSignedEvents(t *testing.T) {
 	t.Parallel()
 	api, env := account(t)
 	api.Update(func(st *proxylitetest.State) { st.Use("bob", time.Now(), 5*proxylite.GB) })
-	out, err := run(t, env, "reseller", "-write", "-rounds", "1", "-customers", "0")
-	require.NoError(t, err, out)
-	for _, a := range api.State().Accounts {
-		disabled := a.Username == "pl-bob" || a.Username == "pl-erin"
-		require.Equal(t, disabled, a.Status == proxylite.AccountDisabled, a.Username)
+	var posts atomic.Int32
+	received := make(chan string, 100)
+	webhook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		stamp, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("X-Signature"), "t="), ",")
+		mac := hmac.New(sha256.New, []byte("shared"))
+		mac.Write([]byte(stamp + "." + string(body)))
+		if r.Header.Get("X-Signature") != fmt.Sprintf("t=%s,v1=%x", stamp, mac.Sum(nil)) {
+			received <- "wrong signature"
+		}
+		if posts.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		received <- string(body)
+	}))
+	defer webhook.Close()
+	env = append(env, "WEBHOOK_SECRET=shared")
+	ctx, cancel := context.WithCancel(t.Context())
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "watch"), "-webhook", webhook.URL, "-state", filepath.Join(t.TempDir(), "state"), "-every", "50ms", "-disable", "100")
+	cmd.Env = append(os.Environ(), env...)
+	require.NoError(t, cmd.Start())
+	told := map[string]int{}
+	for len(told) < 5 { // three plans come to their end
+		body := <-received
+		told[body]++
+		require.Equal(t, 1, told[body], body)
+		require.NotEqual(t, "wrong signature", body)
 	}
+	cancel()
+	_ = cmd.Wait()
+	all := fmt.Sprint(told)
+	require.Contains(t, all, "Account bob has used 158 %", "it was refused at first")
+	require.Contains(t, all, "Account bob was disabled")
+	require.Equal(t, proxylite.AccountDisabled, api.State().Accounts[1].Status)
 }
 
 // buys runs a program that buys, with a journal, against an API that fails once. It runs

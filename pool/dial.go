@@ -45,7 +45,7 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 			return conn, nil
 		}
 		l.finish(f)
-		failed = &Error{Proxy: l.String(), Attempts: attempt, Err: f.err}
+		failed = &Error{Proxy: l.String(), Attempts: attempt, Err: l.hide(f.err)}
 		if ctx.Err() != nil || attempt >= p.attempts {
 			return nil, failed
 		}

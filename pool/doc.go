@@ -18,8 +18,14 @@
 //   - [Pool.Proxy] for http.Transport.Proxy, where a library builds its own transport.
 //   - [Pool.DialContext] for raw TCP, over SOCKS5.
 //   - [Pool.Get] for anything else: a lease on one proxy.
+//   - [Group] for several pools behind one handle, such as one for each country.
 //
 // None of them ever goes out without a proxy: with no proxy to use they wait or fail.
+//
+// # Whose fault it is
+//
+// A failure takes a proxy out only when others work where it fails. What a target, the
+// caller or this machine causes costs no proxy: see docs/pool.md.
 //
 // # What it costs
 //

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/proxylite/proxylite-go/internal/redact"
 )
 
 // The errors to branch on, with errors.Is.
@@ -112,42 +114,30 @@ func refused(proxy *url.URL, resp *http.Response) *ConnectError {
 		e.Body = string(b)
 	case <-patience.C:
 	}
-	hide := hideLogin(proxy.User)
-	e.Reason, e.Body = hide.Replace(e.Reason), hide.Replace(e.Body)
+	hide, _ := hideLogin(proxy.User)
+	e.Reason, e.Body = hide(e.Reason), hide(e.Body)
 	return e
 }
 
-// hideLogin hides the login that a proxy may echo, in the forms that it travels in.
-// A part of one or two letters is hidden only where it stands with the rest, as it
-// would garble texts and can't be kept a secret anyway.
-func hideLogin(login *url.Userinfo) *strings.Replacer {
+// hideLogin returns what hides the login that a proxy may echo. A part of fewer than
+// six letters is hidden only as it stands, and one of one or two letters only beside
+// the rest of the login: it would garble texts and can't be kept a secret anyway.
+func hideLogin(login *url.Userinfo) (text func(string) string, set *redact.Set) {
 	user := login.Username()
 	password, _ := login.Password()
 	pair := user + ":" + password
-	var hidden []string
-	add := func(s string, least int) {
-		for _, form := range []string{
-			s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(url.QueryEscape(s), "+", "%20"),
-			base64.StdEncoding.EncodeToString([]byte(s)), base64.URLEncoding.EncodeToString([]byte(s)),
-			base64.RawStdEncoding.EncodeToString([]byte(s)), strings.Trim(strconv.Quote(s), `"`),
-		} {
-			if len(s) >= least {
-				hidden = append(hidden, form, "redacted")
-			}
-			if lower := strings.ToLower(form); len(s) >= least && lower != form && strings.Contains(form, "%") {
-				hidden = append(hidden, lower, "redacted")
-			}
+	if login == nil || pair == ":" {
+		return func(s string) string { return s }, nil
+	}
+	set = redact.New(pair, password, user)
+	var short []string
+	for _, part := range []string{pair, base64.StdEncoding.EncodeToString([]byte(pair)), login.String(), password, user} {
+		if len(part) >= 3 && len(part) < redact.Shortest || len(pair) < redact.Shortest && strings.Contains(part, pair) {
+			short = append(short, part, redact.Redacted)
 		}
 	}
-	if login != nil && pair != ":" {
-		add(pair, 0)
-		if s := login.String(); s != "" {
-			hidden = append(hidden, s, "redacted")
-		}
-		add(password, 3)
-		add(user, 3)
-	}
-	return strings.NewReplacer(hidden...)
+	replacer := strings.NewReplacer(short...)
+	return func(s string) string { return set.Text(replacer.Replace(s)) }, set
 }
 
 // Error is a request that failed, after what the pool tried.

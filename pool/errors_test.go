@@ -33,14 +33,14 @@ func TestAnEchoedLoginIsHidden(t *testing.T) {
 			n.raw = func(string, *http.Request) string {
 				return "HTTP/1.1 502 Bad about Gateway\r\nContent-Length: 1000\r\n\r\nfor <" + form + "> about "
 			}
-			p := newPool(t, pool.Fixed(proxylite.Endpoint{Host: "10.0.0.1", Port: 1000, Username: login[0], Password: login[1]}),
+			p := newPool(t, pool.Fixed(proxylite.Endpoint{Host: "10.0.0.1", Port: 1000, Username: login[0], Password: proxylite.NewPassword(login[1])}),
 				pool.WithTransport(n.secure(site)), pool.WithAttempts(1))
 			_, err := get(t.Context(), p.Transport(), "https://target.test/")
 			require.Error(t, err)
 			text := err.Error()
 			require.NotContains(t, text, form)
 			require.Equal(t, 2, strings.Count(text, "about"), "%q: %s: nothing else is hidden", form, text)
-			require.Contains(t, text, "redacted")
+			require.Contains(t, text, "[REDACTED]")
 		}
 	}
 }

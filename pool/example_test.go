@@ -62,7 +62,7 @@ func ExamplePool_Get() {
 }
 
 func ExampleGateway() {
-	gateway := pool.Gateway{Account: "pl-bob", Password: "secret", Area: "US", Life: 30 * time.Minute, Session: "a1"}
+	gateway := pool.Gateway{Account: "pl-bob", Password: proxylite.NewPassword("secret"), Area: "US", Life: 30 * time.Minute, Session: "a1"}
 	user, err := gateway.Username()
 	fmt.Println(user, err)
 

@@ -71,7 +71,7 @@ type situation struct {
 }
 
 // judge says whose fault a failure may be.
-func judge(s situation) finding {
+func judge(s situation) finding { //nolint:cyclop // one list of cases, the first that fits
 	f := finding{err: s.err}
 	if refusal, ok := errors.AsType[*ConnectError](s.err); ok {
 		f.verdict, f.class = refusal.judge(s.plain)

@@ -29,8 +29,8 @@ type Gateway struct {
 	// Account as Accounts.List returns it: "pl-bob". A name without a hyphen
 	// gets the prefix "pl-".
 	Account  string
-	Password string `json:"-"` // never in String, Format or slog
-	Host     string // host:port; default GatewayUS
+	Password proxylite.Password // as Accounts.List returns it, or NewPassword of a text
+	Host     string             // host:port; default GatewayUS
 
 	Area  string // country of two upper-case letters: "US"
 	State string // letters and digits, without spaces: "NewYork"; needs Area
@@ -44,7 +44,7 @@ type Gateway struct {
 
 // Username returns the user name that asks the gateway for all this, such as
 // "pl-bob_area-US_life-30_session-a1". The error names the field that is wrong.
-func (g Gateway) Username() (string, error) {
+func (g Gateway) Username() (string, error) { //nolint:cyclop // one list of rules
 	alnum := func(s string) bool {
 		return !strings.ContainsFunc(s, func(r rune) bool {
 			return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
@@ -130,14 +130,14 @@ func (g Gateway) Endpoint() (proxylite.Endpoint, error) {
 	if err != nil {
 		return proxylite.Endpoint{}, err
 	}
-	if g.Password == "" || len(g.Password) > 255 {
+	if n := len(g.Password.Reveal()); n == 0 || n > 255 {
 		return proxylite.Endpoint{}, errors.New("pool: Gateway.Password is required, and of at most 255 bytes")
 	}
 	e, err := proxylite.ParseEndpoint(cmp.Or(g.Host, GatewayUS))
 	if err != nil || e.Username != "" {
 		return proxylite.Endpoint{}, errors.New("pool: Gateway.Host must be host:port, such as " + GatewayUS)
 	}
-	e.Username, e.Password = user, proxylite.NewPassword(g.Password)
+	e.Username, e.Password = user, g.Password
 	return e, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/pool"
 )
 
@@ -45,8 +46,8 @@ func TestWhatTheGatewayWouldIgnoreIsAnError(t *testing.T) {
 		"Life":     {{Account: "bob", Session: "a", Life: 90 * time.Second}, {Account: "bob", Session: "a", Life: -time.Minute}, {Account: "bob", Life: time.Minute}},
 		"Session":  {{Account: "bob", Session: "a-b"}, {Account: "bob", Session: "a b"}, {Account: "bob", Session: "ä"}},
 		"255":      {{Account: "bob", Session: strings.Repeat("x", 256)}},
-		"Password": {{Account: "bob"}, {Account: "bob", Password: strings.Repeat("x", 256)}},
-		"Host":     {{Account: "bob", Password: "p", Host: "gate"}, {Account: "bob", Password: "p", Host: "u:p@gate:1"}},
+		"Password": {{Account: "bob"}, {Account: "bob", Password: proxylite.NewPassword(strings.Repeat("x", 256))}},
+		"Host":     {{Account: "bob", Password: proxylite.NewPassword("p"), Host: "gate"}, {Account: "bob", Password: proxylite.NewPassword("p"), Host: "u:p@gate:1"}},
 	} {
 		for _, g := range list {
 			_, err := g.Endpoint()
@@ -67,9 +68,9 @@ func TestWhatTheGatewayWouldIgnoreIsAnError(t *testing.T) {
 		_, err := pool.ParseGatewayUsername(user)
 		require.Error(t, err, user)
 	}
-	_, err := pool.New(pool.Gateway{Account: "bob", Password: "p", Session: "a"}.Sessions(3))
+	_, err := pool.New(pool.Gateway{Account: "bob", Password: proxylite.NewPassword("p"), Session: "a"}.Sessions(3))
 	require.ErrorContains(t, err, "makes their ids itself")
-	_, err = pool.New(pool.Gateway{Account: "bob", Password: "p"}.Sessions(0))
+	_, err = pool.New(pool.Gateway{Account: "bob", Password: proxylite.NewPassword("p")}.Sessions(0))
 	require.ErrorContains(t, err, "number of sessions")
 	_, err = pool.New(pool.Gateway{Account: "bob"}.Sessions(1))
 	require.ErrorContains(t, err, "Password")
@@ -77,7 +78,7 @@ func TestWhatTheGatewayWouldIgnoreIsAnError(t *testing.T) {
 
 func TestTheGatewayURL(t *testing.T) {
 	t.Parallel()
-	g := pool.Gateway{Account: "bob", Password: "p@ss:/w", Area: "US"}
+	g := pool.Gateway{Account: "bob", Password: proxylite.NewPassword("p@ss:/w"), Area: "US"}
 	u, err := g.URL("socks5")
 	require.NoError(t, err)
 	require.Equal(t, "socks5://pl-bob_area-US:p%40ss%3A%2Fw@gate-us.proxylite.com:9595", u.String())
@@ -91,7 +92,7 @@ func TestTheGatewayURL(t *testing.T) {
 func TestSessionsAreReplacedAtTheEndOfTheirLife(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, pool.Gateway{Account: "bob", Password: "secret", Life: 10 * time.Minute}.Sessions(3))
+		p := newPool(t, pool.Gateway{Account: "bob", Password: proxylite.NewPassword("secret"), Life: 10 * time.Minute}.Sessions(3))
 		users := map[string]time.Time{}
 		for range 3600 {
 			l, err := p.Get(t.Context())

@@ -126,35 +126,10 @@ var errJudgedDead = errors.New("the last proxy was judged dead")
 
 // conclude draws the conclusions of one use. It is the one place that does.
 func (p *Pool) conclude(l *Lease, f finding, now moment) {
-	a := l.a
-	switch f.verdict {
-	case Unjudged:
-		if f.class != byTarget {
-			return
-		}
-		if f.err == nil { // a response, which may be the target's
-			p.counters.worked.Add(1)
-		}
-	case Worked:
-		p.counters.worked.Add(1)
-		a.worked.Add(1)
-		p.arrived(l)
-		if p.counters.streak.Load() > 0 {
-			p.counters.streak.Store(0)
-		}
-		a.record.row.Store(0)
-		if !a.record.accused.Load() && !p.doubted(l.target.addr) {
-			return
-		}
-	case UsedUp:
-	default:
-		p.counters.failed.Add(1)
-		a.failed.Add(1)
-		p.failedAway(l)
-	}
-	if p.source.Rotating && p.shrug(l, f, now) {
+	if !p.tally(l, f) || p.source.Rotating && p.shrug(l, f, now) {
 		return
 	}
+	a := l.a
 	p.mu.Lock()
 	defer p.unlock()
 	switch f.verdict {
@@ -178,14 +153,36 @@ func (p *Pool) conclude(l *Lease, f finding, now moment) {
 	case Dead:
 		p.bury(l, f, now)
 	case UsedUp:
-		if !a.gone.Load() {
-			p.retire(a, ReasonUsedUp)
-			if p.supply.strikes == 0 {
-				p.supply.next = 0
-			}
-			p.publish()
-		}
+		p.giveBack(a, ReasonUsedUp)
 	}
+}
+
+// tally counts a use, without a lock. It returns false if that is all there is to do,
+// as it is for nearly all that worked.
+func (p *Pool) tally(l *Lease, f finding) bool {
+	a := l.a
+	switch f.verdict {
+	case Unjudged:
+		if f.class == byTarget && f.err == nil { // a response, which may be the target's
+			p.counters.worked.Add(1)
+		}
+		return f.class == byTarget
+	case Worked:
+		p.counters.worked.Add(1)
+		a.worked.Add(1)
+		p.arrived(l)
+		if p.counters.streak.Load() > 0 {
+			p.counters.streak.Store(0)
+		}
+		a.record.row.Store(0)
+		return a.record.accused.Load() || p.doubted(l.target.addr)
+	case UsedUp:
+	default:
+		p.counters.failed.Add(1)
+		a.failed.Add(1)
+		p.failedAway(l)
+	}
+	return true
 }
 
 // shrug is what a failure means behind a gateway that rotates: the next connection
@@ -570,6 +567,11 @@ func (p *Pool) failedAway(l *Lease) {
 func (p *Pool) drop(a *address, why Reason) {
 	p.mu.Lock()
 	defer p.unlock()
+	p.giveBack(a, why)
+}
+
+// giveBack takes an address out, and lets the next one come at once.
+func (p *Pool) giveBack(a *address, why Reason) {
 	if a.gone.Load() {
 		return
 	}

@@ -306,7 +306,7 @@ func TestABadExitOfARotatingGatewayIsLeftAtOnce(t *testing.T) {
 					}
 					return plain(200, addr)
 				}
-				p := newPool(t, pool.Gateway{Account: "bob", Password: "pw", Host: "10.0.0.1:1000"}.Rotating(),
+				p := newPool(t, pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}.Rotating(),
 					pool.WithTransport(n.secure(site)), pool.WithRotation(pool.PerRequest))
 				begin := time.Now()
 				for range 100 {
@@ -332,7 +332,7 @@ func TestABannedExitOfARotatingGatewayIsLeftAtOnce(t *testing.T) {
 			}
 			return plain(200, addr)
 		}
-		p := newPool(t, pool.Gateway{Account: "bob", Password: "pw", Host: "10.0.0.1:1000"}.Rotating(),
+		p := newPool(t, pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}.Rotating(),
 			pool.WithTransport(n.transport()), pool.WithBanStatus(403, 429))
 		begin := time.Now()
 		for range 100 {
@@ -349,7 +349,7 @@ func TestABannedExitOfARotatingGatewayIsLeftAtOnce(t *testing.T) {
 func TestALoginThatWorkedIsConfirmedToBeWrong(t *testing.T) {
 	t.Parallel()
 	site := newTarget(t, true, nil)
-	g := pool.Gateway{Account: "bob", Password: "pw", Host: "10.0.0.1:1000"}
+	g := pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}
 	for name, source := range map[string]pool.Source{
 		"sessions": g.Sessions(5), "rotating": g.Rotating(), "fixed": pool.Fixed(proxylite.Endpoint{Host: "10.0.0.1", Port: 1000, Username: "u", Password: proxylite.NewPassword("p")}),
 	} {
@@ -511,5 +511,61 @@ func TestASilentProxyIsGivenUpWithoutATunnel(t *testing.T) {
 			cancel()
 		}
 		time.Sleep(time.Hour)
+	})
+}
+
+// What began before a failure proves nothing about it: in an outage, connections that
+// stand may go on for a while.
+func TestAnEarlierSuccessProvesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, (&made{life: 24 * time.Hour}).source(2))
+		var standing []*pool.Lease
+		for len(standing) < 10 {
+			l, err := p.Get(t.Context())
+			require.NoError(t, err)
+			if l.String() != first {
+				standing = append(standing, l)
+				continue
+			}
+			l.Done(pool.Unjudged)
+		}
+		for _, l := range standing {
+			time.Sleep(time.Minute)
+			for range 2 {
+				bad, err := p.Get(t.Context())
+				require.NoError(t, err)
+				if bad.String() == first {
+					bad.Done(pool.Failed)
+				} else {
+					bad.Done(pool.Unjudged)
+				}
+			}
+			l.Done(pool.Worked)
+		}
+		require.Zero(t, p.Stats().Dead)
+	})
+}
+
+// A proxy that one target alone does not let in is left out there, but not dropped.
+func TestOneTargetAloneCondemnsNoProxy(t *testing.T) {
+	t.Parallel()
+	site := newTarget(t, true, nil)
+	synctest.Test(t, func(t *testing.T) {
+		n, m := newNetwork(), &made{life: 24 * time.Hour}
+		n.answer = func(addr string, req *http.Request) *http.Response {
+			if addr == first && strings.HasPrefix(req.Host, "strict") {
+				return plain(502, "")
+			}
+			return plain(200, addr)
+		}
+		p := newPool(t, m.source(5), pool.WithTransport(n.secure(site)))
+		for range 500 {
+			_, err := get(t.Context(), p.Transport(), "https://strict.test/")
+			require.NoError(t, err)
+			time.Sleep(5 * time.Second)
+		}
+		require.Equal(t, 5, m.made())
+		require.InDelta(t, 40, n.hitsOf(first), 15, "about once a minute")
 	})
 }

@@ -47,10 +47,16 @@ func (l *Lease) RoundTrip(req *http.Request) (*http.Response, error) {
 	u := l.use(req, keepFor(req, keep))
 	resp, failure := u.send(req, req.Body)
 	if failure != nil {
-		return nil, &Error{Proxy: l.String(), Attempts: 1, Sent: u.sent.Load(), Err: failure}
+		return nil, &Error{Proxy: l.String(), Attempts: 1, Sent: u.sent.Load(), Err: l.hide(failure)}
 	}
 	u.watch(resp)
 	return resp, nil
+}
+
+// hide keeps the login out of an error, where a proxy repeats it.
+func (l *Lease) hide(err error) error {
+	_, set := hideLogin(l.Proxy().Endpoint.HTTP().User)
+	return set.Error(err)
 }
 
 // Done ends the lease and says how it went. Only the first call counts.

@@ -22,7 +22,7 @@ type batch struct {
 }
 
 // obtain gets need proxies: from the store, and then from the source.
-func (p *Pool) obtain(need int) (b batch) {
+func (p *Pool) obtain(need int) (b batch) { //nolint:cyclop // the steps of one extraction, in order
 	ctx := p.ctx
 	b.asked = need
 	take := func() error {

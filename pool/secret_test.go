@@ -90,14 +90,14 @@ func TestNoTextHasALogin(t *testing.T) {
 		}
 	}
 	work.Wait()
-	g := pool.Gateway{Account: "bob", Password: password}
+	g := pool.Gateway{Account: "bob", Password: proxylite.NewPassword(password)}
 	hook(g)
 	hook(&g)
 	logger.Info("gateway", "g", g)
 	b, err := json.Marshal(g)
 	require.NoError(t, err)
 	_, _ = log.Write(b)
-	_, err = pool.Gateway{Account: "bob ", Password: password}.Endpoint()
+	_, err = pool.Gateway{Account: "bob ", Password: proxylite.NewPassword(password)}.Endpoint()
 	hook(err)
 	_, err = pool.New(pool.Fixed(proxylite.Endpoint{}), pool.WithScheme("x"))
 	hook(err)

@@ -166,51 +166,55 @@ func (t *sessions) move(s *session, from, to *address) bool {
 // pickSession returns a lease on the session's proxy, or nil if it has to wait.
 func (p *Pool) pickSession(now moment, q query, key any) (*Lease, error) {
 	s := p.sessions.get(key)
-	for {
-		home := s.home.Load()
-		if home == nil || home.gone.Load() || now.wall >= home.deadlineAt() {
-			return p.settle(s, home, now, q)
-		}
-		if owner := home.owner.Load(); owner != nil && owner != s || q.session != nil && q.session.exclusive && owner == nil {
-			if !p.sessions.claim(s, home) {
-				return p.settle(s, home, now, q)
-			}
-		}
-		switch {
-		case !home.open(now):
-			return nil, nil // full
-		case home.slowedUntil(q) > now.mono:
-			return nil, nil
-		case !p.fails(home, now, q):
-			if home.hold() {
-				return p.sessionLease(home, s, nil, q, now), nil
-			}
-			if home.gone.Load() {
-				continue
-			}
-			return nil, nil
-		case q.session != nil && q.session.stay:
-			if clock := home.until.Load(); int64(now.mono) < clock || !home.hold() {
-				return nil, nil
-			}
+	home := s.home.Load()
+	if !p.lives(s, home, now, q) {
+		return p.settle(s, home, now, q)
+	}
+	stay := q.session != nil && q.session.stay
+	switch {
+	case !home.open(now), home.slowedUntil(q) > now.mono:
+		return nil, nil // it is full, or was told to slow down
+	case !p.fails(home, now, q), stay && home.outUnproven(now):
+		if home.hold() {
 			return p.sessionLease(home, s, nil, q, now), nil
 		}
-		away := s.away.Load()
-		if away == nil || !away.usable(now, q) {
-			exclusive := q.session != nil && q.session.exclusive
-			if away = p.fewest(home, exclusive, now, q); away == nil {
-				if !home.outUnproven(now) || !home.hold() {
-					return nil, nil
-				}
-				return p.sessionLease(home, s, nil, q, now), nil
-			}
-			s.away.Store(away)
+		if home.gone.Load() {
+			return p.settle(s, home, now, q)
 		}
-		if away.hold() {
-			return p.sessionLease(away, s, home, q, now), nil
-		}
-		s.away.CompareAndSwap(away, nil)
+		return nil, nil
+	case stay:
+		return nil, nil
 	}
+	return p.pickAway(s, home, now, q), nil
+}
+
+// lives tells that the session has a home, and has it for itself if it wants that.
+func (p *Pool) lives(s *session, home *address, now moment, q query) bool {
+	if home == nil || home.gone.Load() || now.wall >= home.deadlineAt() {
+		return false
+	}
+	owner := home.owner.Load()
+	return owner == s || owner == nil && !q.exclusive() || p.sessions.claim(s, home)
+}
+
+func (q query) exclusive() bool { return q.session != nil && q.session.exclusive }
+
+// pickAway returns a lease on another proxy than the home, which the session moves to
+// if that works.
+func (p *Pool) pickAway(s *session, home *address, now moment, q query) *Lease {
+	away := s.away.Load()
+	if away == nil || !away.usable(now, q) {
+		away = p.fewest(home, q.exclusive(), now, q)
+		s.away.Store(away)
+	}
+	switch {
+	case away != nil && away.hold():
+		return p.sessionLease(away, s, home, q, now)
+	case away == nil && home.outUnproven(now) && home.hold():
+		return p.sessionLease(home, s, nil, q, now)
+	}
+	s.away.CompareAndSwap(away, nil)
+	return nil
 }
 
 // manyFailures in a row of a session's home, of all targets, let its requests try
@@ -233,9 +237,7 @@ func (a *address) outUnproven(now moment) bool { return a.until.Load() <= int64(
 func (p *Pool) sessionLease(a *address, s *session, moved *address, q query, now moment) *Lease {
 	l := p.newLease(a, q, now)
 	l.moved = moved
-	if q.session != nil {
-		l.session = s
-	} else if moved != nil {
+	if q.session != nil || moved != nil {
 		l.session = s
 	}
 	return l
@@ -253,7 +255,7 @@ func (p *Pool) settle(s *session, old *address, now moment, q query) (*Lease, er
 	if old != nil && q.session != nil && q.session.stay {
 		return nil, ErrSessionLost
 	}
-	exclusive := q.session != nil && q.session.exclusive
+	exclusive := q.exclusive()
 	a := p.fewest(old, exclusive, now, q)
 	if a == nil {
 		if exclusive {

@@ -163,7 +163,7 @@ func (p *Pool) plan(now clock.Instant) (need int) {
 
 // fetch gets what is missing, once. It returns true if more is missing that can be
 // had at once.
-func (p *Pool) fetch() (more bool) {
+func (p *Pool) fetch() (more bool) { //nolint:cyclop // the steps of one fetch, in order
 	start := time.Now()
 	p.mu.Lock()
 	need := p.plan(clock.Wall(start))
@@ -232,7 +232,7 @@ func pause(strikes int, longest time.Duration) time.Duration {
 }
 
 // settled draws the conclusions of a fetch: when the next one may be, if any.
-func (p *Pool) settled(err error, added int, barren bool, lost error) {
+func (p *Pool) settled(err error, added int, barren bool, lost error) { //nolint:cyclop // one list of the ways in which a fetch ends
 	sp := &p.supply
 	wait := time.Second
 	switch {

@@ -112,7 +112,7 @@ func (r *run) try(l *Lease, body io.ReadCloser) (*http.Response, error) {
 		u.watch(resp)
 		return resp, nil
 	}
-	r.failed = &Error{l.String(), r.attempts, r.sent, err}
+	r.failed = &Error{l.String(), r.attempts, r.sent, l.hide(err)}
 	l.finish(u.finding(err))
 	if r.req.Context().Err() != nil || !r.again() {
 		return nil, r.failed
@@ -391,7 +391,7 @@ func (u *use) gotConn(info httptrace.GotConnInfo) {
 }
 
 // send sends the request through the leased proxy, once.
-func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error) {
+func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error) { //nolint:cyclop // the steps of one use, in order
 	l := u.l
 	if parent := httptrace.ContextClientTrace(u.Context); parent != nil {
 		u.Context = httptrace.WithClientTrace(u.Context, &httptrace.ClientTrace{GotConn: u.gotConn}) // both
@@ -504,7 +504,7 @@ func (b *watchedBody) Read(buf []byte) (int, error) {
 		}
 	default:
 		f := b.u.finding(err)
-		err = &Error{Proxy: b.u.l.String(), Attempts: 1, Sent: true, Err: err}
+		err = &Error{Proxy: b.u.l.String(), Attempts: 1, Sent: true, Err: b.u.l.hide(err)}
 		if !b.done.Swap(true) {
 			b.u.end(f)
 		}

@@ -572,7 +572,7 @@ func TestAWrongLoginStopsTheGateway(t *testing.T) {
 	proxy := proxylitetest.NewProxy(t, proxylitetest.ProxyOptions{Auth: func(user, password string) bool {
 		return strings.HasPrefix(user, "pl-bob_area-US_session-") && password == "right"
 	}})
-	gateway := pool.Gateway{Account: "bob", Password: "right", Host: proxy.Endpoint().Addr(), Area: "US"}
+	gateway := pool.Gateway{Account: "bob", Password: proxylite.NewPassword("right"), Host: proxy.Endpoint().Addr(), Area: "US"}
 	p := newPool(t, gateway.Sessions(5), trusting(site))
 	for range 10 {
 		_, err := get(t.Context(), p.Transport(), site.URL)
@@ -584,7 +584,7 @@ func TestAWrongLoginStopsTheGateway(t *testing.T) {
 	}
 	require.Len(t, users, 5, "sessions at once")
 
-	gateway.Password = "wrong"
+	gateway.Password = proxylite.NewPassword("wrong")
 	before := proxy.Stats().Requests
 	p = newPool(t, gateway.Sessions(5), trusting(site))
 	for range 3 {

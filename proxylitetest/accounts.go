@@ -9,7 +9,7 @@ import (
 	"github.com/proxylite/proxylite-go"
 )
 
-func (s *Server) listAccounts(*request) (any, *apiError) {
+func (s *Server) listAccounts(in *request) (any, *apiError) {
 	type row struct {
 		ID          int64  `json:"id"`
 		Username    string `json:"username"`
@@ -24,7 +24,7 @@ func (s *Server) listAccounts(*request) (any, *apiError) {
 	var rows []row
 	for _, a := range s.state.Accounts {
 		rows = append(rows, row{
-			a.ID, a.Username, a.Password.Reveal(), stamp(a.CreatedAt), a.Remark, int(a.ProductType), a.Used.KB(), a.LimitRaw, int(a.Status),
+			a.ID, a.Username, a.Password.Reveal(), stamp(a.CreatedAt), a.Remark, int(a.ProductType), s.countedUsage(&a, in.now).KB(), a.LimitRaw, int(a.Status),
 		})
 	}
 	return listed[row]{rows}, nil
@@ -47,7 +47,9 @@ func (s *Server) addAccounts(in *request) (any, *apiError) {
 		name, password, _ := strings.Cut(login, ":")
 		in.must(alphanumeric(name), "accounts", "账户仅支持数字和字母,请按格式 username:password 填写")
 		in.must(alphanumeric(password), "accounts", "密码仅支持数字和字母,请按格式 username:password 填写")
-		in.must(!twice[name] && s.state.account(brand+name) == nil, "accounts", "账户已存在: "+name)
+		if (twice[name] || s.state.account(brand+name) != nil) && !s.rules.admitsDoubled(in, name) {
+			continue
+		}
 		twice[name] = true
 		added = append(added, proxylite.Account{
 			ID: id + int64(len(added)), Username: brand + name, Password: proxylite.NewPassword(password), CreatedAt: in.now, Remark: body.Remark,
@@ -56,7 +58,9 @@ func (s *Server) addAccounts(in *request) (any, *apiError) {
 	}
 	if in.no == nil {
 		for _, a := range added {
-			s.state.byName[a.Username] = len(s.state.Accounts)
+			if _, doubled := s.state.byName[a.Username]; !doubled {
+				s.state.byName[a.Username] = len(s.state.Accounts)
+			}
 			s.state.Accounts = append(s.state.Accounts, a)
 		}
 	}
@@ -79,8 +83,8 @@ func (in *request) remark(text string) {
 	in.must(ascii <= 64, "remark", "备注必须在 32 个中文或 64 个英文以内")
 }
 
-// names returns the accounts that an operation names. If one does not exist, none
-// is changed; that is our choice.
+// names returns the accounts that an operation names. If one is refused because it
+// does not exist, none is changed; that is our choice.
 func (s *Server) names(in *request) []*proxylite.Account {
 	var body struct {
 		Accounts string `json:"accounts"`
@@ -97,10 +101,11 @@ func (s *Server) names(in *request) []*proxylite.Account {
 }
 
 func (s *Server) existing(in *request, field, name string) *proxylite.Account {
-	a := s.state.account(name)
 	in.must(name != "", field, "请填写代理账户")
-	in.must(a != nil, field, "账户不存在: "+name)
-	return a
+	if a := s.named(name); a != nil {
+		return a
+	}
+	return s.rules.missing(in, field, name)
 }
 
 // deleteAccounts keeps the usage: as documented, an account that is added again
@@ -110,14 +115,16 @@ func (s *Server) deleteAccounts(in *request) (any, *apiError) {
 	for _, a := range s.names(in) {
 		gone[a.Username] = true
 	}
-	s.state.Accounts = slices.DeleteFunc(s.state.Accounts, func(a proxylite.Account) bool { return gone[a.Username] })
-	s.state.indexAccounts()
+	s.later(in.now, func() {
+		s.state.Accounts = slices.DeleteFunc(s.state.Accounts, func(a proxylite.Account) bool { return gone[a.Username] })
+		s.state.indexAccounts()
+	})
 	return nil, nil
 }
 
 func (s *Server) disableAccounts(in *request) (any, *apiError) {
 	for _, a := range s.names(in) {
-		a.Status = proxylite.AccountDisabled
+		s.disableLater(in.now, a)
 	}
 	return nil, nil
 }
@@ -125,6 +132,7 @@ func (s *Server) disableAccounts(in *request) (any, *apiError) {
 func (s *Server) enableAccounts(in *request) (any, *apiError) {
 	for _, a := range s.names(in) {
 		a.Status = proxylite.AccountEnabled
+		delete(s.disabling, a.Username)
 	}
 	return nil, nil
 }
@@ -184,13 +192,13 @@ func (s *Server) dailyUsage(in *request) (any, *apiError) {
 	used := s.state.Usage
 	if name != "" {
 		used = nil
-		if a := s.state.account(name); a != nil {
+		if a := s.named(name); a != nil {
 			used = s.state.byUser[a.Username]
 		}
 	}
 	flows := map[string]int64{}
 	for _, u := range used {
-		if u.Time.Before(start) || u.Time.After(end) || product != 0 && u.ProductType != product || s.state.account(u.Username) == nil {
+		if u.Time.Before(start) || u.Time.After(end) || s.uncounted(u, in.now) || product != 0 && u.ProductType != product || s.state.account(u.Username) == nil {
 			continue
 		}
 		flows[u.Time.In(zone).Format(time.DateOnly)] += u.Traffic.KB()

@@ -95,13 +95,15 @@ func (s *Server) Gateway() *Proxy {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			name, _, _ := strings.Cut(username, "_")
+			now := s.now()
+			s.catchUp(now)
 			s.state.index()
 			a := s.state.account(name)
 			if a == nil || a.Username != name || a.Password != proxylite.NewPassword(password) || a.Status != proxylite.AccountEnabled {
 				return false
 			}
 			limit, _ := a.Limit()
-			return limit == 0 || a.Used < limit
+			return limit == 0 || s.countedUsage(a, now) < limit
 		}
 		s.gateway = NewProxy(nil, opts)
 	}

@@ -242,6 +242,7 @@ func (s *Server) answer(route route, in *request) answer {
 	if verified := s.state.User.IsRealName; route.verified && verified != nil && !*verified {
 		return route.form.refuse(&apiError{code: 156})
 	}
+	s.catchUp(in.now)
 	s.state.index()
 	data, no := route.handle(s, in)
 	if no = cmp.Or(in.no, no); no != nil {

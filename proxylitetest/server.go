@@ -23,6 +23,8 @@ type Server struct {
 	http           *httptest.Server
 	proxy          ProxyOptions // of the proxies that it makes
 	withoutProxies bool
+	rules          NameRules
+	lag            time.Duration
 	closing        chan struct{}
 	close          sync.Once
 
@@ -30,6 +32,9 @@ type Server struct {
 	state  State
 	calls  []Call
 	faults map[string][]Fault
+
+	due       []lateChange         // changes that take effect later
+	disabling map[string]time.Time // when accounts will be disabled, by user name
 
 	proxies []*Proxy // extracted, dead ones too
 	gateway *Proxy
@@ -143,6 +148,7 @@ func (s *Server) misused(format string, args ...any) {
 func (s *Server) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.catchUp(s.now())
 	return s.state.clone()
 }
 
@@ -151,6 +157,7 @@ func (s *Server) State() State {
 func (s *Server) Update(f func(*State)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.catchUp(s.now())
 	s.state.serves, s.state.indexed = true, false
 	f(&s.state)
 	s.state = s.state.clone() // f may have kept a reference

@@ -1,39 +1,31 @@
-// Command reseller keeps an account for each customer of a shop: it adds those
-// that are missing, sets their limits, and disables who has used them up.
-//
-// With the real API it only watches, unless -write is given.
+// Command reseller keeps an account for each customer of a shop. It shows what has to be
+// done, and does it with -write. After a crash, run it again to do the rest.
 package main
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/examples/internal/start"
-	"github.com/proxylite/proxylite-go/proxylitetest"
+	"github.com/proxylite/proxylite-go/reseller"
 )
 
 func main() {
-	s := shop{}
-	flag.BoolVar(&s.write, "write", false, "with the real API: add, limit and disable accounts")
-	flag.IntVar(&s.customers, "customers", 250, "how many customers the shop has")
+	write := flag.Bool("write", false, "with the real API: add and limit accounts")
+	customers := flag.Int("customers", 250, "how many customers the shop has")
 	gigabytes := flag.Int64("limit", 5, "traffic that a customer has bought, in `GB`")
-	flag.IntVar(&s.rounds, "rounds", 3, "how often to look at the usage")
-	flag.DurationVar(&s.every, "every", 5*time.Minute, "time between two looks; the API counts up to 5 minutes late")
 	flag.Parse()
-	s.limit = proxylite.Traffic(*gigabytes) * proxylite.GB
-
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := s.run(ctx)
+	err := run(ctx, *write, *customers, proxylite.Traffic(*gigabytes)*proxylite.GB)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "reseller:", err)
@@ -41,144 +33,62 @@ func main() {
 	}
 }
 
-type shop struct {
-	api       *start.API
-	write     bool
-	customers int
-	limit     proxylite.Traffic
-	rounds    int
-	every     time.Duration
-}
-
-func (s *shop) run(ctx context.Context) (err error) {
-	if s.api, err = start.Open(os.Stdout); err != nil {
-		return err
-	}
-	defer s.api.Close()
-
-	if s.api.Writes(s.write) {
-		added, err := s.addMissing(ctx)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("added %d accounts of %d\n", len(added), s.customers)
-		if err := s.setLimits(ctx, added); err != nil {
-			return err
-		}
-		fmt.Printf("limited each of them to %s\n", s.limit)
-	}
-	for round := range s.rounds {
-		if s.api.Demo != nil {
-			s.api.Demo.Update(s.pretendTraffic)
-		} else if round > 0 {
-			select {
-			case <-time.After(s.every):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		if err := s.watch(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// batch is how many accounts go into one call. The API documents no bound; this
-// is our choice.
-const batch = 100
-
-// addMissing adds the accounts that do not exist yet and returns their names. It
-// lists first, so running it again after any failure adds none twice.
-func (s *shop) addMissing(ctx context.Context) ([]string, error) {
-	accounts, err := s.api.Accounts.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	exists := make(map[string]bool, len(accounts))
-	for _, a := range accounts {
-		exists[a.Name()] = true
-	}
-	var missing []string
-	for i := range s.customers {
-		if name := fmt.Sprintf("cust%04d", i+1); !exists[name] {
-			missing = append(missing, name)
-		}
-	}
-	for names := range slices.Chunk(missing, batch) {
-		p := proxylite.AccountAddParams{Remark: "shop", ProductType: proxylite.ProductResidentialTraffic}
-		for _, name := range names {
-			// A shop keeps the password for its customer; List returns it too.
-			p.Accounts = append(p.Accounts, proxylite.NewAccount{Username: name, Password: proxylite.NewPassword(rand.Text()[:12])})
-		}
-		err := s.api.Accounts.Add(ctx, p)
-		if errors.Is(err, proxylite.ErrOutcomeUnknown) {
-			return nil, fmt.Errorf("accounts may have been added; run again, it adds those that are missing: %w", err)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return missing, nil
-}
-
-// setLimits takes a call for each account, so eight go at a time. A limit can be
-// set again, and the client does so by itself when a call fails for a moment.
-func (s *shop) setLimits(ctx context.Context, names []string) error {
-	queue := make(chan string)
-	errs := make([]error, 8)
-	var workers sync.WaitGroup
-	for i := range errs {
-		workers.Go(func() {
-			for name := range queue {
-				if errs[i] == nil {
-					errs[i] = s.api.Accounts.ChangeLimit(ctx, name, s.limit)
-				}
-			}
-		})
-	}
-	for _, name := range names {
-		queue <- name
-	}
-	close(queue)
-	workers.Wait()
-	return errors.Join(errs...)
-}
-
-// watch disables the accounts that are over their limit. The API stops them too,
-// but counts late; disabling takes another 5 minutes to act.
-func (s *shop) watch(ctx context.Context) error {
-	accounts, err := s.api.Accounts.List(ctx)
+func run(ctx context.Context, write bool, customers int, limit proxylite.Traffic) error {
+	api, err := start.Open(os.Stdout)
 	if err != nil {
 		return err
 	}
-	var used proxylite.Traffic
-	var over []string
-	for _, a := range accounts {
-		used += a.Used
-		limit, ok := a.Limit()
-		if ok && limit > 0 && a.Used >= limit && a.Status == proxylite.AccountEnabled {
-			over = append(over, a.Username)
-		}
+	defer api.Close()
+	opts := []reseller.Option{reseller.WithProgress(progress)}
+	if api.Demo != nil {
+		opts = append(opts, reseller.WithPace(0)) // no rate limit for the in-process server
 	}
-	fmt.Printf("%d accounts used %s, %d are over their limit\n", len(accounts), used, len(over))
-	if len(over) == 0 || !s.api.Writes(s.write) {
+	m, err := reseller.New(api.Client, opts...)
+	if err != nil {
+		return err
+	}
+
+	wants := make([]reseller.Want, customers)
+	for i := range wants {
+		name := fmt.Sprintf("cust%04d", i+1)
+		wants[i] = reseller.Want{Name: name, Password: password(name), Limit: limit, Remark: new("shop"), ProductType: proxylite.ProductResidentialTraffic}
+	}
+	accounts, err := api.Accounts.List(ctx)
+	if err != nil {
+		return err
+	}
+	plan, err := reseller.NewPlan(wants, accounts)
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(plan.String(), "\n")
+	fmt.Printf("plan %.12s has %d steps: %s ...\n", plan.Digest(), len(plan.Steps), first)
+	if !api.Writes(write) {
 		return nil
 	}
-	for names := range slices.Chunk(over, batch) {
-		if err := s.api.Accounts.Disable(ctx, names); err != nil {
-			return err
-		}
-		fmt.Printf("disabled %d: %s, …\n", len(names), strings.Join(names[:min(3, len(names))], ", "))
+	if os.Getenv("SHOP_SECRET") == "" && api.Demo == nil {
+		return errors.New("set SHOP_SECRET: passwords are made from it")
 	}
-	return nil
+	results, err := m.Apply(ctx, plan)
+	changed := 0
+	for _, r := range results {
+		if len(r.Done) > 0 {
+			changed++
+		}
+	}
+	fmt.Printf("%d of %d accounts were added or changed\n", changed, customers)
+	return err // if there is an error, run the program again
 }
 
-// pretendTraffic lets the customers of the server in the process use something.
-func (s *shop) pretendTraffic(state *proxylitetest.State) {
-	for i, a := range slices.Clone(state.Accounts) {
-		if a.Status == proxylite.AccountEnabled && strings.HasPrefix(a.Name(), "cust") {
-			state.Use(a.Username, time.Now(), s.limit*proxylite.Traffic(i%25)/50)
-		}
+// password derives the password of a customer, so that it need not be stored.
+func password(name string) proxylite.Password {
+	mac := hmac.New(sha256.New, []byte(os.Getenv("SHOP_SECRET")))
+	mac.Write([]byte(name))
+	return proxylite.NewPassword(hex.EncodeToString(mac.Sum(nil))[:16])
+}
+
+func progress(p reseller.Progress) {
+	if p.Done%100 == 0 {
+		fmt.Printf("%d of %d\n", p.Done, p.Total)
 	}
 }

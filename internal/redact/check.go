@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Check refuses what can't be a credential, or could not be hidden. The error says
-// what is wrong and at which byte, but shows nothing of the secret. Name is what
-// the error calls it, such as "app key".
+// Check returns an error if secret can't be a valid credential, or could not be hidden.
+// The error says what is wrong and at which byte, but contains no part of the secret. It
+// calls the secret name, such as "app key".
 func Check(secret, name string) error {
 	if secret == "" {
 		return fmt.Errorf("the %s is empty: copy it from the dashboard", name)
@@ -29,11 +29,11 @@ func Check(secret, name string) error {
 			what = fmt.Sprintf("an invisible character (%U)", r)
 		}
 		if what != "" {
-			return fmt.Errorf("the %s has %s at byte %d: copy it again, without what is around it", name, what, i)
+			return fmt.Errorf("the %s has %s at byte %d: copy it again, without surrounding characters", name, what, i)
 		}
 	}
 	if len(secret) < Shortest {
-		return fmt.Errorf("the %s is too short to be one (%d bytes, want at least %d)", name, len(secret), Shortest)
+		return fmt.Errorf("the %s is too short (%d bytes, want at least %d)", name, len(secret), Shortest)
 	}
 	return nil
 }

@@ -1,17 +1,17 @@
 package redact
 
-// code is a way to write bytes as digits of so many bits.
+// code is a way to encode bytes as digits of a number of bits each, such as base64.
 type code struct {
 	bits   int
 	values [256]uint8
-	// turns is after how many digits a byte begins with a digit again. Where the
-	// text that was encoded begins isn't known, so all are tried.
+	// turns is the number of digits after which digits and bytes align again. It is
+	// not known where the encoded text begins, so all offsets are tried.
 	turns int
 }
 
 const (
 	noDigit = 0xff
-	between = 0xfe // may stand between digits
+	between = 0xfe // may be between digits
 )
 
 func newCode(bits, turns int, alphabets []string, separators string) *code {
@@ -41,13 +41,13 @@ var codes = []*code{
 	newCode(4, 2, []string{decimals + big[:6], decimals + small[:6]}, spaces+`:-,.;|_%\=/+"'()[]{}<>&#*~!`),
 }
 
-// digits is a digit of a run, and where it stands.
+// digits is a digit of a run and its position.
 type digits struct {
 	value uint8
 	at    int32
 }
 
-// decode looks into all runs of digits of a layer.
+// decode decodes all runs of digits in a layer and searches them.
 func (f *finder) decode(l *layer, level int) {
 	for _, c := range codes {
 		f.runs(l, c, level)
@@ -59,7 +59,7 @@ func (f *finder) decode(l *layer, level int) {
 	}
 }
 
-// hasNumbers reports quickly whether there can be a list of numbers.
+// hasNumbers is a quick check whether a layer may have a list of numbers.
 func hasNumbers(l *layer) bool {
 	in, n, longest := false, 0, 0
 	for _, b := range l.b {
@@ -79,7 +79,7 @@ func hasNumbers(l *layer) bool {
 	return longest >= cut
 }
 
-// runs finds what could be written in that code.
+// runs finds runs of digits of a code.
 func (f *finder) runs(l *layer, c *code, level int) {
 	least := (8*Shortest + c.bits - 1) / c.bits
 	if l.open {
@@ -109,10 +109,10 @@ func (f *finder) runs(l *layer, c *code, level int) {
 	}
 }
 
-// streaks decodes a run, and searches the parts that can be text.
+// streaks decodes a run and searches the parts that can be text.
 func (f *finder) streaks(l *layer, c *code, run []digits, turn int, last bool, level int) {
 	acc, bits := 0, 0
-	begin, rest, n := turn, 0, 0 // the text so far: its first digit, how many bits of it if not all, its length
+	begin, rest, n := turn, 0, 0 // of the text so far: first digit, how many bits of it (0: all), length
 	for i := turn; i < len(run); i++ {
 		acc = acc<<c.bits | int(run[i].value)
 		bits += c.bits
@@ -138,8 +138,8 @@ func (f *finder) streaks(l *layer, c *code, run []digits, turn int, last bool, l
 	}
 }
 
-// text decodes n bytes and searches them. Rest is how many bits of the first digit
-// belong to them, 0 for all.
+// text decodes n bytes and searches them. rest is the number of bits of the first digit
+// that belong to them; 0 means all.
 func (f *finder) text(l *layer, c *code, run []digits, rest, n int, last bool, level int) {
 	out := f.borrow()
 	acc, bits, first := 0, 0, 0
@@ -171,7 +171,7 @@ func (f *finder) streak(l *layer, level int) {
 	l.b, l.spans = l.b[:0], l.spans[:0]
 }
 
-// numbers finds lists of numbers, as many languages print bytes.
+// numbers finds lists of numbers, the way many languages print bytes.
 func (f *finder) numbers(l *layer, base, level int) {
 	out := f.borrow()
 	end := 0 // of the last number
@@ -189,7 +189,7 @@ func (f *finder) numbers(l *layer, base, level int) {
 			p++
 		}
 		last := p == len(l.b)
-		if last && l.open { // it may be cut
+		if last && l.open { // the number may be incomplete
 			break
 		}
 		if v, ok := number(l.b[from:p], base); ok && f.class[v]&textual != 0 {
@@ -204,7 +204,7 @@ func (f *finder) numbers(l *layer, base, level int) {
 	f.giveBack(out)
 }
 
-// number reads a byte as 65, 0x41, U+0041, 101, 0101 or 0o101.
+// number reads a byte written as 65, 0x41, U+0041, 101, 0101 or 0o101.
 func number(b []byte, base int) (byte, bool) {
 	if base == 16 && len(b) > 2 && (b[0] == '0' && b[1]|0x20 == 'x' || b[0] == 'U' && b[1] == '+') || base == 8 && len(b) > 2 && b[0] == '0' && b[1] == 'o' {
 		b = b[2:]

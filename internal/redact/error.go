@@ -13,13 +13,13 @@ import (
 	"unicode/utf8"
 )
 
-// Error returns err without secrets, without the URL of a *url.Error, and on one
-// line. If nothing had to be changed that is err itself. If something had, the
-// result keeps [errors.Is] for all that err wraps, and [errors.As] for the errors of
-// the standard library that programs branch on, as long as they show no secret.
+// Error returns err without secrets, without a *url.Error and on one line. If that
+// changes nothing, it returns err itself. Otherwise, [errors.Is] still works on the result
+// for all errors that err wraps. [errors.As] works for the errors of the standard library
+// that programs test for, unless they contain a secret.
 func (h *Set) Error(err error) error {
 	for {
-		u, ok := err.(*url.Error)
+		u, ok := err.(*url.Error) //nolint:errorlint // the outermost alone: what is inside shows a URL of its own
 		if !ok {
 			break
 		}
@@ -42,16 +42,17 @@ func (h *Set) Error(err error) error {
 	return e
 }
 
-// harmless reports whether an error and all it wraps show no secret on one line.
+// harmless reports whether an error and all errors that it wraps have one line and no
+// secret.
 func (h *Set) harmless(err error) bool {
-	if _, ok := err.(*url.Error); ok {
+	if _, ok := err.(*url.Error); ok { //nolint:errorlint // each error of the chain comes here by itself
 		return false
 	}
 	text := err.Error()
 	if oneLine(text) != text || h.Text(text) != text {
 		return false
 	}
-	switch wraps := err.(type) {
+	switch wraps := err.(type) { //nolint:errorlint // each error of the chain comes here by itself
 	case interface{ Unwrap() error }:
 		inner := wraps.Unwrap()
 		return inner == nil || h.harmless(inner)
@@ -65,8 +66,8 @@ func (h *Set) harmless(err error) bool {
 	return true
 }
 
-// oneLine joins lines by semicolons, and escapes what could move a terminal's cursor
-// or turn the direction of a text.
+// oneLine joins lines by semicolons. It escapes characters that could move the cursor of
+// a terminal or change the direction of text.
 func oneLine(s string) string {
 	bad := func(r rune) bool {
 		return r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
@@ -96,8 +97,8 @@ func oneLine(s string) string {
 	return b.String()
 }
 
-// hidden shows a text in place of an error. The error is in a closure, where
-// printers that follow pointers do not get, and is not wrapped.
+// hidden has the redacted text of an error. It does not wrap the error, and keeps it in a
+// closure, which printers that follow pointers can't see.
 type hidden struct {
 	text  string
 	inner func() error
@@ -109,7 +110,7 @@ func (e *hidden) GoString() string     { return e.text }
 func (e *hidden) Is(target error) bool { return errors.Is(e.inner(), target) }
 func (e *hidden) reveal() error        { return e.inner() }
 
-// As finds errors of the standard library.
+// As finds an error of the standard library.
 func (e *hidden) As(target any) bool {
 	switch target := target.(type) {
 	case **net.OpError:
@@ -124,7 +125,7 @@ func (e *hidden) As(target any) bool {
 		return as(e, target)
 	case *tls.RecordHeaderError:
 		ok := as(e, target)
-		target.Conn = nil // it holds what was read
+		target.Conn = nil // it has the data that was read
 		return ok
 	case **tls.CertificateVerificationError:
 		return as(e, target)
@@ -147,7 +148,7 @@ func as[E error](e *hidden, target *E) bool {
 	return true
 }
 
-// hiddenNet is a hidden error that was a net.Error.
+// hiddenNet is a hidden net.Error.
 type hiddenNet struct {
 	*hidden
 	timeout bool
@@ -156,8 +157,8 @@ type hiddenNet struct {
 func (e *hiddenNet) Timeout() bool   { return e.timeout }
 func (e *hiddenNet) Temporary() bool { return e.timeout }
 
-// Inner returns the error that [Set.Error] hid in err, nil if there is none. It is
-// for looking at, not for showing.
+// Inner returns the error that [Set.Error] hid in err, or nil if there is none. It may
+// contain secrets, so it must not be shown.
 func Inner(err error) error {
 	if e, ok := errors.AsType[interface {
 		error

@@ -62,7 +62,7 @@ func TestErrorTexts(t *testing.T) {
 		{errors.New("bad header: k=" + to64(token)), "bad header: k=[REDACTED]=="},
 		{errors.Join(errors.New("first"), errors.New("second "+token)), "first; second [REDACTED]"},
 		{errors.Join(errors.New("first"), errors.New("second")), "first; second"},
-		{errors.New("a\r\nb\n"), "a; b"},
+		{errors.New("a\r\nb\n"), "a; b"}, //nolint:revive // as others write them
 		{errors.New("a\x1b[2Jb\u0085\u202e\x00\xff"), `a\x1b[2Jb\x85\u202e\x00\xff`},
 		{fmt.Errorf("hides %w", errors.New(token)), "hides [REDACTED]"},
 	} {

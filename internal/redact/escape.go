@@ -8,51 +8,51 @@ import (
 	"unicode/utf8"
 )
 
-// reading is one way to read an escape: the bytes it stands for, and where the
-// text goes on. An escape may have several: \053 is a plus sign in C and an S in CSS.
+// reading is one way to read an escape: the bytes that it encodes, and where the text
+// continues. An escape may have several readings: \053 is a plus sign in C and an S in CSS.
 type reading struct {
 	bytes [utf8.UTFMax]byte
 	n     uint8
 	kind  kind
-	level uint8 // how many escapes begin there
-	final bool  // it does not introduce another escape
+	level uint8 // number of nested escapes
+	final bool  // the byte does not begin another escape
 	next  int
 }
 
-// kind says which readings a plain text is made of where only one can be used.
+// kind says which reading to prefer when a text is unescaped and only one can be used.
 type kind uint8
 
 const (
 	usual       kind = iota
-	printable        // quoted-printable: a = is seldom one
+	printable        // quoted-printable; most = are not escapes
 	hexadecimal      // LDAP, CSS: \2b
-	rare             // others, which would garble the usual ones
+	rare             // others, which conflict with the usual ones
 )
 
-// depth is how many escapes within each other are read at once: one for %2B, two for
-// %252B. More of them are read layer by layer.
+// depth is how many nested escapes are read at once: %2B is one, %252B is two. Deeper ones
+// are read layer by layer.
 const depth = 3
 
-// most bounds the readings of one escape.
+// most is the maximum number of readings of one escape.
 const most = 16
 
-// escapes reads what is escaped in s. It looks at one position at a time, so that
-// all mixtures of escapes are found, whoever made them in which order.
+// escapes reads the escapes in s. It reads one position at a time, so that it finds all
+// mixtures of escapes, in whatever order they were applied.
 type escapes struct {
 	s      []byte
-	hitEnd bool // an escape may go on behind the end
-	// known is what was read last. Without it the time to read escapes within each
-	// other would grow exponentially.
+	hitEnd bool // an escape may continue after the end of s
+	// known caches recent readings. Without it, the time to read nested escapes would
+	// grow exponentially.
 	known   [depth + 1][64]readings
 	version int
-	level   uint8 // of the last number's digits
+	level   uint8 // of the digits of the last number
 }
 
 // readings are all readings of the escape at a position.
 type readings struct {
 	of, at int // the version of s, and the position
 	hitEnd bool
-	level  uint8 // of what is added
+	level  uint8 // of readings that are added
 	n      int
 	list   [most]reading
 }
@@ -62,8 +62,8 @@ func (e *escapes) reset(s []byte) {
 	e.version++
 }
 
-// introducers are the bytes with which an escape can begin. The last one begins
-// a full-width letter.
+// introducers are the bytes that can begin an escape. The last one begins a full-width
+// letter.
 const introducers = "%\\&=~#$*^!@_\"'\xef"
 
 var introduces = tableOf(introducers)
@@ -75,8 +75,8 @@ func tableOf(set string) (t [256]bool) {
 	return t
 }
 
-// at returns all readings of the escape at p, the outermost first, but not the
-// bytes as they stand.
+// at returns all readings of the escape at p, the outermost first. It leaves out the
+// unescaped bytes themselves.
 func (e *escapes) at(p int) []reading {
 	if e.none(p) {
 		return nil
@@ -84,7 +84,7 @@ func (e *escapes) at(p int) []reading {
 	return e.within(p, depth)
 }
 
-// none reports quickly whether there can't be an escape, as is mostly so.
+// none is a quick check for the common case that there is no escape at p.
 func (e *escapes) none(p int) bool {
 	if p+1 == len(e.s) || introduces[e.s[p+1]] {
 		return false
@@ -151,7 +151,7 @@ func (l *readings) byte(b byte, next int, kind kind) { l.add(string([]byte{b}), 
 
 func (l *readings) rune(c rune, next int, kind kind) { l.add(string(c), next, kind) }
 
-// escape reads what follows the introducer.
+// escape reads what follows an introducer.
 func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings) {
 	switch introducer {
 	case '%':
@@ -162,14 +162,14 @@ func (e *escapes) escape(introducer byte, q, depth int, kind kind, out *readings
 		e.entity(q, depth, kind, out)
 	case '=':
 		e.equals(q, depth, kind, out)
-	case '~': // in a JSON pointer
+	case '~': // of a JSON pointer
 		if c, next := e.one(q, depth, "01"); next > 0 {
 			out.byte("~/"[c-'0'], next, kind)
 		}
 		e.rareHex(q, depth, out)
 	case '"', '\'':
 		e.doubled(introducer, q, depth, out)
-	case 0xef: // U+FF01 to U+FF5E are ASCII, full width
+	case 0xef: // U+FF01 to U+FF5E are full-width ASCII
 		if q+1 >= len(e.s) {
 			e.hitEnd = true
 		} else if introducer == e.s[q-1] {
@@ -206,7 +206,7 @@ func (e *escapes) equals(q, depth int, kind kind, out *readings) {
 	}
 }
 
-// doubled reads the quotes of CSV and SQL, which may be doubled twice.
+// doubled reads the doubled quotes of CSV and SQL, which may be doubled again.
 func (e *escapes) doubled(quote byte, q, depth int, out *readings) {
 	set := string(rune(quote))
 	for n := 2; n <= 8; n++ {
@@ -256,7 +256,7 @@ func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 			e.backslash(r.next, depth, kind, out)
 		case 1:
 			kind := max(kind, r.kind)
-			if out.level == 1 { // the introducer is a text's own, or is read with the next layer
+			if out.level == 1 { // the introducer is not escaped, or is read with the next layer
 				kind = rare
 			}
 			e.escaped(r.bytes[0], q, r.next, depth, kind, out)
@@ -264,8 +264,8 @@ func (e *escapes) backslash(q, depth int, kind kind, out *readings) {
 	}
 }
 
-// backslashes reads several in a row, which each nesting of an escape doubles: one
-// is written as two, and then as four; a quote as \" and then as \\\".
+// backslashes reads several backslashes in a row. Each level of escaping doubles them: one
+// becomes two, then four; a quote becomes \", then \\\".
 func (e *escapes) backslashes(q, level int, kind kind, out *readings) {
 	const longest = 32
 	from := q - 1
@@ -295,7 +295,7 @@ func (e *escapes) backslashes(q, level int, kind kind, out *readings) {
 	}
 }
 
-// escaped reads a backslash and c, which stands at q.
+// escaped reads a backslash followed by c, which is at q.
 func (e *escapes) escaped(c byte, q, next, depth int, kind kind, out *readings) {
 	if !alphanumeric(c) {
 		if c < utf8.RuneSelf { // \/ and \"
@@ -309,7 +309,7 @@ func (e *escapes) escaped(c byte, q, next, depth int, kind kind, out *readings) 
 	if v, next := e.number(q, depth, octDigits, 1, 3); next > 0 && v < 256 {
 		out.byte(byte(v), next, kind)
 	}
-	if v, next := e.number(q, depth, octDigits, 2, 2); next > 0 { // the next digit is a text's own
+	if v, next := e.number(q, depth, octDigits, 2, 2); next > 0 { // the next digit is not part of the escape
 		out.byte(byte(v), next, rare)
 	}
 	if digit(c) >= 16 {
@@ -329,7 +329,7 @@ func (e *escapes) escaped(c byte, q, next, depth int, kind kind, out *readings) 
 	}
 }
 
-// letter reads what follows a backslash and that letter.
+// letter reads what follows a backslash and the letter c.
 func (e *escapes) letter(c byte, q, depth int, kind kind, out *readings) {
 	switch c {
 	case 'x', 'X':
@@ -348,7 +348,7 @@ func (e *escapes) letter(c byte, q, depth int, kind kind, out *readings) {
 			return
 		}
 	default:
-		out.byte('\n', q, kind) // some control character
+		out.byte('\n', q, kind) // any control character will do
 		return
 	}
 	if _, q = e.one(q, depth, "{"); q > 0 {
@@ -376,7 +376,7 @@ func (e *escapes) surrogates(r rune, q, depth int, kind kind, out *readings) {
 	}
 }
 
-// entity reads &amp; and &#38; and &#x26; of HTML and XML.
+// entity reads &amp;, &#38; and &#x26; of HTML and XML.
 func (e *escapes) entity(q, depth int, kind kind, out *readings) {
 	if _, number := e.one(q, depth, "#"); number > 0 {
 		digits := decDigits
@@ -415,12 +415,12 @@ func (e *escapes) numeric(q, depth int, digits string, kind kind, out *readings)
 	level := e.level
 	_, end, is := e.like(anyLevel, next, depth, ";")
 	if end > 0 && is != level {
-		if _, ampersand := e.one(next, depth, "&"); ampersand > 0 { // &#59 after &#112 is a text's own
+		if _, ampersand := e.one(next, depth, "&"); ampersand > 0 { // &#59 after &#112 is a character of its own
 			end = 0
 		}
 	}
 	out.rune(rune(v), max(next, end), kind)
-	for n := 2; n < 6 && end == 0; n++ { // the next digit may be a text's own
+	for n := 2; n < 6 && end == 0; n++ { // the next digits may not be part of the escape
 		if v, shorter := e.number(q, depth, digits, n, n); shorter > 0 && shorter < next {
 			out.rune(rune(v), shorter, rare)
 		}
@@ -433,7 +433,7 @@ func alphanumeric(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// one reads a byte of the set, which may be escaped itself. Next is 0 if there is none.
+// one reads a byte of the set, which may itself be escaped. next is 0 if there is none.
 func (e *escapes) one(q, depth int, set string) (c byte, next int) {
 	c, next, _ = e.like(anyLevel, q, depth, set)
 	return c, next
@@ -441,7 +441,7 @@ func (e *escapes) one(q, depth int, set string) (c byte, next int) {
 
 const anyLevel = 0xff
 
-// like is one for a byte that is escaped so many times.
+// like is one for a byte with the given level of escaping.
 func (e *escapes) like(level uint8, q, depth int, set string) (c byte, next int, is uint8) {
 	if q >= len(e.s) {
 		e.hitEnd = true
@@ -454,7 +454,7 @@ func (e *escapes) like(level uint8, q, depth int, set string) (c byte, next int,
 		switch {
 		case r.n == 0:
 			return e.like(level, r.next, depth, set)
-		case r.kind >= hexadecimal && alphanumeric(r.bytes[0]): // nobody writes those so
+		case r.kind >= hexadecimal && alphanumeric(r.bytes[0]): // not escaped in this way in practice
 		case r.n == 1 && (level == r.level || level == anyLevel) && strings.IndexByte(set, r.bytes[0]) >= 0:
 			return r.bytes[0], r.next, r.level
 		}
@@ -462,7 +462,7 @@ func (e *escapes) like(level uint8, q, depth int, set string) (c byte, next int,
 	return 0, 0, 0
 }
 
-// nested returns the readings of an escape that is a part of another.
+// nested returns the readings of an escape within another one.
 func (e *escapes) nested(q, depth int) []reading {
 	if depth == 1 || q >= len(e.s) || !introduces[e.s[q]] {
 		return nil
@@ -470,13 +470,10 @@ func (e *escapes) nested(q, depth int) []reading {
 	return e.within(q, depth-1)
 }
 
-// number reads so many digits, the most there are, which are all escaped in the
-// same way.
+// number reads from least to most digits, as many as there are. All of them must be
+// escaped in the same way.
 func (e *escapes) number(q, depth int, digits string, least, most int) (v, next int) {
-	base := 16
-	if len(digits) < 16 {
-		base = len(digits)
-	}
+	base := min(len(digits), 16)
 	level := uint8(anyLevel)
 	for n := range most {
 		c, after, is := e.like(level, q, depth, digits)

@@ -7,28 +7,28 @@ import (
 	"unicode/utf8"
 )
 
-// nested is how many layers within each other are read, codes and escapes.
+// nested is the maximum depth of nested encodings, both codes and escapes.
 const nested = 8
 
-// effort is how many times its own size is read of a text. Only one that is made for
-// it takes more.
+// effort limits the work for a text to this multiple of its size. Only a text made for
+// the purpose would need more.
 const effort = 64
 
-// cut is how much of the start of a secret at the end of a text is hidden. Less of
-// it tells nothing.
+// cut is the minimum length of a secret's beginning that is hidden at the end of a
+// truncated text. Fewer bytes reveal nothing.
 const cut = 4
 
-// gap is how many blanks in a row may stand within a secret.
+// gap is how many blanks in a row may be inside a secret.
 const gap = 16
 
 // span is a part of a text.
 type span struct{ from, to int }
 
-// layer is a text, or what was decoded from one.
+// layer is a text, or text decoded from it.
 type layer struct {
 	b     []byte
-	spans []span // where each byte stands in the text; nil: in the same place
-	open  bool   // the text may go on behind its end
+	spans []span // position of each byte in the original text; nil: unchanged
+	open  bool   // the text may be truncated at its end
 }
 
 func (l *layer) add(b byte, s span) {
@@ -36,7 +36,7 @@ func (l *layer) add(b byte, s span) {
 	l.spans = append(l.spans, s)
 }
 
-// copy adds the bytes of another layer from i up to, not including, j.
+// copy adds bytes i to j-1 of another layer.
 func (l *layer) copy(from *layer, i, j int) {
 	for ; i < j; i++ {
 		l.add(from.b[i], from.span(i))
@@ -50,7 +50,7 @@ func (l *layer) span(i int) span {
 	return l.spans[i]
 }
 
-// over returns the span from byte i up to, not including, byte j.
+// over returns the span of bytes i to j-1.
 func (l *layer) over(i, j int) span { return span{l.span(i).from, l.span(j - 1).to} }
 
 // finder finds secrets in one text.
@@ -61,8 +61,8 @@ type finder struct {
 	first layer // the window
 	spare []*layer
 	vals  []digits
-	work  int // how many bytes were looked into
-	// of the walk from one position
+	work  int // number of bytes that were searched
+	// for the walk from one position
 	escapes escapes
 	layer   *layer
 	walked  int
@@ -72,15 +72,15 @@ type finder struct {
 
 var finders = sync.Pool{New: func() any { return new(finder) }}
 
-// find returns where the secrets are in the text, in no order. The spans are valid
-// until the finder is used again.
+// find returns the positions of the secrets in the text, in no particular order. The
+// spans are valid until the finder is used again.
 func (f *finder) find(n *needles, l *layer) []span {
 	f.needles, f.end, f.found, f.work = n, len(l.b), f.found[:0], 0
 	f.search(l, 0)
 	return f.found
 }
 
-// merge sorts spans, and makes one of those that touch.
+// merge sorts spans and joins those that touch.
 func merge(spans []span) []span {
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	merged := spans[:0]
@@ -106,7 +106,7 @@ func (f *finder) borrow() *layer {
 
 func (f *finder) giveBack(l *layer) { f.spare = append(f.spare, l) }
 
-// search looks for secrets in a layer and in what can be decoded from it.
+// search searches a layer and everything that can be decoded from it.
 func (f *finder) search(l *layer, level int) {
 	if len(l.b) < cut || f.work > f.end*effort+window/16 {
 		return
@@ -134,7 +134,7 @@ func (f *finder) search(l *layer, level int) {
 	}
 }
 
-// scan looks for secrets, with all escapes.
+// scan searches a layer, reading escapes in all possible ways.
 func (f *finder) scan(l *layer) {
 	f.layer = l
 	f.escapes.reset(l.b)
@@ -154,7 +154,7 @@ func (f *finder) scan(l *layer) {
 	}
 }
 
-// walk follows all readings from p on, and notes the longest secret.
+// walk follows all readings from p on and records the longest secret.
 func (f *finder) walk(p int, at place, blanks int) {
 	s := f.layer.b
 	for {
@@ -165,7 +165,7 @@ func (f *finder) walk(p int, at place, blanks int) {
 			f.cut(at)
 			return
 		}
-		if f.walked++; f.walked > 64*(f.longest+64) { // only a text made for this gets here
+		if f.walked++; f.walked > 64*(f.longest+64) { // only for a text made for the purpose
 			return
 		}
 		b := s[p]
@@ -180,7 +180,7 @@ func (f *finder) walk(p int, at place, blanks int) {
 	}
 }
 
-// branch follows what the byte at p can be but itself.
+// branch follows all readings of the byte at p other than the byte itself.
 func (f *finder) branch(p int, at place, blanks int) {
 	class := f.class[f.layer.b[p]]
 	within := at.read > 0 && blanks < gap
@@ -202,7 +202,7 @@ func (f *finder) branch(p int, at place, blanks int) {
 	if len(readings) == 0 {
 		return
 	}
-	var own [most]reading // walk reads others
+	var own [most]reading // walk overwrites readings
 	for _, r := range own[:copy(own[:], readings)] {
 		if within && (r.n == 0 || blankAt(r.bytes[:r.n]) == int(r.n)) {
 			f.walk(r.next, at, blanks+1)
@@ -214,16 +214,16 @@ func (f *finder) branch(p int, at place, blanks int) {
 	}
 }
 
-// cut notes that the text ends within what may be a secret.
+// cut records that the text ends within what may be a secret.
 func (f *finder) cut(at place) {
 	f.partial = f.partial || f.layer.open && at.read >= cut
 }
 
-// unescape writes l without its outermost escapes of the usual and that kind. It reports
-// whether it had any, and of which kinds others are.
+// unescape writes l to out without its outermost escapes of the usual kind and the given
+// kind. It reports whether there were any, and which kinds of escapes it has seen.
 func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 1]bool) {
 	f.escapes.reset(l.b)
-	done := 0 // up to there it is written
+	done := 0 // end of what was copied
 	for p := 0; p < len(l.b); {
 		if !introduces[l.b[p]] {
 			p++
@@ -231,7 +231,7 @@ func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 
 		}
 		f.escapes.hitEnd = false
 		best := f.outermost(p, kind, &seen)
-		if l.open && f.escapes.hitEnd { // it is cut
+		if l.open && f.escapes.hitEnd { // the escape is truncated
 			out.copy(l, done, p)
 			out.open = true
 			return true, seen
@@ -255,8 +255,8 @@ func (f *finder) unescape(l, out *layer, kind kind) (changed bool, seen [rare + 
 	return true, seen
 }
 
-// outermost returns how a text of that kind reads the escape at p, without those
-// within it.
+// outermost returns how a text of the given kind reads the escape at p, without the
+// escapes nested in it.
 func (f *finder) outermost(p int, kind kind, seen *[rare + 1]bool) (best reading) {
 	for _, r := range f.escapes.at(p) {
 		seen[r.kind] = true

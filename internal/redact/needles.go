@@ -8,27 +8,27 @@ import (
 	"unicode/utf8"
 )
 
-// needles are the secrets as they are looked for: upper case and without spaces,
-// sorted, so that those that go on in the same way are next to each other.
+// needles are the secrets in the form that is searched for: in upper case, without
+// spaces, and sorted, so that those with the same beginning are adjacent.
 type needles struct {
 	sorted  []string
 	begin   [256]place // by the first byte
 	class   [256]class
 	longest int
-	ascii   bool // all are
+	ascii   bool // all needles are ASCII
 }
 
-// place is a range of needles whose first bytes are those that were read.
+// place is the range of needles that begin with the bytes read so far.
 type place struct{ from, to, read int }
 
-// class is a set of what a byte can be.
+// class is the set of roles that a byte can have.
 type class uint8
 
 const (
-	starts     class = 1 << iota // a secret
-	introducer                   // of an escape
-	blank                        // what may stand within a secret: a space, a line break
-	textual                      // a part of a secret, or of another code of one
+	starts     class = 1 << iota // may begin a secret
+	introducer                   // may begin an escape
+	blank                        // may be inside a secret and is ignored, such as a space
+	textual                      // may be part of a secret or of an encoded one
 	special    = introducer | blank
 )
 
@@ -51,7 +51,7 @@ func newNeedles(secrets []string) *needles {
 			continue
 		}
 		n.add(secret)
-		if strings.ContainsAny(secret, introducers) {
+		if slices.ContainsFunc([]byte(secret), func(c byte) bool { return introduces[c] }) {
 			n.addUnescaped(f, secret)
 		}
 		if strings.ContainsRune(secret, ' ') {
@@ -78,7 +78,7 @@ func newNeedles(secrets []string) *needles {
 	return n
 }
 
-func (n *needles) classify() {
+func (n *needles) classify() { //nolint:cyclop // one line for each kind of letter
 	for b := range n.class {
 		switch {
 		case b <= ' ' || b == 0x7f || b == 0xc2 || b == 0xe1 || b == 0xe2 || b == 0xe3: // or the first byte of one
@@ -112,8 +112,8 @@ func (n *needles) add(secret string) {
 	}
 }
 
-// addUnescaped adds what becomes of a secret that looks as if it had escapes, when
-// those around it are read.
+// addUnescaped handles a secret that looks as if it contained escapes. It adds what
+// becomes of it when a text around it is unescaped.
 func (n *needles) addUnescaped(f *finder, secret string) {
 	l := &layer{b: []byte(secret)}
 	for range depth {
@@ -126,7 +126,7 @@ func (n *needles) addUnescaped(f *finder, secret string) {
 	}
 }
 
-// latin1 returns s in ISO-8859-1, which UTF-16 is too if its zeros are left out.
+// latin1 returns s in ISO-8859-1. UTF-16 looks the same without its zero bytes.
 func latin1(s string) string {
 	b := []byte{}
 	for _, r := range s {
@@ -147,8 +147,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// blankAt returns the length of the space, control or invisible character that s
-// begins with, 0 if it begins with another.
+// blankAt returns the length of the space, control or invisible character at the
+// beginning of s, or 0 if there is none.
 func blankAt[T string | []byte](s T) int {
 	if s[0] < utf8.RuneSelf {
 		if s[0] <= ' ' || s[0] == 0x7f {
@@ -167,7 +167,7 @@ func invisible(r rune) bool {
 	return unicode.In(r, unicode.Z, unicode.C) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || unicode.Is(unicode.Variation_Selector, r)
 }
 
-// step goes on with a byte.
+// step reads one more byte.
 func (n *needles) step(p place, b byte) (place, bool) {
 	b = upper[b]
 	if p.read == 0 {
@@ -186,7 +186,7 @@ func (n *needles) step(p place, b byte) (place, bool) {
 	return place{p.from + from, p.from + to, p.read + 1}, to > from
 }
 
-// steps goes on with several bytes.
+// steps reads several more bytes.
 func (n *needles) steps(p place, bytes []byte) (place, bool) {
 	for _, b := range bytes {
 		var ok bool

@@ -1,32 +1,33 @@
-// Package redact keeps secrets out of texts, headers and errors that came from
-// outside: a server, a proxy or a library may show what was sent to it, in any form.
+// Package redact removes secrets from texts, headers and errors that come from outside: a
+// server, a proxy or a library may repeat what was sent to it, in any encoding.
 //
-// It does not look for a list of forms. It decodes the text and looks for the
-// secret itself, then hides the part of the text that was decoded:
+// It decodes the text, searches the result for the secret, and replaces the part of the
+// text that the secret was decoded from. It decodes
 //
-//   - Escapes: of URLs (%2B, %u002B), of JSON, JavaScript, Go, C, Python, CSS and LDAP
+//   - escapes: of URLs (%2B, %u002B), of JSON, JavaScript, Go, C, Python, CSS and LDAP
 //     (\", \n, \x2b, \u002b, \u{2b}, \U0000002b, \053, \2b), of HTML and XML (&amp;, &#43;,
 //     &#x2B, with or without zeros and semicolon), of quoted-printable, JSON pointers,
-//     CSV and SQL, in any mixture, and within each other. Each byte of a secret may
-//     be escaped in another way.
-//   - Codes: base64, base32, base32hex, hexadecimal with or without separators and
-//     prefixes, lists of numbers. The secret may stand anywhere within what was
-//     encoded, and lines may be broken.
-//   - Both within each other, up to eight layers.
-//   - Other letter case, full-width letters, UTF-16 as ASCII and Latin-1 have it, and
-//     spaces, line breaks or invisible characters inside.
+//     CSV and SQL, mixed and nested. Each byte of a secret may be escaped in a
+//     different way.
+//   - codes: base64, base32, base32hex, hexadecimal with or without separators and
+//     prefixes, and lists of numbers. The secret may be anywhere in the encoded text,
+//     and there may be line breaks.
+//   - escapes and codes nested in each other, up to eight levels.
 //
-// Out of scope is a secret which the text does not hold in one piece or which can't
-// be decoded without knowing more: cut in two by other characters, reversed,
-// shortened (but see [Set.Start]), hashed, encrypted, compressed, in base58, base85
-// or uuencode, in a hex dump with a column of text, in base64 that lost its case or
-// was broken by a form's plus signs. Whoever knows the secret can always write it
-// in a way that nobody looks for; this package is for those who do it by accident.
+// It also finds a secret in a different letter case, in full-width letters, in UTF-16 if
+// the secret is Latin-1, and with spaces, line breaks or invisible characters inside.
 //
-// It hides too much where a text happens to hold the secret's bytes with spaces in
-// between or in other case: "is good" for the secret "isgood". What surrounds a
-// secret in base64 or hex loses up to a digit on each side. A number in JSON is hidden
-// as a whole.
+// It does not find a secret that is not in the text in one piece, or that can't be decoded
+// without more knowledge: split by other characters, reversed, truncated (but see
+// [Set.Start]), hashed, encrypted, compressed, in base58, base85 or uuencode, in a hex dump
+// with a text column, or in base64 that lost its letter case or whose plus signs became
+// spaces. Anyone who knows the secret can write it in a form that is not found; this
+// package protects against accidents.
+//
+// It hides too much if a text happens to have the bytes of the secret in a different case
+// or with spaces between them, such as "is good" for the secret "isgood". In base64 and
+// hexadecimal, it may replace one more digit on each side of the secret. A number in JSON is
+// replaced as a whole.
 package redact
 
 import (
@@ -38,10 +39,10 @@ import (
 )
 
 const (
-	// Redacted stands where a secret was.
+	// Redacted replaces a secret.
 	Redacted = "[REDACTED]"
-	// Shortest is the length in bytes of the shortest secret that is hidden. To hide
-	// a shorter one would garble texts.
+	// Shortest is the minimum length in bytes of a secret that is hidden. A shorter one
+	// would often match by chance.
 	Shortest = 6
 )
 
@@ -53,11 +54,10 @@ type Set struct {
 	needles *needles
 }
 
-// New returns a set of these secrets. It costs nothing until the first text is
-// looked into.
+// New returns a set of secrets. It does no work until the first text is searched.
 func New(secrets ...string) *Set { return &Set{secrets: slices.Clone(secrets)} }
 
-// With returns a set of the secrets of h and more.
+// With returns a set with the secrets of h and more.
 func (h *Set) With(more ...string) *Set {
 	if len(more) == 0 {
 		return h
@@ -65,7 +65,7 @@ func (h *Set) With(more ...string) *Set {
 	return &Set{secrets: slices.Concat(h.Secrets(), more)}
 }
 
-// Secrets returns what the set hides. It must not be changed.
+// Secrets returns the secrets of the set. The caller must not change them.
 func (h *Set) Secrets() []string {
 	if h == nil {
 		return nil
@@ -73,7 +73,7 @@ func (h *Set) Secrets() []string {
 	return h.secrets
 }
 
-// Text returns s without secrets. It is s itself if it has none.
+// Text returns s without secrets, or s itself if there are none.
 func (h *Set) Text(s string) string {
 	spans := h.find(len(s), false, func(to []byte, from int) int { return copy(to, s[from:]) })
 	if len(spans) == 0 {
@@ -82,9 +82,9 @@ func (h *Set) Text(s string) string {
 	return string(replace([]byte(s), spans))
 }
 
-// Start returns a copy of b without secrets. B is the beginning of a text and may end
-// within a secret, in whatever way that is written: a tail that may be the start of
-// one is hidden too, if it shows more than three bytes of it.
+// Start returns a copy of b without secrets. b is the beginning of a longer text and may
+// end within a secret, in any encoding: if its end may be the beginning of a secret and has
+// more than three bytes of it, the end is hidden too.
 func (h *Set) Start(b []byte) []byte {
 	spans := h.find(len(b), true, func(to []byte, from int) int { return copy(to, b[from:]) })
 	if len(b) == 0 {
@@ -93,11 +93,11 @@ func (h *Set) Start(b []byte) []byte {
 	return replace(b, spans)
 }
 
-// window is how much of a text is looked into at once, which bounds the memory.
+// window is how much of a text is searched at once. It limits the memory.
 const window = 256 << 10
 
-// find returns where the secrets are in a text of that size. Read copies as much
-// as fits of the text from a position on.
+// find returns the positions of the secrets in a text of the given size. read copies the
+// text from a position on, as much as fits.
 func (h *Set) find(size int, open bool, read func(to []byte, from int) int) []span {
 	if h == nil || len(h.secrets) == 0 || size < cut {
 		return nil
@@ -108,7 +108,7 @@ func (h *Set) find(size int, open bool, read func(to []byte, from int) int) []sp
 	}
 	f := finders.Get().(*finder)
 	defer finders.Put(f)
-	overlap := 64*h.needles.longest + 4096 // what a secret may take in its escapes
+	overlap := 64*h.needles.longest + 4096 // the maximum size of an encoded secret
 	step := max(window, 4*overlap)
 	var all []span
 	for from := 0; ; from += step {
@@ -135,8 +135,8 @@ func replace(b []byte, spans []span) []byte {
 	return append(out, b[done:]...)
 }
 
-// JSON is Text for JSON, which stays valid: a number with a secret in it becomes
-// a string.
+// JSON returns raw without secrets. Valid JSON stays valid: a number that contains a secret
+// becomes a string.
 func (h *Set) JSON(raw json.RawMessage) json.RawMessage {
 	spans := h.find(len(raw), false, func(to []byte, from int) int { return copy(to, raw[from:]) })
 	if len(spans) == 0 {
@@ -165,7 +165,7 @@ func (h *Set) JSON(raw json.RawMessage) json.RawMessage {
 	return out
 }
 
-// scalar returns the length of the string, number or literal that b begins with.
+// scalar returns the length of the string, number or literal at the beginning of b.
 func scalar(b []byte) int {
 	if b[0] != '"' {
 		if i := slices.IndexFunc(b, func(c byte) bool { return strings.IndexByte("{}[]:, \t\r\n", c) >= 0 }); i >= 0 {
@@ -184,8 +184,8 @@ func scalar(b []byte) int {
 	return len(b)
 }
 
-// redactScalar replaces what the spans cover of a scalar at p, or all of it if no
-// valid string would be left.
+// redactScalar replaces the spans of a scalar at position p, or all of it if the result
+// would not be a valid string.
 func redactScalar(b []byte, p int, spans []span) []byte {
 	var inside []span
 	for _, s := range spans {
@@ -200,7 +200,8 @@ func redactScalar(b []byte, p int, spans []span) []byte {
 	return []byte(`"` + Redacted + `"`)
 }
 
-// Header returns header without secrets in names and values, a copy if it had any.
+// Header returns header without secrets in names and values. If there were any, the
+// result is a copy.
 func (h *Set) Header(header http.Header) http.Header {
 	clean := true
 	for name, values := range header {

@@ -173,7 +173,7 @@ func TestInnocentTextsStay(t *testing.T) {
 	}
 }
 
-func TestCleanTextsCostNoMemory(t *testing.T) {
+func TestCleanTextsCostNoMemory(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
 	set := redact.New("s3cret-token-000001")
 	set.Text(message)
 	least := 100.0
@@ -183,7 +183,7 @@ func TestCleanTextsCostNoMemory(t *testing.T) {
 	require.Zero(t, least)
 }
 
-func TestManySecretsAreCheap(t *testing.T) {
+func TestManySecretsAreCheap(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
 	all := passwords(10_000)
 	text := strings.Repeat("no ", 1000)
 	var before, after runtime.MemStats
@@ -265,7 +265,7 @@ func TestHeader(t *testing.T) {
 
 // TestHostileTexts would not end in time, or take more memory than the machine has,
 // if it weren't linear.
-func TestHostileTexts(t *testing.T) {
+func TestHostileTexts(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
 	set := redact.New("s3cret-token-000001")
 	size := 1 << 20
 	if testing.Short() {

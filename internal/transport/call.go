@@ -9,26 +9,26 @@ import (
 	"github.com/proxylite/proxylite-go/internal/redact"
 )
 
-// Call is what this package needs to know of a call, over all of its attempts.
+// Call is what this package needs to know about a call. All attempts share it.
 type Call struct {
-	Unsafe    bool     // must reach the server at most once
+	Unsafe    bool     // the call must reach the server at most once
 	KeyInBody bool     // the app_key goes into the JSON body
-	Passwords []string // of accounts, which the call sends
+	Passwords []string // passwords of accounts that the call sends
 
-	// Resend is asked before net/http sends a request again by itself. The
-	// argument says that an HTTP/2 server gave the request back unprocessed,
-	// or reset its stream. It returns how long to wait before that, and whether
-	// it is allowed; else the attempt ends.
+	// Resend is called before net/http sends a request again by itself. givenBack
+	// means that an HTTP/2 server returned the request unprocessed or reset its
+	// stream. Resend returns how long to wait first, and whether the request may be
+	// sent again; if not, the attempt fails.
 	Resend func(givenBack bool) (time.Duration, bool)
 
 	mu   sync.Mutex
-	sent *redact.Set // the credentials that were sent
-	hide *redact.Set // all that the call keeps out of texts
-	of   *redact.Set // what hide was made from
+	sent *redact.Set // credentials that were sent
+	hide *redact.Set // everything that Hide returns
+	of   *redact.Set // the set of the secret that hide was made from
 }
 
-// Hide returns what no text of the call may show: the credential of the moment,
-// those that it sent, and the passwords of accounts.
+// Hide returns what no text of the call may contain: the current credential, the
+// credentials that the call has sent, and the passwords of accounts.
 func (c *Call) Hide(s *Secret) *redact.Set {
 	now := s.hide.Load()
 	c.mu.Lock()
@@ -43,7 +43,7 @@ func (c *Call) Hide(s *Secret) *redact.Set {
 	return c.hide
 }
 
-// sends notes a credential that the call is about to send.
+// sends records a credential that the call is about to send.
 func (c *Call) sends(set *redact.Set) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,31 +58,31 @@ func (c *Call) sends(set *redact.Set) {
 	c.of = nil
 }
 
-// Attempt is one attempt of a call. It is the context of the requests of the
-// attempt, so that the layers below the caller's middleware find it. A middleware
-// may send several requests, also at the same time, and after it has returned.
+// Attempt is one attempt of a call. It is the context of its requests, so that the
+// credential layer below the caller's middleware finds it. A middleware may send several
+// requests, concurrently, and even after it has returned.
 type Attempt struct {
 	context.Context
 	call   *Call
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	over    bool
+	over    bool   // the attempt has ended
 	running int    // round trips of the base transport that have not returned
-	sent    bool   // one of those that have may have reached the server
-	reject  func() // tells the source that the API refused its secret
+	sent    bool   // a request of a round trip that returned may have been sent
+	reject  func() // tells the source that the API refused the secret
 
 	first sending // saves an allocation
 	taken atomic.Bool
 }
 
-// Begin begins an attempt. The cancel function ends ctx.
+// Begin starts an attempt of c. The cancel function must cancel ctx.
 func (a *Attempt) Begin(ctx context.Context, cancel context.CancelFunc, c *Call) {
 	a.Context, a.cancel, a.call = ctx, cancel, c
 }
 
-// End ends the attempt: nothing more is sent for it. It reports whether a request
-// may have reached the server, which is also so while one is still being sent.
+// End ends the attempt, so that no more requests are sent for it. It reports whether a
+// request may have reached the server, or still may.
 func (a *Attempt) End() (sent bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -90,7 +90,7 @@ func (a *Attempt) End() (sent bool) {
 	return a.sent || a.running > 0
 }
 
-// Reject tells the source of the credential that the API refused it.
+// Reject tells the source of the credential that the API refused the credential.
 func (a *Attempt) Reject() {
 	a.mu.Lock()
 	reject := a.reject
@@ -100,8 +100,8 @@ func (a *Attempt) Reject() {
 	}
 }
 
-// claim takes the right to send a request. A call that must not be sent twice has
-// one, which it gets back when that request has provably not been sent.
+// claim asks for permission to send a request. An unsafe call gets it for one request,
+// and again only if that request was provably not sent.
 func (a *Attempt) claim(reject func()) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -109,14 +109,14 @@ func (a *Attempt) claim(reject func()) error {
 	case a.over:
 		return refuse("the call is over; a middleware sent a request after it had returned")
 	case a.call.Unsafe && (a.sent || a.running > 0):
-		return refuse("a middleware sent a call again that must be sent once")
+		return refuse("a middleware resent a call that must be sent once")
 	}
 	a.running++
 	a.reject = reject
 	return nil
 }
 
-// release says that the round trip of a claim has returned.
+// release records that the round trip of a claim has returned.
 func (a *Attempt) release(sent bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,7 +126,7 @@ func (a *Attempt) release(sent bool) {
 
 type attemptKey struct{}
 
-// Value makes the attempt findable in contexts derived from it.
+// Value lets contexts derived from the attempt find it.
 func (a *Attempt) Value(key any) any {
 	if key == (attemptKey{}) {
 		return a

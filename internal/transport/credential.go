@@ -13,23 +13,23 @@ import (
 	"github.com/proxylite/proxylite-go/internal/redact"
 )
 
-// ErrRefused marks what the client itself would not send.
+// ErrRefused matches an error for a request that the client refused to send.
 var ErrRefused = errors.New("not sent")
 
 func refuse(why string) error { return fmt.Errorf("%w: %s", ErrRefused, why) }
 
-// Credential is the innermost layer, around the base transport: what is above it,
-// middleware included, never sees the secret.
+// Credential is the innermost layer, directly above the base transport. It adds the
+// secret, so the layers above it, including middleware, never see the secret.
 type Credential struct {
 	base   http.RoundTripper
-	std    *http.Transport // base, if it is net/http's own and nothing else sends for it
-	own    *http.Transport // for calls that must be sent once; nil if base is foreign
+	std    *http.Transport // base, if own could be made from it
+	own    *http.Transport // for unsafe calls; nil if base can't be cloned
 	origin *url.URL
 	secret *Secret
 }
 
-// NewCredential returns the layer. The secret goes to the scheme and host of
-// origin only.
+// NewCredential returns the layer. It sends the secret only to the scheme and host of
+// origin.
 func NewCredential(base http.RoundTripper, origin *url.URL, secret *Secret) *Credential {
 	l := &Credential{base: base, origin: origin, secret: secret}
 	if std, ok := base.(*http.Transport); ok && std != nil {
@@ -40,8 +40,8 @@ func NewCredential(base http.RoundTripper, origin *url.URL, secret *Secret) *Cre
 	return l
 }
 
-// RoundTrip is for a middleware. What the server echoes goes no further than here,
-// since a middleware may put errors, the status and headers into a span or a log.
+// RoundTrip is called by middleware. It redacts secrets that the server repeats, since a
+// middleware may write errors, the status and headers to a span or a log.
 func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 	a, _ := req.Context().Value(attemptKey{}).(*Attempt)
 	if a == nil {
@@ -56,16 +56,16 @@ func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp != nil {
 		resp.Request = req
 		resp.Status = hide.Text(resp.Status)
-		resp.Header = hide.Header(resp.Header)
+		resp.Header, resp.Trailer = hide.Header(resp.Header), hide.Header(resp.Trailer)
 		if resp.Body != nil {
-			resp.Body = hidingBody{resp.Body, hide}
+			resp.Body = &hidingBody{resp.Body, resp, hide}
 		}
 	}
 	return resp, nil
 }
 
-// Send sends a copy of the request with that context and header. Where there is no
-// middleware it is called in place of RoundTrip, which saves a copy of the request.
+// Send sends a copy of the request with the given context and header. Without middleware
+// it is called in place of RoundTrip, which saves a copy of the request.
 func (l *Credential) Send(ctx context.Context, a *Attempt, req *http.Request, header http.Header) (resp *http.Response, err error) {
 	secret, err := l.permit(ctx, req)
 	if err != nil {
@@ -88,7 +88,7 @@ func (l *Credential) Send(ctx context.Context, a *Attempt, req *http.Request, he
 		return nil, err
 	}
 	a.call.sends(secret.hide)
-	sent = true // also when the base transport panics
+	sent = true // until the base transport returns, also if it panics
 	if resp, err = base.RoundTrip(out); err != nil {
 		sent = l.std == nil || s.sent(err)
 		err = s.explain(err)
@@ -96,7 +96,7 @@ func (l *Credential) Send(ctx context.Context, a *Attempt, req *http.Request, he
 	return resp, err
 }
 
-// permit returns the secret for a request that may have it.
+// permit returns the secret if the request may have it.
 func (l *Credential) permit(ctx context.Context, req *http.Request) (held, error) {
 	if req.URL.Scheme != l.origin.Scheme || req.URL.Host != l.origin.Host || req.Host != "" && req.Host != l.origin.Host {
 		return held{}, refuse("a middleware changed the host; the credential goes to " + l.origin.Host + " only")
@@ -111,9 +111,10 @@ func (l *Credential) permit(ctx context.Context, req *http.Request) (held, error
 	return secret, nil
 }
 
-// prepare adds the secret to the request, and returns the transport to send it by.
+// prepare adds the secret to the request and returns the transport to send it with.
 func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http.RoundTripper, error) {
-	if l.secret.Bearer || l.std == nil || l.std.Proxy != nil { // net/http itself only reads it
+	// The header may be shared by all requests. net/http only reads it.
+	if l.secret.Bearer || l.std == nil || l.std.Proxy != nil {
 		out.Header = out.Header.Clone()
 	}
 	var body []byte
@@ -142,6 +143,11 @@ func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http
 		u.RawQuery = key
 		out.URL = &u
 	}
+	return l.choose(a, out, body)
+}
+
+// choose gives the request its body, and returns the transport to send it by.
+func (l *Credential) choose(a *Attempt, out *http.Request, body []byte) (http.RoundTripper, error) {
 	out.Body, out.GetBody = nil, nil
 	if out.ContentLength = int64(len(body)); body != nil {
 		out.Body = io.NopCloser(bytes.NewReader(body))
@@ -152,8 +158,8 @@ func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http
 			out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		}
 	case l.own == nil:
-		// Below a foreign transport there may be net/http, which sends again what
-		// has no body, or one with GetBody.
+		// There may be a net/http transport below base. It would send again a request
+		// that has no body, or one with GetBody.
 		if out.Body == nil {
 			out.Body = oneShot{}
 		}
@@ -167,7 +173,7 @@ func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http
 
 func hasHTTP1(t *http.Transport) bool { return t.Protocols == nil || t.Protocols.HTTP1() }
 
-// keyedBody puts the secret into a JSON object.
+// keyedBody adds the secret to a JSON object.
 func keyedBody(body []byte, secret string) ([]byte, error) {
 	rest, ok := bytes.CutPrefix(bytes.TrimSpace(body), []byte("{"))
 	if !ok {
@@ -185,7 +191,7 @@ func keyedBody(body []byte, secret string) ([]byte, error) {
 	return append(out, rest...), nil
 }
 
-// oneShot is an empty body that net/http does not take for none.
+// oneShot is an empty body that net/http does not treat as no body.
 type oneShot struct{}
 
 func (oneShot) Read([]byte) (int, error) { return 0, io.EOF }
@@ -197,15 +203,19 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// hidingBody keeps what the server echoes out of the errors of reading.
+// hidingBody redacts secrets in read errors, and in the trailers, which net/http adds
+// to the response at the end of the body.
 type hidingBody struct {
 	io.ReadCloser
+	resp *http.Response
 	hide *redact.Set
 }
 
-func (b hidingBody) Read(p []byte) (int, error) {
+func (b *hidingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err == io.EOF {
+		b.resp.Trailer = b.hide.Header(b.resp.Trailer)
+	} else if err != nil {
 		err = b.hide.Error(err)
 	}
 	return n, err

@@ -1,6 +1,6 @@
-// Package transport sends the requests of a call. It adds the credential, gives a
-// call that must not be sent twice a connection of its own, bounds what net/http
-// sends again by itself, and knows what may have reached the server.
+// Package transport sends the requests of a call. It adds the credential, opens a
+// separate connection for a call that must not be sent twice, limits what net/http sends
+// again by itself, and records whether a request may have reached the server.
 //
-// It knows nothing of responses; see the root package for those.
+// The root package reads the responses.
 package transport

@@ -7,18 +7,22 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 )
 
-// ownTransport returns a transport that gives each request a fresh HTTP/1.1
-// connection, which it closes after the response. net/http sends nothing again on
-// a connection that it does not reuse, no response to another request can be taken
-// for that of this one, and the connection can tell whether anything was written.
+// ownTransport returns a transport that opens a new HTTP/1.1 connection for each request
+// and closes it after the response. net/http never sends a request again on a connection
+// that it has not used before. The response can't belong to another request. And the
+// connection records whether anything was written.
 //
-// It is a clone of t, with its proxy, dialer and TLS configuration, or nil where a
-// clone would not do what t does: then t counts as foreign.
+// The transport is a clone of t, with its proxy, dialer and TLS configuration. It is nil
+// if a clone would not behave like t.
 func ownTransport(t *http.Transport) *http.Transport {
+	if runtime.GOOS == "js" {
+		return nil // requests go through the browser's fetch, unless there is a dialer
+	}
 	c := t.Clone()
 	// A clone has a TLSNextProto only if the caller set one, and it lacks
 	// protocols that were registered.
@@ -63,7 +67,7 @@ func ownTransport(t *http.Transport) *http.Transport {
 	return c
 }
 
-// handshaken refuses a connection of the caller's DialTLSContext that is HTTP/2.
+// handshaken refuses an HTTP/2 connection from the caller's DialTLSContext.
 func handshaken(ctx context.Context) func(net.Conn, error) (net.Conn, error) {
 	return func(conn net.Conn, err error) (net.Conn, error) {
 		if err != nil {
@@ -83,22 +87,22 @@ func handshaken(ctx context.Context) func(net.Conn, error) (net.Conn, error) {
 	}
 }
 
-// onlyHTTP2 says what to do when a server or a transport leaves no HTTP/1.1.
+// onlyHTTP2 is the error if the server or the transport does not support HTTP/1.1.
 func onlyHTTP2(who string) error {
 	return refuse(who + " does not speak HTTP/1.1, which a call that must be sent once needs: HTTP/2 may give a request back after it was sent")
 }
 
-// noHTTP1 reports whether a TLS handshake failed since the server has no HTTP/1.1.
-// crypto/tls has no exported type for an alert that the peer sent.
+// noHTTP1 reports whether a TLS handshake failed because the server does not support
+// HTTP/1.1. crypto/tls has no exported type for an alert from the peer.
 func noHTTP1(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error" && strings.HasSuffix(op.Err.Error(), "no application protocol")
 }
 
-// hasForeignProtocol reports whether a protocol that is not net/http's own was
-// registered with t, for https or http. net/http does not tell, so this reads a
-// field that is not exported. Where a Go release has no such field, none is seen,
-// and the call goes over a connection of its own rather than that protocol.
+// hasForeignProtocol reports whether the caller registered a protocol for http or https
+// with t. net/http has no exported way to find out, so this reads an unexported field. If
+// a Go release has no such field, the answer is no, and unsafe calls bypass the registered
+// protocol.
 func hasForeignProtocol(t *http.Transport) bool {
 	plain := &http.Transport{ForceAttemptHTTP2: true}
 	_ = plain.Clone() // net/http registers its HTTP/2 before the first use
@@ -111,7 +115,7 @@ func hasForeignProtocol(t *http.Transport) bool {
 	return false
 }
 
-// registered returns the type of the protocol that is registered for a scheme.
+// registered returns the type of the protocol registered for a scheme.
 func registered(t *http.Transport, scheme string) reflect.Type {
 	value := reflect.ValueOf(t).Elem().FieldByName("altProto")
 	if value.Kind() == reflect.Struct {
@@ -127,24 +131,24 @@ func registered(t *http.Transport, scheme string) reflect.Type {
 	return proto.Elem().Type()
 }
 
-// ownConn is the connection of one request. It knows whether anything of the
-// request was written, and can end that.
+// ownConn is the connection of one request. It records whether any of the request was
+// written, and can stop further writes.
 type ownConn struct {
 	net.Conn
 	state  atomic.Int32
-	alerts atomic.Bool // TLS is above: not every write is one of the request
-	stop   func() bool // ends the watch over a request that ends before it is sent
+	alerts atomic.Bool // TLS is above, so a write may be an alert
+	stop   func() bool // stops closing the connection when the request ends
 }
 
 const (
-	connecting int32 = iota // what is written belongs to a handshake or a proxy
+	connecting int32 = iota // writes are a TLS handshake or a CONNECT
 	armed                   // the next write is the request
-	written                 // some of the request was written, or may have been
-	sealed                  // nothing more is written
+	written                 // some of the request may have been written
+	sealed                  // writes fail
 )
 
-// own opens the connection of a request. net/http goes on connecting when the
-// request has ended, for the next one; here there is none, so that ends too.
+// own opens the connection of a request. When a request ends, net/http keeps dialing for
+// the next one. Here there is no next one, so own cancels the dial.
 func own(ctx context.Context, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	request := ctx.Value(sendingKey{}).(*sending)
 	ctx, cancel := context.WithCancel(ctx)
@@ -177,21 +181,21 @@ func ownConnOf(conn net.Conn) *ownConn {
 	}
 }
 
-// arm says that the next write is the request, on conn, which is c or above it.
+// arm records that the next write is the request. conn is c, or TLS above it.
 func (c *ownConn) arm(conn net.Conn) {
 	c.alerts.Store(conn != c)
 	c.stop()
 	c.state.CompareAndSwap(connecting, armed)
 }
 
-// seal ends writing, and reports whether nothing of the request was written.
+// seal makes further writes fail. It reports whether nothing of the request was written.
 func (c *ownConn) seal() bool {
 	return c.state.CompareAndSwap(armed, sealed) || c.state.CompareAndSwap(connecting, sealed) || c.state.Load() == sealed
 }
 
-// longestAlert bounds what crypto/tls writes by itself when a connection ends:
-// with the block ciphers of TLS 1.2, an alert is a record of 69 bytes. The first
-// write of a request is its whole head, or 4 KiB of it.
+// longestAlert is more than crypto/tls writes by itself when a connection ends: an alert
+// is a record of up to 69 bytes, with the block ciphers of TLS 1.2. The first write of a
+// request is longer: its whole header, or 4 KiB of it.
 const longestAlert = 80
 
 func (c *ownConn) Write(p []byte) (int, error) {

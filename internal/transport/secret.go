@@ -11,18 +11,18 @@ import (
 	"github.com/proxylite/proxylite-go/internal/redact"
 )
 
-// Secret is the one place that knows the credential.
+// Secret holds the credential of a client.
 type Secret struct {
-	Bearer bool // it goes into the Authorization header
+	Bearer bool // sent in the Authorization header
 	get    func(context.Context) (held, error)
 	reject func(secret string)
 	hide   atomic.Pointer[redact.Set]
 }
 
-// held is a secret, with what hides it.
+// held is a secret and the set that redacts it.
 type held struct {
 	value  string
-	expiry time.Time // zero: until the API refuses it
+	expiry time.Time // zero: valid until the API refuses it
 	hide   *redact.Set
 }
 
@@ -41,8 +41,8 @@ func Fixed(secret string, bearer bool) *Secret {
 // early is how long before its expiry a token is replaced.
 const early = 30 * time.Second
 
-// Tokens returns a secret that comes from a source and expires. The source is
-// asked by one call at a time, and all calls that wait share what it says.
+// Tokens returns a secret that expires and is renewed by a source. The source is never
+// called concurrently, and all callers that wait share its result.
 func Tokens(source func(context.Context) (value string, expiry time.Time, err error)) *Secret {
 	t := &tokens{source: source, secret: &Secret{Bearer: true}}
 	t.secret.get, t.secret.reject = t.get, t.reject
@@ -58,15 +58,15 @@ type tokens struct {
 	asking  *question
 }
 
-// question is one call of the source, for all that wait for it.
+// question is one call of the source, and the callers that wait for it.
 type question struct {
 	waiting   int
 	cancel    context.CancelFunc
-	abandoned bool          // nobody waits any longer
+	abandoned bool          // nobody waits anymore
 	done      chan struct{} // closed when the fields below are set
 	token     held
 	err       error
-	void      bool // it failed since it was abandoned
+	void      bool // it failed because it was abandoned
 }
 
 func (t *tokens) get(ctx context.Context) (held, error) {
@@ -88,7 +88,7 @@ func (t *tokens) get(ctx context.Context) (held, error) {
 	}
 }
 
-// join returns the token if there is a valid one, and else the question to wait for.
+// join returns the token if it is valid. Otherwise it returns the question to wait for.
 func (t *tokens) join(ctx context.Context) (held, *question) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,8 +96,8 @@ func (t *tokens) join(ctx context.Context) (held, *question) {
 		return *c, nil
 	}
 	if t.asking == nil {
-		// A source that ignores its context must not hold the calls, so it has a
-		// goroutine of its own; it goes on while at least one call waits.
+		// A source may ignore its context, so it runs in its own goroutine and can't
+		// block the calls. Its context lasts while at least one call waits.
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		t.asking = &question{cancel: cancel, done: make(chan struct{})}
 		go t.ask(ctx, t.asking)
@@ -131,7 +131,7 @@ func (t *tokens) ask(ctx context.Context, q *question) {
 		defer t.mu.Unlock()
 		if err == nil {
 			token.hide = redact.New(token.value)
-			if t.current != nil { // a call may still be under way with the last one
+			if t.current != nil { // a call may still be using the old token
 				t.secret.hide.Store(token.hide.With(t.current.value))
 			} else {
 				t.secret.hide.Store(token.hide)
@@ -143,7 +143,7 @@ func (t *tokens) ask(ctx context.Context, q *question) {
 		close(q.done)
 	}()
 	token.value, token.expiry, err = t.source(ctx)
-	token.expiry = token.expiry.Round(0) // by the wall clock: a machine may sleep
+	token.expiry = token.expiry.Round(0) // use the wall clock, as the machine may sleep
 }
 
 func (t *tokens) reject(secret string) {

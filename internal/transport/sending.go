@@ -15,31 +15,31 @@ import (
 	"github.com/proxylite/proxylite-go/internal/redact"
 )
 
-// sending is one round trip of the base transport, which may be several requests:
-// net/http sends again by itself what is idempotent, over HTTP/1 when a connection
-// that it reused breaks, over HTTP/2 when the server gives a request back. Each
-// one counts as an attempt, so that the policy bounds them.
+// sending is one round trip of the base transport. It may send several requests: net/http
+// sends an idempotent request again by itself, over HTTP/1 if a reused connection breaks,
+// and over HTTP/2 if the server returns it unprocessed. Each of these counts as an
+// attempt, so that the retry policy limits them.
 //
-// It is the context of its request.
+// A sending is the context of its request.
 type sending struct {
 	context.Context
 	attempt    *Attempt
-	std        bool // the base transport is net/http's
+	std        bool // the base transport is a *http.Transport
 	cleartext2 bool // connections without TLS are HTTP/2
 
-	connected atomic.Bool // there was a connection to send on
-	http2     atomic.Bool // the last one was HTTP/2
-	wrote     atomic.Bool // the header of the request was written to it
-	stopped   atomic.Bool // what net/http would have sent again was stopped
+	connected atomic.Bool // net/http got a connection to send on
+	http2     atomic.Bool // the last connection is HTTP/2
+	wrote     atomic.Bool // the request header was written to it
+	stopped   atomic.Bool // net/http was stopped from sending again
 	own       atomic.Pointer[ownConn]
 
 	trace httptrace.ClientTrace
 }
 
-// newSending returns the sending with a context for its request.
+// newSending returns a sending and the context for its request.
 func (a *Attempt) newSending(ctx context.Context, hide *redact.Set) (*sending, context.Context) {
 	s := &a.first
-	if a.taken.Swap(true) { // a middleware sends more than one
+	if a.taken.Swap(true) { // a middleware sends more than one request
 		s = new(sending)
 	}
 	s.Context, s.attempt = ctx, a
@@ -62,7 +62,7 @@ func (a *Attempt) newSending(ctx context.Context, hide *redact.Set) (*sending, c
 			outer.WroteHeaders()
 		}
 	}
-	// The caller's trace sees everything but secrets.
+	// The caller's trace sees everything except secrets.
 	if outer.WroteHeaderField != nil {
 		s.trace.WroteHeaderField = func(name string, values []string) {
 			shown := make([]string, len(values))
@@ -82,7 +82,7 @@ func (a *Attempt) newSending(ctx context.Context, hide *redact.Set) (*sending, c
 
 func (s *sending) wroteHeaders() { s.wrote.Store(true) }
 
-// gotConn is called by net/http each time that it is about to send.
+// gotConn is called by net/http whenever it is about to send the request.
 func (s *sending) gotConn(info httptrace.GotConnInfo) {
 	if c := ownConnOf(info.Conn); c != nil {
 		c.arm(info.Conn)
@@ -93,7 +93,7 @@ func (s *sending) gotConn(info httptrace.GotConnInfo) {
 		wait, ok := s.attempt.call.Resend(s.http2.Load())
 		if !ok {
 			s.stopped.Store(true)
-			s.attempt.cancel()   // HTTP/2 looks at the context before it writes
+			s.attempt.cancel()   // HTTP/2 checks the context before it writes
 			if s.std && !http2 { // HTTP/1 does not
 				_ = info.Conn.Close()
 			}
@@ -107,9 +107,9 @@ func (s *sending) gotConn(info httptrace.GotConnInfo) {
 	s.connected.Store(true)
 }
 
-// pause waits before a request is sent over HTTP/2. On a new connection it lets the
-// server's settings arrive: net/http then waits for a free stream, where without
-// them it sends up to 100 at once, and a server that allows few refuses the rest.
+// pause waits before a request is sent again over HTTP/2, so that the settings of the
+// server can arrive on a new connection. Before that, net/http sends up to 100 requests
+// at once, and a server that allows fewer refuses the rest.
 func (s *sending) pause(d time.Duration) {
 	if d <= 0 {
 		return
@@ -127,23 +127,23 @@ func (s *sending) isHTTP2(conn net.Conn) bool {
 	return ok && c.ConnectionState().NegotiatedProtocol == "h2" || !ok && s.cleartext2
 }
 
-// sent reports whether any of the request may have reached the server, when
-// net/http returned err.
+// sent reports whether any of the request may have reached the server if net/http
+// returned err.
 func (s *sending) sent(err error) bool {
 	if c := s.own.Load(); c != nil {
 		return !c.seal()
 	}
-	// Of HTTP/2, net/http says this before it writes anything.
+	// net/http returns this error for HTTP/2 before it writes anything.
 	return s.connected.Load() && !strings.Contains(err.Error(), "request header list larger than peer's advertised limit")
 }
 
-// explain names what net/http does not.
+// explain returns a clearer error than that of net/http where there is one.
 func (s *sending) explain(err error) error {
 	switch {
 	case s.stopped.Load() && s.http2.Load():
-		return errors.New("the HTTP/2 server gave the request back or reset its stream, and the retry policy allows no further request")
+		return errors.New("the HTTP/2 server returned the request unprocessed or reset its stream, and the retry policy allows no further attempt")
 	case s.stopped.Load():
-		return errors.New("a kept connection broke before a response came, and the retry policy allows no further request")
+		return errors.New("a reused connection broke before the response arrived, and the retry policy allows no further attempt")
 	case s.attempt.call.Unsafe && noHTTP1(err):
 		return onlyHTTP2("the server")
 	}
@@ -152,8 +152,8 @@ func (s *sending) explain(err error) error {
 
 type sendingKey struct{}
 
-// Value makes the sending findable, and hides the caller's trace, which net/http
-// would call besides ours.
+// Value lets derived contexts find the sending. It hides the caller's trace, which
+// net/http would otherwise call in addition to ours.
 func (s *sending) Value(key any) any {
 	if key == (sendingKey{}) {
 		return s

@@ -11,18 +11,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ErrTooLarge matches, with [errors.Is], the error of a response that is longer
-// than its bound, and the error of one whose values would take too much memory.
+// ErrTooLarge matches, with [errors.Is], the error of a response that exceeds its maximum
+// size, and of one whose values would take too much memory.
 var ErrTooLarge = errors.New("the response is too large")
 
-// tooLarge is an ErrTooLarge that names the bound.
+// tooLarge is an ErrTooLarge whose text has the limit.
 type tooLarge string
 
 func (e tooLarge) Error() string        { return string(e) }
 func (e tooLarge) Is(target error) bool { return target == ErrTooLarge }
 
-// ReadError says that the reader under a [Body] failed, or that the context ended
-// before the end of the response.
+// ReadError is the error if the reader of a [Body] fails, or if the context ends before
+// the end of the response.
 type ReadError struct{ Err error }
 
 func (e *ReadError) Error() string { return "the response was cut: " + e.Err.Error() }
@@ -31,22 +31,22 @@ func (e *ReadError) Unwrap() error { return e.Err }
 // headSize is how many bytes of a response are kept for error reports.
 const headSize = 4096
 
-// Body reads the body of a response up to a bound. It keeps the first 4096 bytes,
-// and all of them after [Body.KeepAll].
+// Body reads the body of a response up to a maximum size. It keeps the first 4096 bytes,
+// or all of them if [Body.KeepAll] was called.
 //
-// It looks at its context before each read: a few KB of compressed data hold many
-// MB of JSON, and net/http gives out what it has already received however long
-// ago the context ended. The decoder reads in small pieces, so decoding stops too.
+// It checks its context before each read. net/http returns data that it has already
+// received even if the context has ended, and a few KB of compressed data may expand to
+// many MB of JSON. The decoder reads in small pieces, so decoding stops too.
 type Body struct {
 	ctx   context.Context
 	r     io.Reader
-	bound int64
-	read  int64 // bytes that came from r, at most bound
+	bound int64 // maximum size
+	read  int64 // bytes read from r, at most bound
 	err   error // why reading or decoding ended
 
 	head    [headSize]byte
 	filled  int // bytes in head
-	served  int // of those, returned by Read
+	served  int // bytes of head that Read has returned
 	started bool
 	keep    bool
 	all     []byte
@@ -63,20 +63,20 @@ var bodies = sync.Pool{New: func() any { return new(Body) }}
 // does not close r. Call [Body.Release] when done.
 func NewBody(ctx context.Context, r io.Reader, bound int64) *Body {
 	b := bodies.Get().(*Body)
-	// The old head stays: clearing it would cost more than a short response does.
+	// Keep the old head: clearing it would cost more than reading a short response.
 	b.ctx, b.r, b.bound, b.read, b.err = ctx, r, max(bound, 0), 0, nil
 	b.filled, b.served, b.started, b.keep, b.all = 0, 0, false, false, nil
 	b.memory = memory{allowed: baseMemory}
 	return b
 }
 
-// maxKept is how large a buffer may be to be kept for the next response.
+// maxKept is the maximum size of a buffer that is reused for the next response.
 const maxKept = 64 << 10
 
-// Release gives the Body back. It and the bytes of [Body.Head] must not be used
-// afterwards.
+// Release returns the Body to a pool. The Body and the bytes of [Body.Head] must not be
+// used afterwards.
 func (b *Body) Release() {
-	b.d.Reset(eof{}) // keep nothing of this response alive
+	b.d.Reset(eof{}) // so that the decoder does not keep this response in memory
 	b.ctx, b.r, b.all, b.err = nil, nil, nil, nil
 	text := b.st.text[:cap(b.st.text)]
 	clear(text)
@@ -86,20 +86,19 @@ func (b *Body) Release() {
 	}
 }
 
-// KeepAll makes [Body.All] return every byte. Call it before anything is read.
+// KeepAll makes the Body keep every byte for [Body.All]. Call it before the first read.
 func (b *Body) KeepAll() { b.keep = true }
 
-// Head returns the first bytes that were read, at most 4096, with the byte order
-// mark if there is one.
+// Head returns the first bytes that were read, at most 4096, including a byte order mark.
 func (b *Body) Head() []byte { return b.head[:b.filled] }
 
-// All returns every byte that was read so far, if [Body.KeepAll] was called.
+// All returns every byte read so far, if [Body.KeepAll] was called.
 func (b *Body) All() []byte { return b.all }
 
-// Peek returns the first byte that is neither white space nor part of a byte order
-// mark. Call it before anything is read. It returns 0 and io.EOF for a body that
-// has no such byte, 0 and the error if reading failed before it, and 0 and nil if
-// the first 4096 bytes have none.
+// Peek returns the first byte that is neither white space nor part of a byte order mark.
+// Call it before the first read. If the body has no such byte, Peek returns 0 and io.EOF.
+// If reading fails before it, Peek returns 0 and the error. If it is not among the first
+// 4096 bytes, Peek returns 0 and nil.
 func (b *Body) Peek() (byte, error) {
 	b.start()
 	for i := b.served; ; i++ {
@@ -117,7 +116,7 @@ func (b *Body) Peek() (byte, error) {
 	}
 }
 
-// Read implements [io.Reader]. One byte order mark at the beginning is left out.
+// Read implements [io.Reader]. It skips a byte order mark at the beginning.
 func (b *Body) Read(p []byte) (int, error) {
 	b.start()
 	if b.served < b.filled {
@@ -136,7 +135,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// Text returns what is left as text. The error is a [ReadError] or an ErrTooLarge.
+// Text reads the rest of the body. The error is a [ReadError] or an ErrTooLarge.
 func (b *Body) Text() (string, error) {
 	text, err := io.ReadAll(b)
 	if err != nil {
@@ -145,8 +144,8 @@ func (b *Body) Text() (string, error) {
 	return string(text), nil
 }
 
-// Drain reads and discards at most n bytes. A body that was read to its end lets
-// net/http use the connection again.
+// Drain reads and discards at most n bytes. net/http reuses a connection only if the body
+// was read to its end.
 func (b *Body) Drain(n int64) { _, _ = io.CopyN(io.Discard, b, n) }
 
 // start skips a byte order mark.
@@ -171,9 +170,9 @@ func (b *Body) next(p []byte) int {
 	if b.err = b.ctx.Err(); b.err != nil {
 		return 0
 	}
-	p = p[:min(len(p), maxKept)] // so that a large buffer does not delay the next look at ctx
+	p = p[:min(len(p), maxKept)] // so that a large buffer does not delay the next check of ctx
 	left := b.bound - b.read
-	if int64(len(p))-1 > left { // one byte more tells a longer body; left+1 alone may overflow
+	if int64(len(p))-1 > left { // one more byte shows that the body is longer; left+1 may overflow
 		p = p[:left+1]
 	}
 	n, err := b.r.Read(p)
@@ -188,8 +187,7 @@ func (b *Body) next(p []byte) int {
 	return n
 }
 
-// failure returns why reading or decoding ended before the end of the response, or
-// nil if it did not.
+// failure returns why reading or decoding stopped before the end of the response, or nil.
 func (b *Body) failure() error {
 	switch {
 	case b.err == nil, b.err == io.EOF:
@@ -200,13 +198,15 @@ func (b *Body) failure() error {
 	return &ReadError{b.err}
 }
 
-// A response is short beside what it may decode to: {} is three bytes in a list
-// and an entry with all its fields in memory. So what decoding allocates beside
-// texts (which are never longer than the response) is bounded: at most baseMemory
-// and memoryFactor times the bytes that were read. An account with three fields
-// takes 3 times its JSON and one with all fields less than its JSON; typical JSON
-// in an any takes 5 times, and baseMemory lets it be some 20 MB. A list that is
-// joined of its pieces takes up to twice as much for a moment.
+// A response may be much shorter than the values it decodes to: "{}," takes three bytes in
+// a list, and in memory an entry with all its fields. So the memory that decoding may
+// allocate is limited to baseMemory plus memoryFactor times the bytes read. Strings do not
+// count, as they are never longer than the response.
+//
+// An account with three fields takes 3 times the size of its JSON, and one with all fields
+// less than the size of its JSON. Typical JSON in an any takes 5 times its size; with
+// baseMemory it may have about 20 MB. Joining the pieces of a list takes up to twice as
+// much for a moment.
 const (
 	baseMemory   = 32 << 20
 	memoryFactor = 4
@@ -215,8 +215,8 @@ const (
 // memory counts the bytes that decoding allocates.
 type memory struct{ used, allowed int64 }
 
-// charge notes that n bytes will be allocated, and reports an error when that is
-// too much.
+// charge records that n bytes will be allocated. It returns an error if that exceeds the
+// limit.
 func (b *Body) charge(n uintptr) error {
 	if b.used += int64(n); b.used <= b.allowed {
 		return nil
@@ -233,7 +233,7 @@ type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
-// section reads a part of a response that was read before.
+// section reads a part of a response again.
 type section struct {
 	b    *Body
 	rest []byte

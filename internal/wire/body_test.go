@@ -172,7 +172,7 @@ type kinds struct {
 
 // A response of empty entries is short and large in memory: decoding stops at the
 // bound, wherever they stand, and the peak stays near it.
-func TestDecodedMemoryIsBounded(t *testing.T) {
+func TestDecodedMemoryIsBounded(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
 	if testing.Short() {
 		t.Skip("reads 16 MB for each form")
 	}

@@ -11,7 +11,7 @@ import (
 
 func pointerPlan(t reflect.Type) decodeFunc {
 	elem := t.Elem()
-	// Nil tells none from 0: an empty text or PHP's false is no 0.
+	// A nil pointer means no value. An empty string or PHP's false is no value, not 0.
 	own := elem != timeType && (special(elem) || elem.Kind() == reflect.Interface)
 	falseIsNone := !own && elem.Kind() != reflect.Bool
 	emptyIsNone := !own && elem.Kind() != reflect.String
@@ -44,7 +44,7 @@ func pointerPlan(t reflect.Type) decodeFunc {
 	}
 }
 
-// lazy returns the decoder of an element, which for a type that may refer to itself
+// lazy returns the decoder of an element. For a type that may contain itself, the decoder
 // is looked up when it is needed.
 func lazy(t reflect.Type) decodeFunc {
 	switch t.Kind() {
@@ -54,7 +54,7 @@ func lazy(t reflect.Type) decodeFunc {
 	return decoderFor(t, options{})
 }
 
-// skipsNull reports whether a null in a list is no entry.
+// skipsNull reports whether a null in a list is skipped.
 func skipsNull(e reflect.Type) bool { return isObject(e) || e.Kind() == reflect.String && !special(e) }
 
 func isObject(t reflect.Type) bool { return t.Kind() == reflect.Struct && !special(t) }
@@ -71,22 +71,22 @@ func slicePlan(t reflect.Type, skipsNull, flat bool) decodeFunc {
 	}
 }
 
-// collector gathers the elements of a list. A long one is collected in pieces and
-// joined once: growing one slice would copy, and leave to the collector, five
-// times its size.
+// collector collects the elements of a list. A long list is collected in pieces that are
+// joined once. Growing one slice would copy five times its size and leave that much
+// garbage.
 type collector struct {
 	st   *state
-	v    reflect.Value // the piece that is filled
-	full []reflect.Value
-	done int // elements in full
-	n    int // elements in v
+	v    reflect.Value   // the piece that is being filled
+	full []reflect.Value // the full pieces
+	done int             // number of elements in full
+	n    int             // number of elements in v
 	elem decodeFunc
 
 	isObject, skipsNull, flat bool
 }
 
-// list reads a list. PHP writes one with gaps as an object with the indices as
-// names.
+// list reads a list. PHP writes a list with gaps as an object whose names are the
+// indices.
 func (c *collector) list() error {
 	d := c.st.d
 	k := d.PeekKind()
@@ -147,8 +147,8 @@ func (c *collector) entry() error {
 	return c.elem(c.st, c.v.Index(c.n-1))
 }
 
-// firstPiece is how long a list may get before it is collected in pieces; up to
-// there append doubles.
+// firstPiece is the length from which a list is collected in pieces. A shorter one is
+// doubled like by append.
 const firstPiece = 256
 
 func (c *collector) grow() error {
@@ -178,8 +178,7 @@ func (c *collector) join() {
 	c.v.Set(all)
 }
 
-// arrayPlan takes fewer elements than the array has, but not more: they would be
-// lost.
+// arrayPlan accepts fewer elements than the array has, but not more, which would be lost.
 func arrayPlan(t reflect.Type) decodeFunc {
 	list := slicePlan(reflect.SliceOf(t.Elem()), false, false)
 	return func(st *state, v reflect.Value) error {
@@ -196,13 +195,12 @@ func arrayPlan(t reflect.Type) decodeFunc {
 	}
 }
 
-// What values take in memory, about: an entry of a map besides key and value; a map,
-// or a list in an any; a text or number in an any, and an entry of a list of them.
+// Approximate memory of values, in bytes.
 const (
-	mapEntry     = 16
-	anyContainer = 48
-	anyScalar    = 32
-	anyEntry     = 16
+	mapEntry     = 16 // an entry of a map, besides key and value
+	anyContainer = 48 // a map, or a list in an any
+	anyScalar    = 32 // a string or number in an any
+	anyEntry     = 16 // an entry of a list in an any
 )
 
 func mapPlan(t reflect.Type) decodeFunc {
@@ -241,7 +239,7 @@ func mapPlan(t reflect.Type) decodeFunc {
 			case !key(name.String(), k):
 				return st.wrong("not a key that fits " + t.Key().String())
 			case v.MapIndex(k).IsValid():
-				return st.wrong("stands twice in the response")
+				return st.wrong("appears twice in the response")
 			}
 			e.SetZero()
 			if err = elem(st, e); err == nil {
@@ -257,7 +255,7 @@ func mapPlan(t reflect.Type) decodeFunc {
 	}
 }
 
-// keyFor returns what makes a key of a name, or nil.
+// keyFor returns the function that converts a name to a key, or nil if there is none.
 func keyFor(t reflect.Type) func(string, reflect.Value) bool {
 	if reflect.PointerTo(t).Implements(textType) {
 		return func(name string, k reflect.Value) bool {
@@ -283,8 +281,8 @@ func keyFor(t reflect.Type) func(string, reflect.Value) bool {
 	return nil
 }
 
-// decodeAny reads what encoding/json would make of a value, except that a number is
-// a [json.Number], which keeps its digits.
+// decodeAny decodes a value like encoding/json, except that a number becomes a
+// [json.Number], which keeps its digits.
 func decodeAny(st *state, v reflect.Value) error {
 	x, err := st.any()
 	v.SetZero()
@@ -333,7 +331,7 @@ func (st *state) anyMap() (any, error) {
 		}
 		name := token.String()
 		if _, twice := m[name]; twice {
-			return nil, st.wrong("stands twice in the response")
+			return nil, st.wrong("appears twice in the response")
 		}
 		if m[name], err = st.any(); err == nil {
 			err = st.b.charge(anyEntry*2 + mapEntry)

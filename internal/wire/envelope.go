@@ -1,6 +1,6 @@
-// Package wire decodes the API's irregular responses: the envelope, numbers in
-// quotes, lists that come as objects, times without a zone. What leaves it are plain
-// Go values.
+// Package wire decodes the API's irregular responses into plain Go values. It reads the
+// envelope, numbers in quotes, lists written as objects, times without a zone and the like,
+// and limits the size and memory of a response.
 package wire
 
 import (
@@ -17,22 +17,22 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Envelope is what every JSON response wraps its data in.
+// Envelope is the JSON object that wraps the data of every response.
 type Envelope struct {
 	Code    int
 	HasCode bool
 	Message string          // msg, or message where msg is missing or empty
-	Errors  json.RawMessage // the errors member of a refusal, as sent
-	HasData bool            // data was there, and for a struct had one of its fields
+	Errors  json.RawMessage // the errors member, as sent
+	HasData bool            // there was data; for a struct, with at least one of its fields
 }
 
-// OK reports success: the API says 200 on some endpoints and 0 on others.
+// OK reports success. The code of success is 200 on some endpoints and 0 on others.
 func (e *Envelope) OK() bool { return e.HasCode && (e.Code == 200 || e.Code == 0) }
 
-// SyntaxError says that a response is not the JSON it should be. It never quotes
+// SyntaxError is the error of a response that is not the expected JSON. It never quotes
 // the response.
 type SyntaxError struct {
-	Where string // JSON pointer, empty for the top
+	Where string // JSON pointer; empty for the top level
 	Why   string
 }
 
@@ -43,30 +43,30 @@ func (e *SyntaxError) Error() string {
 	return e.Where + ": " + e.Why
 }
 
-// A name that stands twice in an object is an error: in the envelope it could turn
-// a refusal into a success, elsewhere one of two values would be lost. That is
-// found for what is decoded, not for what is skipped, which the option of the lexer
-// would look through too. Broken UTF-8 becomes U+FFFD rather than an error.
+// A duplicate name in an object is an error: in the envelope it could turn a refusal into
+// a success, elsewhere one of the values would be lost. The decoder checks this itself,
+// since the lexer would also check values that are skipped. Invalid UTF-8 is replaced by
+// U+FFFD.
 var (
 	lexing  = jsontext.AllowDuplicateNames(true)
 	lenient = jsontext.AllowInvalidUTF8(true)
 )
 
-// Decode is [Body.Decode] of an io.Reader without bound and context.
+// Decode is [Body.Decode] for an io.Reader, without a maximum size or a context.
 func Decode(r io.Reader, zone *time.Location, out any) (Envelope, error) {
 	b := NewBody(context.Background(), r, math.MaxInt64)
 	defer b.Release()
 	return b.Decode(zone, out)
 }
 
-// Decode reads one envelope to the end of the body and stores data in out, a
-// pointer, when the response is a success; out may be nil. Zoneless times are read
-// in zone. The envelope is filled as far as it was read, also when there is an
-// error: a [SyntaxError], a [ReadError], an [ErrTooLarge], or that of [Check].
+// Decode reads one envelope, up to the end of the body. If the response is a success, it
+// stores the data in out, which is a pointer or nil. Times without a zone are read in zone.
+// Also in case of an error, the envelope has the members read so far. The error is a
+// [SyntaxError], a [ReadError], an [ErrTooLarge], or that of [Check].
 //
-// Where out is a slice, or a struct with a list, a list that stands beside data is
-// taken if that has none. Data that is null, {} or [] is an empty list. Data that
-// has other things and no list is an error.
+// If out is a slice, or a struct with a list, the list may also be a member of the envelope
+// named list. Data that is null, {} or [] is an empty list. Data that has other members but
+// no list is an error.
 func (b *Body) Decode(zone *time.Location, out any) (Envelope, error) {
 	b.d.Reset(b, lexing, lenient)
 	b.st = state{b: b, d: &b.d, zone: zone, text: b.st.text}
@@ -111,16 +111,16 @@ type envelopeReader struct {
 	msg, message string
 	seen         set
 	early        bool  // something was decoded before the code was known
-	found        bool  // data had something of out
-	told         bool  // data had a list, or something of out
-	wrong        error // with data that came before the code
-	noList       error // data has has no list, but something else
-	wrongList    error // with a list that stands beside data
-	otherList    bool  // a list that we don't know stands where data might
-	otherObject  bool  // or an object
+	found        bool  // data had a field of out
+	told         bool  // data had a list or a field of out
+	wrong        error // in data that came before the code
+	noList       error // data has no list, but other fields
+	wrongList    error // in a list next to data
+	otherList    bool  // the envelope has a list under an unknown name
+	otherObject  bool  // the envelope has an object under an unknown name
 }
 
-// The members that may stand once.
+// Members of the envelope that may appear only once.
 const (
 	codeMember = iota
 	errorsMember
@@ -130,7 +130,7 @@ const (
 
 func (r *envelopeReader) once(member int, name string) error {
 	if !r.seen.add(member) {
-		return &SyntaxError{Why: name + " stands twice in the response"}
+		return &SyntaxError{Why: name + " appears twice in the response"}
 	}
 	return nil
 }
@@ -169,11 +169,11 @@ func (r *envelopeReader) read() error {
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
-	// Reading on finds what a prefix decoder would miss: garbage after the
-	// envelope, a bad gzip checksum, a connection cut after the last brace.
+	// Read to the end, to find errors after the envelope: garbage, a wrong gzip
+	// checksum, a connection that broke after the last brace.
 	if _, err := d.ReadToken(); err != io.EOF {
 		if err == nil {
-			err = &SyntaxError{Why: "something follows the response"}
+			err = &SyntaxError{Why: "data after the end of the response"}
 		}
 		return err
 	}
@@ -226,8 +226,8 @@ func (r *envelopeReader) errors() error {
 	return err
 }
 
-// data decodes the data. What is wrong with it waits for the code, since that of a
-// refusal may be anything.
+// data decodes the data. An error in it is reported only when the code is known, since a
+// refusal may have any data.
 func (r *envelopeReader) data() error {
 	d := r.st.d
 	k := d.PeekKind()
@@ -247,13 +247,13 @@ func (r *envelopeReader) data() error {
 	case err != nil:
 		return err
 	case isNoList(wrong):
-		r.noList = wrong // a list may still stand beside it
+		r.noList = wrong // there may still be a list next to it
 	case wrong != nil && r.env.HasCode:
 		return wrong
 	default:
 		r.wrong = wrong
 	}
-	// PHP writes an object that is not there as [], "" or false.
+	// PHP writes a missing object as [], "" or false.
 	r.found = r.st.found || !isObject(r.out.Type())
 	r.told = r.told || r.st.found
 	if beside.IsValid() && r.emptyList() {
@@ -262,7 +262,7 @@ func (r *envelopeReader) data() error {
 	return nil
 }
 
-// listBeside decodes a list that stands beside data, if data has none.
+// listBeside decodes a list next to data, if data has none.
 func (r *envelopeReader) listBeside() (err error) {
 	if err = r.once(listMember, "list"); err != nil {
 		return err
@@ -282,7 +282,7 @@ func (r *envelopeReader) emptyList() bool {
 	return list.IsZero() || list.Kind() == reflect.Slice && list.Len() == 0
 }
 
-// finish does what can be done only when the whole envelope was read.
+// finish makes the checks that need the whole envelope.
 func (r *envelopeReader) finish() error {
 	switch {
 	case r.plan == nil:
@@ -304,13 +304,12 @@ func (r *envelopeReader) finish() error {
 	case r.wantsList() && !r.emptyList():
 		r.env.HasData = true
 	case r.isElsewhere():
-		return &SyntaxError{Why: "no data, but something else"}
+		return &SyntaxError{Why: "no data, but an unknown list or object"}
 	}
 	return nil
 }
 
-// isElsewhere reports whether what is missing may stand under a name that we don't
-// know.
+// isElsewhere reports whether the missing data may be under an unknown name.
 func (r *envelopeReader) isElsewhere() bool {
 	if !r.seen.has(dataMember) {
 		return r.otherList || r.otherObject
@@ -338,7 +337,7 @@ func readCode(d *jsontext.Decoder, env *Envelope) error {
 	return nil
 }
 
-// readText takes whatever stands for a message; an odd one is no reason to lose the code.
+// readText reads a message of any type, so that an odd one does not lose the code.
 func readText(d *jsontext.Decoder) (string, error) {
 	v, err := d.ReadValue()
 	if err != nil || v.Kind() == 'n' {

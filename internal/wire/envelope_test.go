@@ -40,12 +40,12 @@ func TestEnvelope(t *testing.T) {
 		`{"msg":"m","data":{"n":"x"},"code":0}`:               {env: wire.Envelope{HasCode: true, HasData: true, Message: "m"}, why: "/n: not a whole number"},
 		`{"code":1e30}`:                                       {why: "/code: not a whole number"},
 		`{"code":{}}`:                                         {why: "/code: not a number"},
-		`{"code":0,"code":0}`:                                 {env: wire.Envelope{HasCode: true}, why: "code stands twice"},
-		`{"code":null,"code":0}`:                              {why: "code stands twice"},
-		`{"co\u0064e":500,"code":0}`:                          {env: wire.Envelope{Code: 500, HasCode: true}, why: "code stands twice"},
-		`{"data":null,"data":{"n":1}}`:                        {why: "data stands twice"},
-		`{"errors":1,"errors":2}`:                             {env: wire.Envelope{Errors: json.RawMessage(`1`)}, why: "errors stands twice"},
-		`{"code":0} {}`:                                       {env: wire.Envelope{HasCode: true}, why: "something follows the response"},
+		`{"code":0,"code":0}`:                                 {env: wire.Envelope{HasCode: true}, why: "code appears twice"},
+		`{"code":null,"code":0}`:                              {why: "code appears twice"},
+		`{"co\u0064e":500,"code":0}`:                          {env: wire.Envelope{Code: 500, HasCode: true}, why: "code appears twice"},
+		`{"data":null,"data":{"n":1}}`:                        {why: "data appears twice"},
+		`{"errors":1,"errors":2}`:                             {env: wire.Envelope{Errors: json.RawMessage(`1`)}, why: "errors appears twice"},
+		`{"code":0} {}`:                                       {env: wire.Envelope{HasCode: true}, why: "data after the end of the response"},
 		`{"code":0}` + "\x00":                                 {env: wire.Envelope{HasCode: true}, why: "not valid JSON"},
 		`{"code":7,"msg":"no"`:                                {env: wire.Envelope{Code: 7, HasCode: true, Message: "no"}, why: "ends too early"},
 		`{"code":7,"msg":"n`:                                  {env: wire.Envelope{Code: 7, HasCode: true}, why: "ends too early"},
@@ -94,7 +94,7 @@ func TestDataIsThereOrNot(t *testing.T) {
 	for _, body := range []string{`{"code":0,"other":{"n":1}}`, `{"other":[1],"code":0}`} {
 		var out thing
 		_, err := newBody(t, strings.NewReader(body)).Decode(zone, &out)
-		require.EqualError(t, err, "no data, but something else", body)
+		require.EqualError(t, err, "no data, but an unknown list or object", body)
 		_, err = newBody(t, strings.NewReader(body)).Decode(zone, nil)
 		require.NoError(t, err)
 	}
@@ -188,7 +188,7 @@ func TestNoListIsLost(t *testing.T) {
 			Page  int `json:"page" wire:"soft"`
 		} `json:"in" wire:"soft"`
 	}
-	const noList, noData = "/data: has no list, but something else", "no data, but something else"
+	const noList, noData = "/data: has no list, but other fields", "no data, but an unknown list or object"
 	for text, tt := range map[string]struct {
 		n    int
 		page int
@@ -233,8 +233,8 @@ func TestNoListIsLost(t *testing.T) {
 		`{"code":0,"data":{},"list":7}`:                       {why: "/list: a number where a list belongs"},
 		`{"code":0,"data":{},"list":[{"n":"x"}]}`:             {why: "/list/0/n: not a whole number"},
 		`{"list":[{"n":"x"}],"data":{},"code":0}`:             {why: "/list/0/n: not a whole number"},
-		`{"code":0,"data":{},"list":[],"list":[{"n":1}]}`:     {why: "list stands twice"},
-		`{"code":0,"data":{"list":[{"list":1}],"list":[{}]}}`: {why: "stands twice"},
+		`{"code":0,"data":{},"list":[],"list":[{"n":1}]}`:     {why: "list appears twice"},
+		`{"code":0,"data":{"list":[{"list":1}],"list":[{}]}}`: {why: "appears twice"},
 	} {
 		var out page
 		env, err := newBody(t, strings.NewReader(text)).Decode(zone, &out)

@@ -15,19 +15,19 @@ import (
 // object is how a struct is decoded.
 type object struct {
 	fields  map[string]*field
-	folded  map[string]*field // those without a name in a tag, by fold
+	folded  map[string]*field // fields without a name in a tag, by fold
 	ordered []*field
 	absents []*field
-	list    *field // its list, if it is one that holds a list
-	raw     *field
-	unread  *field
+	list    *field // the field named list, if it is a slice or array
+	raw     *field // see the wire tag
+	unread  *field // see the wire tag
 }
 
 type field struct {
 	name      string
-	at        int   // in ordered
-	index     int   // in the struct
-	path      []int // of a field of an embedded struct, else nil
+	at        int   // index in ordered
+	index     int   // index in the struct
+	path      []int // indices of a field of an embedded struct; otherwise nil
 	decode    decodeFunc
 	absent    int64
 	hasAbsent bool
@@ -35,7 +35,7 @@ type field struct {
 	total     bool
 }
 
-// objectFor makes the object of a struct type.
+// objectFor returns the object of a struct type.
 func objectFor(t reflect.Type) *object {
 	o := &object{fields: map[string]*field{}}
 	for _, m := range membersOf(t) {
@@ -44,7 +44,7 @@ func objectFor(t reflect.Type) *object {
 			f.path = m.index
 		}
 		opts := f.options(&m, o)
-		if f == o.raw || f == o.unread { // not from a member of that name
+		if f == o.raw || f == o.unread { // not decoded from a member of that name
 			continue
 		}
 		f.decode = decoderFor(m.Type, opts)
@@ -90,7 +90,7 @@ func (f *field) options(m *member, o *object) options {
 	return opts
 }
 
-// of returns the field in v. A nil pointer on the way to it is set.
+// of returns the field in v. It allocates embedded pointers that are nil.
 func (f *field) of(v reflect.Value) reflect.Value {
 	if f.path == nil {
 		return v.Field(f.index)
@@ -107,10 +107,10 @@ func (f *field) of(v reflect.Value) reflect.Value {
 	return v
 }
 
-// errNoList is the Why of an object that should hold a list and holds other things.
-const errNoList = "has no list, but something else"
+// errNoList is the Why of an object that should have a list and has other fields.
+const errNoList = "has no list, but other fields"
 
-// isNoList reports whether that is so of data itself.
+// isNoList reports whether err is that error for data itself.
 func isNoList(err error) bool {
 	s, ok := errors.AsType[*SyntaxError](err)
 	return ok && s.Why == errNoList && s.Where == "/data"
@@ -163,7 +163,7 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 		}
 		var f *field
 		if next < len(o.ordered) && o.ordered[next].name == string(name[1:len(name)-1]) {
-			f = o.ordered[next] // responses mostly have our order: no hash is needed
+			f = o.ordered[next] // most responses have our order; this saves the map lookup
 		} else {
 			f = o.find(name)
 		}
@@ -173,7 +173,7 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 			says, err = skip(d, o.list == nil)
 			c.unknown = c.unknown || says
 		case !c.seen.add(f.at):
-			err = st.wrong("stands twice in the response")
+			err = st.wrong("appears twice in the response")
 		default:
 			err = o.decodeField(st, f, v)
 			if o.list != nil && f != o.list && !c.known {
@@ -190,13 +190,13 @@ func (o *object) decodeMembers(st *state, v reflect.Value) error {
 	return o.complete(st, &c)
 }
 
-// contents is what an object had.
+// contents records which members an object had.
 type contents struct {
 	seen           set
-	known, unknown bool // something besides the list
+	known, unknown bool // a member other than the list, by whether it has a field
 }
 
-// complete reports that a list is missing and not said to be empty.
+// complete returns an error if the list is missing and not known to be empty.
 func (o *object) complete(st *state, c *contents) error {
 	if (c.unknown || c.known && st.total != zeroTotal) && !c.seen.has(o.list.at) {
 		return st.wrong(errNoList)
@@ -241,7 +241,7 @@ func (o *object) decodeField(st *state, f *field, v reflect.Value) (err error) {
 	return err
 }
 
-// note puts the odd value of a field where the object keeps such, if it does.
+// note stores the odd value of a field in the unread map of the object, if it has one.
 func (o *object) note(st *state, f *field, v reflect.Value) {
 	if o.unread != nil {
 		m := o.unread.of(v)
@@ -253,7 +253,7 @@ func (o *object) note(st *state, f *field, v reflect.Value) {
 	st.odd = ""
 }
 
-// decodeSoft leaves fv empty where the value does not fit.
+// decodeSoft leaves fv empty if the value does not fit.
 func (o *object) decodeSoft(st *state, f *field, fv reflect.Value) error {
 	k := st.d.PeekKind()
 	if o.unread == nil {
@@ -295,7 +295,7 @@ func (f *field) clear(fv reflect.Value) {
 	}
 }
 
-// shown returns what was sent, a text without its quotes.
+// shown returns the value as it was sent, a string without its quotes.
 func shown(val jsontext.Value) string {
 	if val.Kind() != '"' {
 		return string(val)
@@ -307,8 +307,8 @@ func shown(val jsontext.Value) string {
 	return string(text)
 }
 
-// skip passes over a value and reports whether it says anything: null, false, 0,
-// "" and an empty list or object do not. Where nobody asks, it is faster.
+// skip skips a value and reports whether it has any content: null, false, 0, "" and an
+// empty list or object have none. If nobody asks, it always returns false, which is faster.
 func skip(d *jsontext.Decoder, nobodyAsks bool) (says bool, err error) {
 	if nobodyAsks {
 		return false, d.SkipValue()
@@ -331,7 +331,7 @@ func skip(d *jsontext.Decoder, nobodyAsks bool) (says bool, err error) {
 	}
 }
 
-// isBlank reports whether a value is one of the ways to say that there is nothing.
+// isBlank reports whether a value means that there is none: null, false, "", [] or {}.
 func isBlank(val jsontext.Value) bool {
 	switch val.Kind() {
 	case 'n', 'f':
@@ -344,10 +344,10 @@ func isBlank(val jsontext.Value) bool {
 	return false
 }
 
-// set holds small numbers.
+// set is a set of small numbers.
 type set struct {
 	few  uint64
-	more map[int]struct{} // from 64 on
+	more map[int]struct{} // numbers from 64
 }
 
 func (s *set) has(n int) bool {
@@ -374,7 +374,7 @@ func (s *set) add(n int) bool {
 	return true
 }
 
-// fold makes TradeNo, tradeNo and trade_no equal.
+// fold maps TradeNo, tradeNo and trade_no to the same text.
 func fold(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 
 // member is a field as encoding/json finds it.
@@ -382,15 +382,15 @@ type member struct {
 	reflect.StructField
 
 	name     string // in JSON
-	tagged   bool   // the name is in a tag
+	tagged   bool   // the name is from a tag
 	quoted   bool
-	index    []int                 // from the struct, through those it embeds
-	pointers []reflect.StructField // embedded pointers on this way
+	index    []int                 // as in reflect.Value.FieldByIndex
+	pointers []reflect.StructField // embedded pointers on the way to the field
 }
 
-// membersOf returns the fields of a struct and of those that it embeds, in order.
-// Of fields that have one name the least deep counts, and of those the one that
-// has it from a tag; where that leaves two, none counts.
+// membersOf returns the fields of a struct and of its embedded structs, in order. Of
+// several fields with the same name, the least nested one counts, and among those the one
+// with the name in a tag. If that leaves more than one, none counts.
 func membersOf(t reflect.Type) []member {
 	type embedded struct {
 		t        reflect.Type
@@ -439,7 +439,7 @@ func membersOf(t reflect.Type) []member {
 	return all
 }
 
-// memberOf reads the tag of a field; ok is false for one that is left out.
+// memberOf reads the tag of a field. ok is false if the field is not decoded.
 func memberOf(sf reflect.StructField) (m member, ok bool) {
 	tag := sf.Tag.Get("json")
 	name, opts, _ := strings.Cut(tag, ",")
@@ -450,7 +450,8 @@ func memberOf(sf reflect.StructField) (m member, ok bool) {
 	return m, tag != "-" && (sf.Anonymous || sf.IsExported())
 }
 
-// contend keeps m if it wins over what has its name. The least deep come first.
+// contend keeps m if it takes precedence over other members with its name. The least
+// nested ones are passed first.
 func contend(best map[string]*member, clash map[string]bool, m *member) {
 	old := best[m.name]
 	switch {

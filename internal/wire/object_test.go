@@ -111,7 +111,7 @@ func TestNothingIsLostOrInvented(t *testing.T) {
 	check(t, cases[[]row]{
 		`[null,{"n":1},null]`: {want: []row{{1}}}, `{"3":null,"5":{"n":2}}`: {want: []row{{2}}}, `[null]`: {want: []row{}},
 		`[""]`: {why: "/0: text where an object belongs"}, `[[]]`: {why: "/0: a list where an object belongs"}, `[nul`: {why: "ends too early"}, `[tru`: {why: "ends too early"},
-		`[{"n":1,"n":2}]`: {why: "/0/n: stands twice"}, `[{"\u006e":7}]`: {want: []row{{7}}},
+		`[{"n":1,"n":2}]`: {why: "/0/n: appears twice"}, `[{"\u006e":7}]`: {want: []row{{7}}},
 	})
 	check(t, cases[[]string]{`["a",null,""]`: {want: []string{"a", ""}}})
 	check(t, cases[[]*int]{`[1,null]`: {want: []*int{new(1), nil}}})
@@ -120,7 +120,7 @@ func TestNothingIsLostOrInvented(t *testing.T) {
 		N    int   `json:"n"`
 	}
 	check(t, cases[page]{
-		`{"n":1}`: {why: "has no list, but something else"}, `{"items":7}`: {why: "no list, but something else"}, `{"items":[]}`: {}, `{"n":0}`: {}, `{"n":1,"list":null}`: {want: page{List: []int{}, N: 1}}, `{"items":[7]}`: {why: "no list, but something else"}, `{"items":{"a":1}}`: {why: "no list, but something else"},
+		`{"n":1}`: {why: "has no list, but other fields"}, `{"items":7}`: {why: "no list, but other fields"}, `{"items":[]}`: {}, `{"n":0}`: {}, `{"n":1,"list":null}`: {want: page{List: []int{}, N: 1}}, `{"items":[7]}`: {why: "no list, but other fields"}, `{"items":{"a":1}}`: {why: "no list, but other fields"},
 		`{"items":[7],"list":[8]}`: {want: page{List: []int{8}}}, `{"items":[7`: {why: "ends too early"},
 	})
 	type row2 struct {
@@ -133,7 +133,7 @@ func TestNothingIsLostOrInvented(t *testing.T) {
 		`{"p":false,"b":false,"s":0}`: {want: row2{B: new(false)}}, `{"p":"x"}`: {why: "not a whole number"}, `{"s":"x"}`: {why: "/s: not a whole number"},
 		`{"p":"x`: {why: "ends too early"}, `{"s":"x`: {why: "ends too early"},
 	})
-	check(t, cases[decimal]{strings.Repeat("1", 65): {why: "sane size"}, strings.Repeat("1", 64): {want: decimal(strings.Repeat("1", 64))}})
+	check(t, cases[decimal]{strings.Repeat("1", 65): {why: "reasonable size"}, strings.Repeat("1", 64): {want: decimal(strings.Repeat("1", 64))}})
 
 	_, err := decode[[]row](t, `{"`+strings.Repeat("0", 5000)+`":{"n":[]}}`)
 	require.EqualError(t, err, "/data/…: a list where a number belongs")

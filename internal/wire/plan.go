@@ -13,47 +13,48 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A type is decoded by a function that is made once for it. Names come from the
-// `json` tag as in encoding/json. A `wire` tag says more:
+// decodeFunc decodes a value of one type. It is made once for each type.
 //
-//	absent=-1   what an integer gets when the response has no such field, or null
-//	round       a fraction becomes the nearest whole number
-//	soft        a value of the wrong kind leaves the field empty; for entries
-//	            that nobody documented
-//	flat        a list whose entries may be lists of entries again, which are
-//	            joined; a null is no entry
-//	total       soft, and how many entries a list has on all pages: where it is 0,
-//	            the list may be missing
-//	raw         a json.RawMessage that gets the whole object as it was sent
-//	unread      a map[string]string that gets, by their names in the response, the
-//	            values of this object that were left empty because they could not
-//	            be understood: texts in time fields that are no time ("N/A"), and
-//	            what soft left out. It is nil if there is none.
+// Names come from the `json` tag, as in encoding/json. A `wire` tag has options:
 //
-// What is read is lenient at any depth: numbers in quotes, null or "" for a list,
-// [] for an object, times in many forms.
+//	absent=-1   the value of an integer if the response does not have it, or null
+//	round       round a fraction to the nearest whole number
+//	soft        leave the field empty if the value has the wrong type; for
+//	            entries that are not documented
+//	flat        the entries of the list may be lists of entries, which are joined;
+//	            skip null
+//	total       soft, and the number of entries on all pages: if it is 0, the list
+//	            may be missing
+//	raw         store the whole object, as it was sent, in this json.RawMessage
+//	unread      store values that could not be read in this map[string]string, by
+//	            their names in the response: text in a time field that is not a
+//	            time, such as "N/A", and values that soft left out. The map is nil
+//	            if there are none.
+//
+// Decoding is lenient at any depth: it accepts numbers in quotes, null or "" for a list,
+// [] for an object, and times in many forms.
 type decodeFunc func(*state, reflect.Value) error
 
-// state is what decoding one JSON text needs.
+// state is the state of decoding one JSON text.
 type state struct {
 	b     *Body
 	d     *jsontext.Decoder
 	zone  *time.Location
-	found bool   // a field that we know was there
-	text  []byte // of the scalar that was read last
-	total total  // what a total said
-	odd   string // the value of a time field that is no time, until its object notes it
+	found bool   // there was a known field
+	text  []byte // buffer for the last scalar
+	total total  // from fields with the total option
+	odd   string // the value of a time field that is not a time, until note stores it
 }
 
 func (st *state) wrong(why string) error {
 	where := string(st.d.StackPointer())
-	if len(where) > 200 { // the names in it are the server's; whole ones can be searched for a secret
+	if len(where) > 200 { // cut between names: they are from the server and searched for secrets later
 		where = where[:strings.LastIndexByte(where[:200], '/')] + "/…"
 	}
 	return &SyntaxError{Where: where, Why: why}
 }
 
-// total is what the totals of a list say; the highest counts.
+// total is what the total fields of a list say. The highest value counts.
 type total int
 
 const (
@@ -62,14 +63,14 @@ const (
 	someTotal
 )
 
-// sub returns a state that reads val on its own; its errors know no place. Nothing
-// may be read from st meanwhile.
+// sub returns a state that reads val separately. Its errors have no position. Nothing may be
+// read from st at the same time.
 func (st *state) sub(val []byte) *state {
 	return &state{b: st.b, d: jsontext.NewDecoder(&section{st.b, val}, lexing, lenient), zone: st.zone}
 }
 
-// attempt decodes a value and reports apart what is wrong with it, after passing
-// over the rest of it.
+// attempt decodes a value. If the value has an error, attempt skips the rest of it and
+// returns the error as wrong; err is an error of the JSON or of reading.
 func (st *state) attempt(decode decodeFunc, v reflect.Value) (wrong, err error) {
 	depth := st.d.StackDepth()
 	err = decode(st, v)
@@ -84,7 +85,7 @@ func (st *state) attempt(decode decodeFunc, v reflect.Value) (wrong, err error) 
 	return err, nil
 }
 
-// plan is how a type is decoded.
+// plan says how a type is decoded.
 type plan struct {
 	decode decodeFunc
 	list   func(reflect.Value) reflect.Value // finds the list of a type that holds one
@@ -115,8 +116,8 @@ func planFor(t reflect.Type) *plan {
 	return p
 }
 
-// Check reports whether a value of type t can be decoded into. The error names the
-// part that can't: a chan, a func, a complex number, an interface with methods.
+// Check returns an error if JSON can't be decoded into a value of type t. The error names
+// the part that prevents it, such as a chan, a func or an interface with methods.
 func Check(t reflect.Type) error { return planFor(t).err }
 
 func check(t reflect.Type, path string, seen map[reflect.Type]bool) error {
@@ -129,7 +130,7 @@ func check(t reflect.Type, path string, seen map[reflect.Type]bool) error {
 		return fmt.Errorf(`%s: a %s can't be read from JSON; leave it out with the tag json:"-"`, path, t.Kind())
 	case reflect.Interface:
 		if t.NumMethod() > 0 {
-			return fmt.Errorf("%s: %s is an interface with methods, so it is not known what to make", path, t)
+			return fmt.Errorf("%s: %s is an interface with methods, so the type to decode is unknown", path, t)
 		}
 	case reflect.Map:
 		if keyFor(t.Key()) == nil {
@@ -163,7 +164,7 @@ var (
 	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// special reports whether a type is decoded by other rules than those of its kind.
+// special reports whether a type is not decoded by the rules of its kind.
 func special(t reflect.Type) bool {
 	return t == timeType || t == rawType || decodesItself(t) || isBytes(t)
 }
@@ -177,12 +178,12 @@ func isBytes(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
 }
 
-// options are what a field's tags say about its type.
+// options are the options in the tags of a field.
 type options struct {
 	absent int64
 	round  bool
 	flat   bool
-	quoted bool // json:",string": JSON inside a text
+	quoted bool // json:",string": JSON inside a string
 }
 
 func decoderFor(t reflect.Type, o options) decodeFunc {
@@ -229,5 +230,5 @@ func decoderForKind(t reflect.Type, o options) decodeFunc {
 	case reflect.Map:
 		return mapPlan(t)
 	}
-	return objectFor(t).decode // a struct: check has refused all else
+	return objectFor(t).decode // a struct: check refuses all other kinds
 }

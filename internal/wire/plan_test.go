@@ -123,7 +123,7 @@ func TestKinds(t *testing.T) {
 		T   tree                      `json:"t"`
 		C   chain                     `json:"c"`
 		P   pair[uint8, []string]     `json:"p"`
-		S   struct{ A, B_C int }      `json:"s"`
+		S   struct{ A, B_C int }      `json:"s"` //nolint:revive,staticcheck // names as Go allows them
 		B   []byte                    `json:"b"`
 		B2  [2]byte                   `json:"b2"`
 	}
@@ -160,11 +160,11 @@ func TestKinds(t *testing.T) {
 	}
 
 	for text, why := range map[string]string{
-		`{"i8":128}`: "/data/i8: not a whole number that fits 8 bits", `{"u16":-1}`: "/data/u16: not a whole number from 0 on that fits 16 bits", `{"u16":65536}`: "fits 16 bits", `{"u64":1.5}`: "fits 64 bits",
+		`{"i8":128}`: "/data/i8: not a whole number that fits 8 bits", `{"u16":-1}`: "/data/u16: not a whole number of at least 0 that fits 16 bits", `{"u16":65536}`: "fits 16 bits", `{"u64":1.5}`: "fits 64 bits",
 		`{"u64":18446744073709551616}`: "fits 64 bits", `{"f32":1e39}`: "not a number that fits float32", `{"f32":"NaN"}`: "not a number that fits", `{"f32":"0x1p4"}`: "not a number that fits", `{"f32":{}}`: "an object where a number belongs",
-		`{"arr":[1,2,3]}`: "a list of 3 where 2 belong", `{"m":[1]}`: "/data/m: a list where an object belongs", `{"m":{"a":1,"a":2}}`: "/data/m/a: stands twice", `{"m":{"a":"x"}}`: "/data/m/a: not a whole number",
+		`{"arr":[1,2,3]}`: "a list of 3 where 2 belong", `{"m":[1]}`: "/data/m: a list where an object belongs", `{"m":{"a":1,"a":2}}`: "/data/m/a: appears twice", `{"m":{"a":"x"}}`: "/data/m/a: not a whole number",
 		`{"mi":{"128":1}}`: "not a key that fits int8", `{"mt":{"!":[]}}`: "not a key that fits wire_test.level", `{"l":"!"}`: "/data/l: does not fit wire_test.level", `{"l":[1]}`: "a list where text belongs", `{"num":"x"}`: "/data/num: not a number",
-		`{"big":"x"}`: "does not fit big.Int", `{"ip":"x"}`: "does not fit netip.Addr", `{"t":{"N":256}}`: "/data/t/N: not a whole number", `{"b":"%"}`: "does not fit []uint8", `{"t":{"N":1,"n":2}}`: "/data/t/n: stands twice",
+		`{"big":"x"}`: "does not fit big.Int", `{"ip":"x"}`: "does not fit netip.Addr", `{"t":{"N":256}}`: "/data/t/N: not a whole number", `{"b":"%"}`: "does not fit []uint8", `{"t":{"N":1,"n":2}}`: "/data/t/n: appears twice",
 	} {
 		_, err := decode[all](t, text)
 		require.ErrorContains(t, err, why, text)
@@ -187,7 +187,7 @@ func TestAny(t *testing.T) {
 	two, err := decode[map[string]any](t, text)
 	require.NoError(t, err)
 	require.Equal(t, want, two)
-	type named interface{}
+	type named any
 	three, err := decode[struct{ L []named }](t, `{"l":[1,null]}`)
 	require.NoError(t, err)
 	require.Equal(t, []named{json.Number("1"), nil}, three.L)
@@ -195,7 +195,7 @@ func TestAny(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, none)
 	_, err = decode[any](t, `{"a":[{"b":1,"b":2}]}`)
-	require.ErrorContains(t, err, "/data/a/0/b: stands twice")
+	require.ErrorContains(t, err, "/data/a/0/b: appears twice")
 	for _, cut := range []string{`{`, `{"a"`, `{"a":`, `[`, `[1`, `["`, `[tru`} {
 		_, err = decode[any](t, cut)
 		require.ErrorContains(t, err, "ends too early", cut)
@@ -255,13 +255,13 @@ func TestNames(t *testing.T) {
 		Name    string
 		ID      int
 		Tag     string `json:"tag"`
-		Dash    string `json:"-,"`
+		Dash    string `json:"-,"` //nolint:staticcheck // a name of its own
 		Not     string `json:"-"`
 	}
 	check(t, cases[row]{
 		`{"trade_no":1,"name":"n","id":2,"tag":"t","-":"d","Not":"x"}`: {want: row{"1", "n", 2, "t", "d", ""}},
 		`{"TradeNo":"1","NAME":"n","Id":2,"TAG":"no","tag_":"no"}`:     {want: row{"1", "n", 2, "", "", ""}},
-		`{"name":"a","Name":"b"}`:                                      {why: "stands twice"},
+		`{"name":"a","Name":"b"}`:                                      {why: "appears twice"},
 		`{"tr\u0061deNo":"1"}`:                                         {want: row{TradeNo: "1"}},
 	})
 }
@@ -280,7 +280,7 @@ func TestManyFields(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 99, out.Elem().Field(99).Int())
 	_, err = newBody(t, strings.NewReader(`{"code":0,"data":{`+text.String()+`"f99":1}}`)).Decode(zone, out.Interface())
-	require.ErrorContains(t, err, "/data/f99: stands twice")
+	require.ErrorContains(t, err, "/data/f99: appears twice")
 }
 
 type impossible struct {

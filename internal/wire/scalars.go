@@ -14,14 +14,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// inside returns what is in the quotes of a text, if it stands there as it is.
-func inside(val jsontext.Value) ([]byte, bool) {
-	text := val[1 : len(val)-1]
+// inside returns the text between the quotes of a string. ok is false if it has escapes or
+// invalid UTF-8.
+func inside(val jsontext.Value) (text []byte, ok bool) {
+	text = val[1 : len(val)-1]
 	return text, bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text)
 }
 
-// scalar reads a value and takes a text out of its quotes, without white space
-// around it. It is good until the next value is read.
+// scalar reads a value. It returns a string without quotes and surrounding white space. The
+// result is valid until the next value is read.
 func (st *state) scalar() (text []byte, kind jsontext.Kind, err error) {
 	val, err := st.d.ReadValue()
 	if err != nil {
@@ -38,8 +39,8 @@ func (st *state) scalar() (text []byte, kind jsontext.Kind, err error) {
 	return bytes.TrimSpace(text), '"', err
 }
 
-// number reads a number, bare or in quotes. It is empty for null and for an empty
-// text; true and false count as 1 and 0.
+// number reads a number, with or without quotes. The result is empty for null and "". true
+// and false count as 1 and 0.
 func (st *state) number() ([]byte, error) {
 	text, kind, err := st.scalar()
 	if err != nil {
@@ -84,7 +85,7 @@ func decodeUint(st *state, v reflect.Value) error {
 		n, ok = parseUint(string(text))
 	}
 	if !ok || v.OverflowUint(n) {
-		return st.wrong("not a whole number from 0 on that fits " + strconv.Itoa(v.Type().Bits()) + " bits")
+		return st.wrong("not a whole number of at least 0 that fits " + strconv.Itoa(v.Type().Bits()) + " bits")
 	}
 	v.SetUint(n)
 	return nil
@@ -132,7 +133,7 @@ func decodeString(st *state, v reflect.Value) error {
 	case '"':
 		v.SetString(shown(val))
 	case 'n':
-	case '0', 't', 'f': // an order number that comes bare keeps its digits
+	case '0', 't', 'f': // an order number without quotes keeps its digits
 		v.SetString(string(val))
 	default:
 		return st.wrong(kindName(val.Kind()) + " where text belongs")
@@ -140,8 +141,8 @@ func decodeString(st *state, v reflect.Value) error {
 	return nil
 }
 
-// decodeQuoted reads a text in which encoding/json expects JSON: "\"a\"". One that
-// is not is taken as it is.
+// decodeQuoted reads a string that contains a JSON string: "\"a\"". Other text is taken as
+// it is.
 func decodeQuoted(st *state, v reflect.Value) error {
 	if err := decodeString(st, v); err != nil {
 		return err
@@ -171,8 +172,8 @@ func decodeRaw(st *state, v reflect.Value) error {
 	return err
 }
 
-// decodeItself is for types with an UnmarshalJSON. One that wants a number, and
-// does not take it from quotes, gets it without them, and the other way round.
+// decodeItself decodes types with an UnmarshalJSON method. If the method refuses a number
+// in quotes, it is called again without the quotes, and the other way round.
 func decodeItself(st *state, v reflect.Value) error {
 	val, err := st.d.ReadValue()
 	if err != nil {
@@ -197,15 +198,16 @@ func decodeItself(st *state, v reflect.Value) error {
 	return st.misfit(err, v.Type())
 }
 
-// misfit says why a type refused its value. A text of its own may quote the value.
+// misfit returns why a type refused its value. It does not use the type's own error, which
+// may quote the value.
 func (st *state) misfit(err error, t reflect.Type) error {
-	if s, ok := errors.AsType[*SyntaxError](err); ok { // of Number
+	if s, ok := errors.AsType[*SyntaxError](err); ok { // from Number
 		return st.wrong(s.Why)
 	}
 	return st.wrong("does not fit " + t.String())
 }
 
-// decodeFromText is for types with an UnmarshalText.
+// decodeFromText decodes types with an UnmarshalText method.
 func decodeFromText(st *state, v reflect.Value) error {
 	text, kind, err := st.scalar()
 	switch {
@@ -238,12 +240,10 @@ func decodeJSONNumber(st *state, v reflect.Value) error {
 	return nil
 }
 
-// Number returns the digits of a JSON number, bare or in quotes, exactly as they
-// were sent. It returns "" for null and for an empty text, and a [SyntaxError] for
-// anything else and for a number that is longer than 64 bytes or has an exponent
-// of more than two digits: a small text could be a huge number.
-//
-// It is what an UnmarshalJSON for decimals needs.
+// Number returns the digits of a JSON number, with or without quotes, exactly as they were
+// sent. It returns "" for null and "", and a [SyntaxError] for anything else. A number of
+// more than 64 bytes or with an exponent of more than two digits is also a SyntaxError,
+// since a short text could be a huge number.
 func Number(val []byte) (string, error) {
 	v := jsontext.Value(val)
 	text := val
@@ -253,7 +253,7 @@ func Number(val []byte) (string, error) {
 		return "", nil
 	case '0':
 	case '"':
-		if len(val) < 2 { // from a caller that did not check it
+		if len(val) < 2 { // the caller did not check it
 			return "", &SyntaxError{Why: "not a number"}
 		}
 		text = val[1 : len(val)-1]
@@ -277,13 +277,13 @@ func Number(val []byte) (string, error) {
 		exp = strings.TrimLeft(string(text[i+1:]), "+-0")
 	}
 	if len(text) > 64 || len(exp) > 2 {
-		return "", &SyntaxError{Why: "not a number of a sane size"}
+		return "", &SyntaxError{Why: "not a number of reasonable size"}
 	}
 	return string(text), nil
 }
 
-// parseInt reads a whole number as JSON, PHP and people write it: 12, 12.0, 1e3.
-// With round, a fraction goes to the nearest whole number.
+// parseInt reads a whole number, also in the forms 12.0 and 1e3. With round, it rounds a
+// fraction to the nearest whole number.
 func parseInt(s string, round bool) (int64, bool) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n, true
@@ -306,7 +306,7 @@ func parseInt(s string, round bool) (int64, bool) {
 	return int64(math.Round(f)), round
 }
 
-// parseUint is parseInt for what an int64 may not hold.
+// parseUint is parseInt for an unsigned number.
 func parseUint(s string) (uint64, bool) {
 	if whole, ok := cutZeros(s); ok {
 		s = whole
@@ -318,7 +318,7 @@ func parseUint(s string) (uint64, bool) {
 	return uint64(max(n, 0)), ok && n >= 0
 }
 
-// cutZeros takes the fraction off 12.00.
+// cutZeros removes a fraction of zeros, as in 12.00.
 func cutZeros(s string) (string, bool) {
 	whole, frac, ok := strings.Cut(s, ".")
 	return whole, ok && frac != "" && strings.Trim(frac, "0") == ""
@@ -329,8 +329,8 @@ func ValidNumber(s string) bool {
 	return jsontext.Value(s).Kind() == '0' && jsontext.Value(s).IsValid() && strings.TrimSpace(s) == s
 }
 
-// ignoreUTF8 drops the error of AppendUnquote about broken UTF-8, which it has
-// replaced already.
+// ignoreUTF8 drops the error of AppendUnquote about invalid UTF-8, which it has already
+// replaced.
 func ignoreUTF8(b []byte, err error) error {
 	if b != nil {
 		return nil

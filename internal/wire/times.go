@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// decodeTime reads a time. What says "none", and what is no time, is the zero time;
-// the object around it notes the latter.
+// decodeTime reads a time. A value that means no time, and one that is not a time, give the
+// zero time. The latter is also stored in the unread map of the object.
 func decodeTime(st *state, v reflect.Value) error {
 	text, kind, err := st.scalar()
 	if err != nil {
@@ -33,7 +33,7 @@ func decodeTime(st *state, v reflect.Value) error {
 	return nil
 }
 
-// phpTime reads a DateTime of PHP as JSON shows it.
+// phpTime reads a DateTime of PHP in its JSON form.
 func (st *state) phpTime(val []byte) (time.Time, bool) {
 	var o struct {
 		Date string `json:"date"`
@@ -50,7 +50,7 @@ func (st *state) phpTime(val []byte) (time.Time, bool) {
 			return time.Time{}, false
 		}
 		return parseTime(o.Date+o.Zone, st.zone)
-	case 0, 3: // a name; Carbon leaves the type out
+	case 0, 3: // a name; Carbon omits the type
 		zone := st.b.location(o.Zone)
 		if zone == nil {
 			return time.Time{}, false
@@ -61,14 +61,14 @@ func (st *state) phpTime(val []byte) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// zones keeps the location that was looked up last: that reads a file, and a list
-// mostly has one.
+// zones caches the last location. Looking one up reads a file, and most lists have only
+// one.
 type zones struct {
 	name string
 	zone *time.Location
 }
 
-// location returns the time zone of a name, or nil.
+// location returns the time zone with a name, or nil.
 func (z *zones) location(name string) *time.Location {
 	if name == "" || name == "Local" || len(name) > 64 {
 		return nil
@@ -78,7 +78,7 @@ func (z *zones) location(name string) *time.Location {
 		var err error
 		if z.zone, err = time.LoadLocation(name); err != nil {
 			z.zone = nil
-			if name == "PRC" || name == "Asia/Shanghai" { // the vendor's, where the system has no such file
+			if name == "PRC" || name == "Asia/Shanghai" { // the vendor's zone, if the system has no zone files
 				z.zone = time.FixedZone(name, 8*60*60)
 			}
 		}
@@ -86,17 +86,17 @@ func (z *zones) location(name string) *time.Location {
 	return z.zone
 }
 
-// parseTime reads a time in the forms that the API, PHP, MySQL and people use. One
-// without a zone is in zone. The many ways to say "none" give the zero time, among
-// them the word that the document's own examples have there. It reports false for
-// what is no time, or could be more than one: "N/A", "01/02/2026", "10:00:00 CST".
+// parseTime reads a time in the forms that the API, PHP, MySQL and people use. A time
+// without a zone is in zone. The many forms of "no time" give the zero time, including the
+// word "string" from the vendor's examples. parseTime returns false for text that is not a
+// time or is ambiguous, such as "N/A", "01/02/2026" and "10:00:00 CST".
 func parseTime(s string, zone *time.Location) (time.Time, bool) {
 	s = strings.TrimSpace(s)
 	if s == "string" || strings.Trim(s, "0.") == "" || strings.HasPrefix(s, "0000-00-00") || strings.HasPrefix(s, "0001-01-01") || strings.HasPrefix(s, "-0001") {
 		return time.Time{}, true
 	}
-	// The common forms. For RFC 3339 alone package time has a reader that walks no
-	// layout: half the cost, the same checks.
+	// The common forms. Package time parses RFC 3339 without a layout: half the cost,
+	// the same checks.
 	form := s
 	switch {
 	case len(s) == len(time.DateTime) && s[10] == ' ':
@@ -108,19 +108,19 @@ func parseTime(s string, zone *time.Location) (time.Time, bool) {
 		if len(form) > len(s) {
 			year := t.Year()
 			t = shownIn(t, zone)
-			if 1970 < year && year <= 9999 { // what inZone would find again
+			if 1970 < year && year <= 9999 { // inZone would change nothing
 				return t, true
 			}
 		}
 		return inZone(t, true, zone)
 	}
-	t, ok := parseOdd(strings.Clone(s), zone) // so that only here a copy goes to the heap
+	t, ok := parseOdd(strings.Clone(s), zone) // so that s escapes to the heap only here
 	return inZone(t, ok, zone)
 }
 
-// inZone shows a time in zone, or in UTC where its year would not fit JSON. Years
-// that fit neither are no time, and so is the beginning of 1970 in any zone, which
-// stands for "never": the zone of the server may be another than we think.
+// inZone returns the time in zone, or in UTC if its year would not fit JSON. It returns
+// false if the year fits in neither, and for the beginning of 1970 in any zone, which means
+// "never": the server may use a different zone than we assume.
 func inZone(t time.Time, ok bool, zone *time.Location) (time.Time, bool) {
 	if !ok || t.IsZero() {
 		return time.Time{}, ok
@@ -136,19 +136,19 @@ func inZone(t time.Time, ok bool, zone *time.Location) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// never is how many seconds from the Unix epoch midnight of 1970-01-01 is at most,
+// never is the maximum number of seconds between the Unix epoch and midnight of 1970-01-01
 // in any zone.
 const never = 14 * 60 * 60
 
-// timeForm is the general form: date, time, zone. A name of a zone counts for
-// nothing beside its offset, and is not understood without.
+// timeForm is the general form: date, time and zone. The name of a zone is ignored after an
+// offset, and not accepted without one.
 var timeForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(\d{4})[-/年](\d{1,2})[-/月](\d{1,2})` +
 		`(?:[Tt日 ] *(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9})\d*)?)?|日)?` +
 		` *(?:([Zz]|UTC|GMT)|([+-]\d{2})(?::?(\d{2}))?(?: [A-Z]{3,5})?)?$`)
 })
 
-// parseOdd reads the forms that are less common.
+// parseOdd reads the less common forms.
 func parseOdd(s string, zone *time.Location) (time.Time, bool) {
 	if len(s) == len("20060102150405") {
 		if t, err := time.Parse("20060102150405", s); err == nil {
@@ -165,7 +165,7 @@ func parseOdd(s string, zone *time.Location) (time.Time, bool) {
 		return parseUnix(s)
 	}
 	m[7] = (m[7] + "000000000")[:9]
-	var n [11]int // as in timeForm; what is not there is 0
+	var n [11]int // the groups of timeForm; 0 if missing
 	for i := range n {
 		n[i], _ = strconv.Atoi(m[i])
 	}
@@ -184,8 +184,8 @@ func parseOdd(s string, zone *time.Location) (time.Time, bool) {
 	return date(n[1], time.Month(n[2]), n[3], n[4], n[5], n[6], n[7], zone)
 }
 
-// date is [time.Date] for what a calendar and a clock show, the end of a day as 24:00
-// and a leap second included.
+// date is [time.Date], but returns false for a date or time that does not exist. It accepts
+// 24:00 for the end of a day, and leap seconds.
 func date(year int, month time.Month, day, hour, minute, second, nano int, zone *time.Location) (time.Time, bool) {
 	midnight := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
 	ok := midnight.Month() == month && midnight.Day() == day && minute < 60 && second <= 60 &&
@@ -193,9 +193,9 @@ func date(year int, month time.Month, day, hour, minute, second, nano int, zone 
 	return shownIn(time.Date(year, month, day, hour, minute, second, nano, time.UTC), zone), ok
 }
 
-// shownIn returns the time at which clocks in zone show what t shows in UTC. Where
-// they skip it, as daylight saving time begins, it is the time by the offset before:
-// a day that has no midnight begins an hour later, and not on the day before.
+// shownIn returns the time in zone with the same date and clock reading as t has in UTC. If
+// that reading does not exist because daylight saving time begins, it uses the offset
+// before the change: a day without midnight begins an hour later, not on the day before.
 func shownIn(t time.Time, zone *time.Location) time.Time {
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
@@ -207,8 +207,8 @@ func shownIn(t time.Time, zone *time.Location) time.Time {
 	return local
 }
 
-// parseUnix reads Unix seconds, milliseconds and microseconds: ten digits of seconds
-// last until 2286.
+// parseUnix reads Unix seconds, milliseconds and microseconds. Seconds have ten digits until
+// 2286.
 func parseUnix(s string) (time.Time, bool) {
 	if strings.ContainsAny(s, "eE") { // 1.7934984e9
 		n, ok := parseInt(s, false)

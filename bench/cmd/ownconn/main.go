@@ -45,7 +45,7 @@ func run() error {
 		tr := proxylite.NewTransport()
 		tr.TLSClientConfig = &tls.Config{RootCAs: roots}
 		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			time.Sleep(roundTrip)
+			<-time.After(roundTrip)
 			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 			if err != nil || roundTrip == 0 {
 				return conn, err
@@ -105,7 +105,7 @@ func carry(from, to net.Conn, delay time.Duration) {
 	go func() {
 		defer to.Close()
 		for p := range line {
-			time.Sleep(time.Until(p.due))
+			<-time.After(time.Until(p.due))
 			if _, err := to.Write(p.data); err != nil {
 				return
 			}
