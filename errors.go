@@ -60,6 +60,8 @@ var (
 // again.
 type Outcome int
 
+// The order of the constants matters: call.worst is the highest outcome of all attempts.
+
 const (
 	// OutcomeNotSent means that no byte of a request reached the server.
 	OutcomeNotSent Outcome = iota

@@ -111,7 +111,7 @@ func TestWrongInputSendsNothing(t *testing.T) {
 func TestNewSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := open(t, waits)
-	for says, try := range map[string]func() (*purchase.Buyer, error){
+	for says, newBuyer := range map[string]func() (*purchase.Buyer, error){
 		"needs a client": func() (*purchase.Buyer, error) { return purchase.New(nil, s.journal, waits) },
 		"and a journal":  func() (*purchase.Buyer, error) { return purchase.New(s.client, nil, waits) },
 		`Policy.MaxPerDay is "lots"`: func() (*purchase.Buyer, error) {
@@ -124,7 +124,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 			return purchase.New(s.client, s.journal, waits, purchase.WithSendTimeout(0))
 		},
 	} {
-		_, err := try()
+		_, err := newBuyer()
 		require.ErrorContains(t, err, says)
 	}
 }
