@@ -1,7 +1,6 @@
 package purchase_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +111,7 @@ func TestWrongInputSendsNothing(t *testing.T) {
 func TestNewSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := open(t, waits)
-	for says, make := range map[string]func() (*purchase.Buyer, error){
+	for says, newBuyer := range map[string]func() (*purchase.Buyer, error){
 		"needs a client": func() (*purchase.Buyer, error) { return purchase.New(nil, s.journal, waits) },
 		"and a journal":  func() (*purchase.Buyer, error) { return purchase.New(s.client, nil, waits) },
 		`Policy.MaxPerDay is "lots"`: func() (*purchase.Buyer, error) {
@@ -125,7 +124,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 			return purchase.New(s.client, s.journal, waits, purchase.WithSendTimeout(0))
 		},
 	} {
-		_, err := make()
+		_, err := newBuyer()
 		require.ErrorContains(t, err, says)
 	}
 }
@@ -397,5 +396,5 @@ func TestTheJournalHasNoSecret(t *testing.T) {
 	}
 	require.Contains(t, text, `"key":"a","params":"fe30dd7d3dcd4ab6"`, "the hash of a later version must be the same")
 	require.Contains(t, text, `"max_pay":"20"`)
-	require.Equal(t, 4, bytes.Count([]byte(text), []byte("\n")))
+	require.Equal(t, 4, strings.Count(text, "\n"))
 }

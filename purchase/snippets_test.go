@@ -61,7 +61,7 @@ func buyOnce(ctx context.Context, buyer *purchase.Buyer) (proxylite.Order, error
 	params := proxylite.OrderCreateParams{ProductID: 901, PaymentMethodID: new(int64(1)), Quantity: 1}
 	bought, err := buyer.Buy(ctx, "my order 4711", params, purchase.Limit{MaxPay: "20.00"})
 	if errors.Is(err, proxylite.ErrOutcomeUnknown) {
-		// Still unknown: call buyOnce again later. The key keeps it from buying twice.
+		return bought.Order, fmt.Errorf("call buyOnce again later, it buys nothing twice: %w", err)
 	}
 	return bought.Order, err
 }

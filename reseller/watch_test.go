@@ -173,6 +173,11 @@ func TestExpiryIsToldOnce(t *testing.T) {
 	require.Equal(t, "Account bob ends within 1 day, at 2026-03-11T12:00:00Z.", w.events[0].Text)
 	end = end.Add(30 * day)
 	require.Equal(t, []string{"expiry_recovered bob0 0 24h0m0s"}, w.look())
+	end = w.now.Add(-day)
+	require.Equal(t, []string{"expiry bob0 0 24h0m0s"}, w.look(), "cut short")
+	end = time.Time{}
+	require.Equal(t, []string{"expiry_recovered bob0 0 24h0m0s"}, w.look(), "without end")
+	require.Empty(t, w.look())
 }
 
 func TestStaleDataIsTold(t *testing.T) {
