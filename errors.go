@@ -41,8 +41,8 @@ var (
 	// succeeded: list the orders, the accounts or the usage.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 	// ErrMalformedResponse means that a response with a success status is not valid:
-	// it has no envelope or no code, is truncated or too large, or has a value of the
-	// wrong type.
+	// it has no envelope or no code, is a web page, is truncated or too large, or has a
+	// value of the wrong type.
 	ErrMalformedResponse = errors.New("malformed response")
 	// ErrResponseTooLarge means that the response exceeds [WithMaxResponse], or that
 	// its values would take too much memory. Such an error is also an
@@ -59,6 +59,8 @@ var (
 // Outcome says whether a failed call may have taken effect. Check it before you buy
 // again.
 type Outcome int
+
+// The order of the constants matters: call.worst is the highest outcome of all attempts.
 
 const (
 	// OutcomeNotSent means that no byte of a request reached the server.

@@ -372,8 +372,9 @@ func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts .
 }
 
 // StaticIP is a purchased static IP. The vendor doesn't document the response: the
-// fields after ID are those that its filters name and those seen at sister brands. A
-// field that is missing or of another type is empty; Raw has the whole entry.
+// fields after ID are inferred from the filters of the request and from the responses of
+// sister brands. A field that is missing or of another type is empty; Raw has the whole
+// entry.
 type StaticIP struct {
 	ID          string         `json:"id"` // for OrderCreateParams.StaticIPs
 	CountryCode string         `json:"country_code" wire:"soft"`
@@ -452,8 +453,8 @@ func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts .
 }
 
 // AllStatic returns an iterator over all purchased static IPs, beginning at p.Page.
-// It requests a page when it is needed, yields one error and stops, and can be
-// ranged over again. See [Page] for what it does when the API counts wrong.
+// It requests a page when it is needed. It stops after an error, and can be used more than
+// once. [Page] describes how it handles wrong counts.
 //
 // Each page is a call of ListStatic.
 func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {
@@ -467,7 +468,7 @@ func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ..
 
 // IPStaticStockParams select the stock of static IPs.
 type IPStaticStockParams struct {
-	ISP *ISP // nil means all: new(proxylite.ISPDatacenter)
+	ISP *ISP // nil means all; to filter: new(proxylite.ISPDatacenter)
 }
 
 // ISP is the kind of network that a static IP belongs to. It is an open set: a value

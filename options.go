@@ -120,7 +120,7 @@ func WithHTTPClient(c *http.Client) Option {
 }
 
 // WithMiddleware adds middleware around the transport. The first one is the outermost.
-// Given twice, the middleware add up.
+// If the option is given more than once, all middleware apply.
 func WithMiddleware(m ...Middleware) Option {
 	return func(s *settings) error {
 		for _, m := range m {
@@ -169,8 +169,9 @@ func WithLogger(l *slog.Logger) Option {
 // use.
 type Observer func(ctx context.Context, start CallInfo) (context.Context, func(end CallInfo))
 
-// WithObserver adds an observer, for metrics and traces. Given twice, both observe each
-// call; the first one is called first at the start and last at the end.
+// WithObserver adds an observer, for metrics and traces. If the option is given
+// more than once, all observers see each call: the first one is called first at its start
+// and last at its end.
 func WithObserver(o Observer) Option {
 	return func(s *settings) error {
 		if o == nil {
@@ -257,7 +258,7 @@ func NewTransport() *http.Transport {
 type CallOption func(*callOptions)
 
 // CallRaw stores the response of the last attempt as it was received, also if the call
-// fails. If the server repeats the credential or a password that the call sent, it is
+// fails. If it contains the credential or a password that the call sent, that is
 // redacted. The search for them takes time if the body is large.
 func CallRaw(raw *RawResponse) CallOption {
 	return func(o *callOptions) {
@@ -268,7 +269,7 @@ func CallRaw(raw *RawResponse) CallOption {
 	}
 }
 
-// RawResponse is a response before decoding.
+// RawResponse is a response before decoding, with secrets redacted; see [CallRaw].
 type RawResponse struct {
 	Status int
 	Header http.Header

@@ -171,11 +171,12 @@ func (b *book) money(since time.Time) *big.Rat {
 	return sum
 }
 
-// extracted returns how many IPs extractions cost that were begun since then.
+// extracted returns how many IPs extractions cost that were begun since then. One that
+// was refused counts 0.
 func (b *book) extracted(since time.Time) int {
 	sum := 0
 	for _, i := range b.intents {
-		if i.extraction() && !i.opened.Before(since) && i.state != NotSent {
+		if i.extraction() && !i.opened.Before(since) {
 			sum += i.ips
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -159,13 +161,12 @@ func (b *Buyer) buy(ctx context.Context, key string, params proxylite.OrderCreat
 	if err := errors.Join(params.Validate(), checkAmount("Limit.MaxPay", limit.MaxPay)); err != nil {
 		return Purchase{}, err
 	}
-	whole, err := json.Marshal(params)
+	hash, err := fingerprint(params)
 	if err != nil {
 		return Purchase{}, err
 	}
-	sum := sha256.Sum256(whole)
 	open := Opening{
-		Key: key, Params: hex.EncodeToString(sum[:8]), ProductID: params.ProductID, PaymentMethod: *params.PaymentMethodID,
+		Key: key, Params: hash, ProductID: params.ProductID, PaymentMethod: *params.PaymentMethodID,
 		Quantity: params.Quantity, MaxPay: limit.MaxPay, Renews: renews,
 	}
 	for {
@@ -207,14 +208,33 @@ func (b *Buyer) get(ctx context.Context, key string) (*intent, error) {
 	return nil, nil //nolint:nilnil // none is no error
 }
 
+// fingerprint is a hash of the parameters that are set, so that it stays the same when a
+// later version has more of them.
+func fingerprint(params proxylite.OrderCreateParams) (string, error) {
+	text, err := json.Marshal(params)
+	if err != nil {
+		return "", err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return "", err
+	}
+	maps.DeleteFunc(fields, func(_ string, value json.RawMessage) bool {
+		return slices.Contains([]string{"0", `""`, "null", "[]"}, string(value))
+	})
+	if text, err = json.Marshal(fields); err != nil { // in the order of the names
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
 // resume returns what became of an earlier purchase.
 func (b *Buyer) resume(ctx context.Context, i *intent) (Purchase, error) {
-	switch i.state {
-	case Unknown:
+	if i.state == Unknown {
 		return b.look(ctx, i.seq)
-	default:
-		return b.finish(ctx, i.seq, i.purchase())
 	}
+	return b.finish(ctx, i.seq, i.purchase())
 }
 
 // errOpened says that the key was opened by somebody else in the meantime.

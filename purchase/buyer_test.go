@@ -1,7 +1,6 @@
 package purchase_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +111,7 @@ func TestWrongInputSendsNothing(t *testing.T) {
 func TestNewSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := open(t, waits)
-	for says, make := range map[string]func() (*purchase.Buyer, error){
+	for says, newBuyer := range map[string]func() (*purchase.Buyer, error){
 		"needs a client": func() (*purchase.Buyer, error) { return purchase.New(nil, s.journal, waits) },
 		"and a journal":  func() (*purchase.Buyer, error) { return purchase.New(s.client, nil, waits) },
 		`Policy.MaxPerDay is "lots"`: func() (*purchase.Buyer, error) {
@@ -125,7 +124,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 			return purchase.New(s.client, s.journal, waits, purchase.WithSendTimeout(0))
 		},
 	} {
-		_, err := make()
+		_, err := newBuyer()
 		require.ErrorContains(t, err, says)
 	}
 }
@@ -247,15 +246,42 @@ func TestACanceledPurchaseGoesOn(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	gone := errors.New("the user went home")
 	s := open(t, waits, onCreate(func([]byte) []byte { cancel(gone); return nil }))
-	p, err := s.Buy(ctx, "a", plan(traffic), upTo("20"))
+	buyer, err := purchase.New(s.client, obedient{s.journal}, waits, quick()...)
+	require.NoError(t, err)
+	p, err := buyer.Buy(ctx, "a", plan(traffic), upTo("20"))
 	require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
 	require.ErrorIs(t, err, gone)
 	require.Equal(t, purchase.Unknown, p.State)
+	known, err := s.Purchases(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, known[0].Note, "canceled", "it is written all the same")
 
 	p, err = s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
 	require.NoError(t, err)
 	require.Equal(t, purchase.Made, p.State)
 	require.Equal(t, 1, s.count("Orders.Create"))
+}
+
+// obedient is a journal that a context ends.
+type obedient struct{ purchase.Journal }
+
+func (o obedient) Append(ctx context.Context, r purchase.Record) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return o.Journal.Append(ctx, r)
+}
+
+// A call that has ended is not waited for until its timeout.
+func TestALostCallHasEnded(t *testing.T) {
+	t.Parallel()
+	s := open(t, waits)
+	s.restart(t, waits, purchase.WithSendTimeout(time.Hour))
+	s.api.FailNext("Orders.Create", proxylitetest.Fault{Cut: true})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := s.Buy(ctx, "a", plan(traffic), upTo("20"))
+	require.ErrorIs(t, err, purchase.ErrNotMade)
 }
 
 // failing is a journal that takes so many records.
@@ -368,7 +394,7 @@ func TestTheJournalHasNoSecret(t *testing.T) {
 	for _, secret := range []string{s.api.Key, "WELCOME5", "US:1"} {
 		require.NotContains(t, text, secret)
 	}
-	require.Contains(t, text, `"key":"a"`)
+	require.Contains(t, text, `"key":"a","params":"fe30dd7d3dcd4ab6"`, "the hash of a later version must be the same")
 	require.Contains(t, text, `"max_pay":"20"`)
-	require.Equal(t, 4, bytes.Count([]byte(text), []byte("\n")))
+	require.Equal(t, 4, strings.Count(text, "\n"))
 }

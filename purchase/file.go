@@ -39,7 +39,7 @@ type File struct {
 	broken  error // why nothing can be added any more
 }
 
-// ErrLocked: another process has the journal open.
+// ErrLocked is returned by [OpenFile] if another process has the journal open.
 var ErrLocked = errors.New("purchase: the journal is open in another process")
 
 const (
@@ -216,7 +216,7 @@ func recoverNew(path string) error {
 }
 
 func writeWhole(path string, text []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the caller chooses the path
 	if err != nil {
 		return err
 	}
@@ -225,8 +225,7 @@ func writeWhole(path string, text []byte) error {
 }
 
 // needed returns the first and the last record of each purchase that is not settled or
-// not old: the last one repeats what those between said. It keeps the last record of all
-// for its Seq.
+// not old: the last one repeats what those between said.
 func needed(records []Record, now time.Time) []Record {
 	first, last := map[int64]*Record{}, map[int64]*Record{}
 	for i := range records {
@@ -239,8 +238,6 @@ func needed(records []Record, now time.Time) []Record {
 	return slices.DeleteFunc(slices.Clone(records), func(r Record) bool {
 		open, end := first[r.Intent], last[r.Intent]
 		switch {
-		case r.Seq == records[len(records)-1].Seq:
-			return false
 		case open == nil || r.Open == nil && r.Seq != end.Seq:
 			return true
 		case open.Open.extraction() || end.State == NotSent || end.State == Closed, end.State == Made && end.Order != nil && settled(end.Order.Status):

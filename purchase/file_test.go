@@ -107,6 +107,9 @@ func TestATornLastLineIsCutOff(t *testing.T) {
 			want = all
 		}
 		require.Equal(t, want, records(t, f))
+		if n < len(text) {
+			require.Equal(t, text[:begin], readFile(t, path))
+		}
 		next := bought(int64(len(want))+1, "c", time.Now(), 0)
 		appendAll(t, f, next...)
 		require.NoError(t, f.Close())
@@ -195,6 +198,32 @@ func TestAFileRotates(t *testing.T) {
 	appendAll(t, f, bought(seq+1, "next", time.Now(), 0)...)
 	_, err := os.Stat(path + ".new")
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// When all purchases are old and settled, the numbers of the records go on.
+func TestAFileOfOldPurchasesRotates(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "j")
+	f := openFile(t, path)
+	seq := int64(1)
+	for len(records(t, f)) == int(seq)-1 {
+		pair := bought(seq, fmt.Sprint("old ", seq), time.Now().AddDate(-2, 0, 0), proxylite.OrderPaid)
+		pair[1].Note = strings.Repeat("x", 100_000)
+		appendAll(t, f, pair...)
+		seq += 2
+		require.Less(t, seq, int64(100))
+	}
+	require.Less(t, len(records(t, f)), 4)
+	require.NoError(t, f.Close())
+	f = openFile(t, path)
+	appendAll(t, f, bought(seq, "next", time.Now(), 0)...)
+
+	s := open(t, waits)
+	buyer, err := purchase.New(s.client, f, waits, quick()...)
+	require.NoError(t, err)
+	_, err = buyer.Buy(t.Context(), "old 1", plan(traffic), upTo("20"))
+	require.NoError(t, err)
+	require.Len(t, s.orders(), 1, "the key was forgotten")
 }
 
 // The process may die between any two steps of a rotation.

@@ -26,7 +26,7 @@ func (b *Buyer) Reconcile(ctx context.Context) ([]Purchase, error) {
 	b.mu.Lock()
 	err := b.sync(ctx)
 	for _, i := range b.book.intents {
-		if i.open() && !b.flying[i.seq] || i.state == ClosePending || i.state == Made && !i.extraction() && !settled(i.order.Status) {
+		if i.open() || i.state == ClosePending || i.state == Made && !i.extraction() && !settled(i.order.Status) {
 			todo = append(todo, i.seq)
 			if i.opened.Before(since) {
 				since = i.opened
@@ -57,14 +57,13 @@ func (b *Buyer) Reconcile(ctx context.Context) ([]Purchase, error) {
 
 // look finds out what became of one purchase, and waits until that is certain.
 func (b *Buyer) look(ctx context.Context, seq int64) (Purchase, error) {
-	for {
+	for wait := b.listDelay / 8; ; wait *= 2 {
 		b.mu.Lock()
 		i := *b.book.bySeq[seq]
 		flying := b.flying[seq]
 		b.mu.Unlock()
-		var p Purchase
+		p, at := i.purchase(), time.Now()
 		var err error
-		at := time.Now()
 		if !flying {
 			var listed []proxylite.Order
 			if i.state == Unknown {
@@ -81,12 +80,17 @@ func (b *Buyer) look(ctx context.Context, seq int64) (Purchase, error) {
 				return b.finish(ctx, seq, p)
 			}
 		}
-		timer := time.NewTimer(max(b.listDelay/8, time.Millisecond))
+		left := time.Until(i.Until.Add(b.listDelay))
+		timer := time.NewTimer(max(min(wait, left), 0) + time.Millisecond)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return p, fmt.Errorf("purchase: key %q: %w: no certainty in time: %w", i.Key, proxylite.ErrOutcomeUnknown, context.Cause(ctx))
+			why := ctx.Err()
+			if cause := context.Cause(ctx); cause != why {
+				why = fmt.Errorf("%w: %w", why, cause)
+			}
+			return p, fmt.Errorf("purchase: key %q: %w: no certainty in time: %w", i.Key, proxylite.ErrOutcomeUnknown, why)
 		}
 	}
 }

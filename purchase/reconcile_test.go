@@ -221,6 +221,55 @@ func TestAPurchaseUnderWayIsWaitedFor(t *testing.T) {
 	require.Len(t, s.orders(), 2)
 }
 
+// Somebody's order that looks like one that is being sent is neither taken nor closed.
+func TestReconcileLeavesWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := open(t, waits)
+	s.with(t, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/end-point/order/create" {
+				client := s.api.Client()
+				defer client.CloseIdleConnections()
+				_, err := client.Orders.Create(t.Context(), plan(traffic))
+				assert.NoError(t, err)
+				_, err = s.Reconcile(t.Context())
+				assert.NoError(t, err)
+				_, err = s.Settle(t.Context(), "a", "")
+				assert.ErrorContains(t, err, "not to be settled")
+			}
+			return next.RoundTrip(r)
+		})
+	}))
+	_, err := s.Buy(t.Context(), "a", plan(traffic), upTo("10"))
+	require.ErrorIs(t, err, purchase.ErrAboveLimit)
+	require.Equal(t, []proxylite.OrderStatus{proxylite.OrderAwaitingPayment, proxylite.OrderCancelled}, s.orders())
+}
+
+// What the API says to the one who ordered counts more than what another machine has found.
+func TestTheResponseOverridesTheList(t *testing.T) {
+	t.Parallel()
+	s := open(t, waits)
+	var other *purchase.Buyer
+	s.with(t, onCreate(func(body []byte) []byte {
+		s.api.Update(func(st *proxylitetest.State) { // the list has another order at that moment
+			st.Orders[0].ID, st.Orders[0].TradeNo = 77, "77"
+		})
+		found, err := other.Reconcile(t.Context())
+		assert.NoError(t, err)
+		assert.Equal(t, "77", found[0].Order.TradeNo)
+		return body
+	}))
+	var err error
+	other, err = purchase.New(s.client, s.journal, waits, quick()...)
+	require.NoError(t, err)
+	p, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+	require.NoError(t, err)
+	require.NotEqual(t, "77", p.Order.TradeNo)
+	known, err := s.Purchases(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, p.Order.TradeNo, known[0].Order.TradeNo)
+}
+
 // What can't be closed stays in the books, until a later start closes it.
 func TestAClosePendingIsClosedLater(t *testing.T) {
 	t.Parallel()

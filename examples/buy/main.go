@@ -1,7 +1,7 @@
-// Command buy places an order that may cost no more than -max, once for each -key: run
-// it again, and it finds the order of the first time.
+// Command buy places an order that costs at most -max, once for each -key. If you run it
+// again with the same key, it finds the first order.
 //
-// With the real API it shows what it would buy, unless -write is given.
+// With the real API, it only shows what it would buy, unless -write is given.
 package main
 
 import (
@@ -67,7 +67,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := buyer.Reconcile(ctx); err != nil { // what an earlier run left open
+	if _, err := buyer.Reconcile(ctx); err != nil { // resolve what an earlier run left open
 		return err
 	}
 	params := proxylite.OrderCreateParams{ProductID: *product, PaymentMethodID: method, Quantity: 1}

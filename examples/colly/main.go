@@ -1,6 +1,6 @@
-// Command colly crawls a site with gocolly through a pool. It is a module of its
-// own, so that colly's dependencies are nobody else's. It always runs against a
-// ProxyLite in this process.
+// Command colly crawls a site with gocolly through a pool. It is a separate module, so
+// that users of the SDK don't get colly's dependencies. It always runs against an
+// in-process ProxyLite.
 package main
 
 import (
@@ -51,7 +51,8 @@ func run() error {
 	defer func() { _ = p.Close() }()
 
 	c := colly.NewCollector(colly.Async(true))
-	// WithTransport and not SetProxyFunc: a Proxy func alone would meet kept tunnels.
+	// Use WithTransport, not SetProxyFunc: with a Proxy func, the transport would reuse
+	// the tunnels of earlier requests.
 	c.WithTransport(p.Transport())
 	if err := c.Limit(&colly.LimitRule{DomainGlob: "*", Parallelism: 4}); err != nil {
 		return err

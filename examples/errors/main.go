@@ -1,5 +1,5 @@
-// Command errors shows each kind of failure and what a program does about it. It
-// always runs against a ProxyLite in this process, which fails on demand.
+// Command errors shows each kind of failure and how a program handles it. It always runs
+// against an in-process ProxyLite, which fails on demand.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 // handle says what to do about a failed call. The order matters: whatever the reason, a
-// call that may have happened is not made again before somebody has looked.
+// call that may have taken effect must not be repeated before somebody has checked.
 func handle(err error) string {
 	input, isInput := errors.AsType[*proxylite.InputError](err)
 	e, isCall := errors.AsType[*proxylite.Error](err)
@@ -65,7 +65,7 @@ func main() {
 
 	for _, scene := range []struct {
 		title     string
-		operation string // whose next responses fail
+		operation string // the operation that fails
 		faults    []proxylitetest.Fault
 		call      func() error
 	}{

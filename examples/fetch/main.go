@@ -1,8 +1,8 @@
-// Command fetch extracts proxy IPs and fetches a page through one of them, over
-// HTTP and over SOCKS5. For many requests take package pool, which does the
-// extracting, rotating and throwing away by itself.
+// Command fetch extracts proxy IPs and fetches a page through one of them, over HTTP and
+// over SOCKS5. For many requests, use package pool, which extracts, rotates and replaces
+// IPs by itself.
 //
-// Extraction spends quota: with the real API it needs -write.
+// Extraction spends quota, so with the real API it needs -write.
 package main
 
 import (
@@ -45,7 +45,7 @@ type fetcher struct {
 	write  bool
 	target string
 	params proxylite.IPExtractParams
-	tls    *tls.Config // nil: as usual
+	tls    *tls.Config // nil means the default
 }
 
 func (f *fetcher) run(ctx context.Context) error {
@@ -91,7 +91,7 @@ func (f *fetcher) run(ctx context.Context) error {
 	return nil
 }
 
-// fetchThroughAny tries the endpoints in turn, since each may die before its time.
+// fetchThroughAny tries the endpoints in turn, since an endpoint may fail at any time.
 func (f *fetcher) fetchThroughAny(ctx context.Context, scheme string, endpoints []proxylite.Endpoint) error {
 	var failures []error
 	for _, e := range endpoints {
@@ -105,13 +105,14 @@ func (f *fetcher) fetchThroughAny(ctx context.Context, scheme string, endpoints 
 	return errors.Join(failures...)
 }
 
-// fetch has a transport of its own for the proxy. One that is shared would keep
-// its connections, and with them the proxy that it began with.
+// fetch uses a separate transport for each proxy. A shared one would reuse connections
+// through another proxy.
 func (f *fetcher) fetch(ctx context.Context, proxy *url.URL) (string, error) {
 	transport := &http.Transport{
 		Proxy:           http.ProxyURL(proxy),
 		TLSClientConfig: f.tls,
-		// Without this a refusal is only known by its text, which may be "OK".
+		// Without this, the error of a refused CONNECT has only the reason phrase, which
+		// may be "OK".
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 			if answer.StatusCode != http.StatusOK {
 				return fmt.Errorf("the proxy refused with status %d", answer.StatusCode)

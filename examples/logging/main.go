@@ -1,6 +1,5 @@
-// Command logging shows the three ways to see what a client does: its own logger,
-// a middleware that sees each attempt, and an observer for metrics. None of them
-// sees the credential.
+// Command logging shows three ways to observe a client: a logger, a middleware that sees
+// each attempt, and an observer for metrics. None of them sees the credential.
 package main
 
 import (
@@ -34,17 +33,17 @@ func run(ctx context.Context, log *slog.Logger) error {
 		proxylite.WithLogger(log),                    // a line for each call
 		proxylite.WithMiddleware(logAttempts(log)),   // a line for each attempt
 		proxylite.WithObserver(metrics.observe),      // a count for each call
-		proxylite.WithUserAgent("logging-example/1"), // who we are, in the server's log
+		proxylite.WithUserAgent("logging-example/1"), // for the server's log
 	)
 	if err != nil {
 		return err
 	}
 	defer api.Close()
-	if api.Demo != nil { // so that there is an attempt that fails
+	if api.Demo != nil { // make the first attempt fail
 		api.Demo.FailNext("Accounts.List", proxylitetest.Fault{Status: http.StatusServiceUnavailable})
 	}
 
-	// All attempts of all calls made with this context bear its ID.
+	// All attempts of calls with this context have its request ID.
 	ctx = withRequestID(ctx, rand.Text()[:8])
 	accounts, err := api.Accounts.List(ctx)
 	if err != nil {
@@ -74,15 +73,15 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// logAttempts logs each attempt with its time, and sends the request ID of the
-// context along. The credential is added after it. It logs the path and not the
-// query, which may name accounts.
+// logAttempts logs each attempt and its duration, and adds the request ID of the context
+// as a header. It runs before the credential is added. It logs the path without the query,
+// which may have account names.
 func logAttempts(log *slog.Logger) proxylite.Middleware {
 	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(req *http.Request) (*http.Response, error) {
 			ctx := req.Context()
 			id, _ := ctx.Value(requestIDKey{}).(string)
-			req = req.Clone(ctx) // a round tripper leaves its request as it was
+			req = req.Clone(ctx) // a RoundTripper must not change the request
 			req.Header.Set("X-Request-Id", id)
 
 			began := time.Now()
@@ -101,8 +100,8 @@ func logAttempts(log *slog.Logger) proxylite.Middleware {
 	}
 }
 
-// metrics counts calls. In a service they would be Prometheus or OpenTelemetry
-// instruments; the labels are few, so they fit.
+// metrics counts calls. A service would use Prometheus or OpenTelemetry. The labels have
+// few values.
 type metrics struct {
 	mu          sync.Mutex
 	byOperation map[string]*counts
@@ -114,7 +113,7 @@ type counts struct {
 }
 
 func (m *metrics) observe(ctx context.Context, _ proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
-	return ctx, m.count // a span of the call would begin here, and its context be returned
+	return ctx, m.count // to trace calls, start a span here and return its context
 }
 
 func (m *metrics) count(info proxylite.CallInfo) {

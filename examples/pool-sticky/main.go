@@ -1,6 +1,6 @@
-// Command pool-sticky keeps one IP for each user: sticky sessions over a gateway,
-// bound to a key in the context. It always runs against a ProxyLite in this process:
-// with the real one, leave Host out for pool.GatewayUS, and name your account.
+// Command pool-sticky uses one IP for each user: sticky sessions over a gateway, selected
+// by a key in the context. It always runs against an in-process ProxyLite. For the real
+// one, leave out Host to use pool.GatewayUS, and set your own account.
 package main
 
 import (
@@ -50,7 +50,7 @@ func run(ctx context.Context) error {
 	web := &http.Client{Transport: p.Transport(), Timeout: 20 * time.Second}
 	for range 3 {
 		for _, user := range []string{"ann", "ben"} {
-			// All requests with this key have one IP, as long as it lives.
+			// All requests with this key use the same IP, as long as it lives.
 			ctx := pool.WithSession(ctx, user)
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, demoSite.URL+"/cart/"+user, nil)
 			if err != nil {

@@ -1,6 +1,5 @@
-// Command pool-tcp speaks raw TCP through a pool, over SOCKS5. It always runs
-// against a ProxyLite in this process: with the real one, make the client with
-// proxylite.NewClient.
+// Command pool-tcp uses raw TCP through a pool, over SOCKS5. It always runs against an
+// in-process ProxyLite. For the real one, make the client with proxylite.NewClient.
 package main
 
 import (
@@ -50,7 +49,7 @@ func run(ctx context.Context) error {
 			answer, err = bufio.NewReader(conn).ReadString('\n')
 			fmt.Print(answer)
 		}
-		_ = conn.Close() // the proxy is free again
+		_ = conn.Close() // releases the proxy
 		if err != nil {
 			return err
 		}
@@ -59,7 +58,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// demoService greets whoever says a name.
+// demoService reads a name and replies with a greeting.
 func demoService(ctx context.Context) (addr string, stop func(), err error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

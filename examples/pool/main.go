@@ -1,7 +1,7 @@
-// Command pool fetches pages with plain net/http through a pool of extracted
-// proxies, one of which dies on the way. It always runs against a ProxyLite in this
-// process: with the real one, make the client with proxylite.NewClient, and leave
-// out what begins with demo.
+// Command pool fetches pages with net/http through a pool of extracted proxies, one of
+// which fails during the run. It always runs against an in-process ProxyLite. For the real
+// one, make the client with proxylite.NewClient, and remove everything that begins with
+// demo.
 package main
 
 import (

@@ -1,9 +1,9 @@
-// Command quickstart walks through the main job of the SDK: accounts, usage,
-// locations, extraction, static IPs, payment, orders, errors.
+// Command quickstart shows the main tasks of the SDK: accounts, usage, locations,
+// extraction, static IPs, payment, orders and errors.
 //
-// Without a credential it runs against a ProxyLite in this process. With
-// PROXYLITE_APP_KEY (or PROXYLITE_TOKEN) it runs against the real API, where it
-// does only what is free and changes nothing, unless -write is given.
+// Without a credential, it runs against an in-process ProxyLite. With PROXYLITE_APP_KEY or
+// PROXYLITE_TOKEN, it runs against the real API. There it makes only calls that are free and
+// change nothing, unless -write is given.
 package main
 
 import (
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// quickstart is what the steps share.
+// quickstart has what the steps share.
 type quickstart struct {
 	client               *proxylite.Client
 	write                bool
@@ -61,7 +61,7 @@ func (q *quickstart) run(ctx context.Context) error {
 		site := httptest.NewServer(http.HandlerFunc(greet))
 		defer site.Close()
 		q.client, q.target = api.Client(), site.URL
-		q.write, q.productID, q.paymentID = true, 901, 1 // as the server has them
+		q.write, q.productID, q.paymentID = true, 901, 1 // from the demo data
 	} else {
 		client, err := proxylite.NewClientFromEnv()
 		if err != nil {
@@ -185,8 +185,8 @@ func (q *quickstart) extractAndFetch(ctx context.Context) error {
 	}
 	fmt.Println("extracted:", extracted.Endpoints)
 
-	// One transport for each endpoint: a transport keeps connections, and so
-	// would go on using the proxy it began with.
+	// Use one transport for each endpoint: a shared transport would reuse connections
+	// through another proxy.
 	proxied := &http.Client{
 		Transport: &http.Transport{Proxy: http.ProxyURL(extracted.Endpoints[0].HTTP()), DisableKeepAlives: true},
 		Timeout:   20 * time.Second,
@@ -211,7 +211,7 @@ func (q *quickstart) extractAndFetch(ctx context.Context) error {
 	return nil
 }
 
-// greet is the site to fetch when the API is in this process.
+// greet is the site to fetch if the API is in-process.
 func greet(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "Hello from the target site!")
 }
@@ -266,7 +266,7 @@ func (q *quickstart) order(ctx context.Context) error {
 	}
 	fmt.Printf("created: %s, %s to pay\n", created.TradeNo, created.PayFee)
 
-	// All walks the pages as it goes; leaving the loop ends the walk.
+	// All requests each page when it is needed; break ends the iteration.
 	unpaid := proxylite.OrderListParams{Status: new(proxylite.OrderAwaitingPayment)}
 	for order, err := range q.client.Orders.All(ctx, unpaid) {
 		if err != nil {
@@ -285,8 +285,8 @@ func (q *quickstart) order(ctx context.Context) error {
 	return nil
 }
 
-// handleError makes a mistake on purpose. It is found before anything is sent, so
-// nothing is extracted and nothing spent.
+// handleError makes a mistake on purpose. The client finds it before anything is sent, so
+// nothing is spent.
 func (q *quickstart) handleError(ctx context.Context) error {
 	_, err := q.client.IP.Extract(ctx, proxylite.IPExtractParams{CountryCode: "USA", Life: 90 * time.Second})
 	if err == nil {
@@ -296,8 +296,8 @@ func (q *quickstart) handleError(ctx context.Context) error {
 	return nil
 }
 
-// advice says what to do about an error. Programs branch as it does: on the
-// errors of the package and on the outcome, never on texts.
+// advice says what to do about an error. Like advice, programs should test for the error
+// variables and the outcome, never for texts.
 func advice(err error) string {
 	if input, ok := errors.AsType[*proxylite.InputError](err); ok {
 		text := "nothing was sent, the input is wrong:"
@@ -330,7 +330,7 @@ func (q *quickstart) deleteAccount(ctx context.Context) error {
 	return nil
 }
 
-// table prints rows, whose cells are separated by tabs, in columns.
+// table prints rows of tab-separated cells in columns.
 func table(rows []string) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	if _, err := io.WriteString(w, strings.Join(rows, "\n")+"\n"); err != nil {

@@ -1,7 +1,7 @@
-// Command renew orders the renewal of the static IPs that expire soon, each once for its
-// term: run it every day.
+// Command renew orders the renewal of the static IPs that expire soon. Run it every day: it
+// renews each IP once per term.
 //
-// With the real API it only lists them, unless -write is given.
+// With the real API, it only lists them, unless -write is given.
 package main
 
 import (

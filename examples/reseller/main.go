@@ -1,5 +1,5 @@
-// Command reseller keeps an account for each customer of a shop: it shows what has to
-// be done, and with -write does it. Run again after a crash, it does what is left.
+// Command reseller keeps an account for each customer of a shop. It shows what has to be
+// done, and does it with -write. After a crash, run it again to do the rest.
 package main
 
 import (
@@ -41,7 +41,7 @@ func run(ctx context.Context, write bool, customers int, limit proxylite.Traffic
 	defer api.Close()
 	opts := []reseller.Option{reseller.WithProgress(progress)}
 	if api.Demo != nil {
-		opts = append(opts, reseller.WithPace(0)) // this process may be asked as often as we like
+		opts = append(opts, reseller.WithPace(0)) // no rate limit for the in-process server
 	}
 	m, err := reseller.New(api.Client, opts...)
 	if err != nil {
@@ -77,10 +77,10 @@ func run(ctx context.Context, write bool, customers int, limit proxylite.Traffic
 		}
 	}
 	fmt.Printf("%d of %d accounts were added or changed\n", changed, customers)
-	return err // run it again if there is one
+	return err // if there is an error, run the program again
 }
 
-// password makes the same password for a customer each time, so that none is stored.
+// password derives the password of a customer, so that it need not be stored.
 func password(name string) proxylite.Password {
 	mac := hmac.New(sha256.New, []byte(os.Getenv("SHOP_SECRET")))
 	mac.Write([]byte(name))

@@ -1,5 +1,5 @@
-// Command tour calls every operation of the API once and prints one line of JSON
-// for each: what it answered, or how it failed. Run it with -help.
+// Command tour calls each operation of the API once and prints a line of JSON for each:
+// the result or the error. Run it with -help to see its flags.
 package main
 
 import (
@@ -25,25 +25,25 @@ func main() {
 	os.Exit(status)
 }
 
-// line is what is printed about a call.
+// line is the line for a call.
 type line struct {
 	Operation string `json:"operation"`
 	OK        bool   `json:"ok"`
-	Value     any    `json:"value"` // null where the answer has no data
+	Value     any    `json:"value"` // null if the response has no data
 }
 
-// failedLine is what is printed about a call that failed.
+// failedLine is the line for a failed call.
 type failedLine struct {
 	Operation string `json:"operation"`
 	OK        bool   `json:"ok"`
 	Error     string `json:"error"`
-	Code      *int   `json:"code,omitempty"`   // of the envelope, if there was one
-	Status    int    `json:"status,omitempty"` // of HTTP, if there was an answer
+	Code      *int   `json:"code,omitempty"`   // code of the envelope, if there was one
+	Status    int    `json:"status,omitempty"` // HTTP status, if there was a response
 	Outcome   string `json:"outcome"`
 }
 
-// run returns the exit status: 0 when all that ran succeeded, 1 when something
-// did not, 2 for bad flags.
+// run returns the exit status: 0 if all calls succeeded, 1 if one failed, 2 for invalid
+// flags.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	in, err := parse(args, stderr)
 	switch {
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(err)
 	}
 	defer api.Close()
-	if api.Demo != nil { // whose demo data has these
+	if api.Demo != nil { // use values from the demo data
 		in.order.ProductID = cmp.Or(in.order.ProductID, 901)
 		in.order.PaymentMethodID = cmp.Or(in.order.PaymentMethodID, new(int64(1)))
 	}
@@ -119,9 +119,9 @@ type operation struct {
 	call   func(context.Context) (any, error)
 }
 
-// operations lists all of them, in an order in which none breaks a later one.
+// operations returns all operations, in an order in which none breaks a later one.
 func operations(c *proxylite.Client, in *input) []operation {
-	// What no flag gives comes from an earlier stop.
+	// Values without a flag come from an earlier operation.
 	closing := in.tradeNo
 	country, state := cmp.Or(in.extract.CountryCode, "US"), in.extract.State
 	return []operation{

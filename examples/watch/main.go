@@ -1,7 +1,7 @@
-// Command watch posts an event to a webhook when an account comes near its limit, or a
-// plan near its end, signed with WEBHOOK_SECRET. Without a webhook it looks once and
-// prints. Without an API key it uses a ProxyLite in this process, and receives the
-// events itself.
+// Command watch posts an event to a webhook when an account comes close to its limit or a
+// plan to its end. Events are signed with WEBHOOK_SECRET. Without a webhook, it checks once
+// and prints the events. Without an API key, it uses an in-process ProxyLite and receives
+// the events itself.
 package main
 
 import (
@@ -66,7 +66,7 @@ func run(ctx context.Context, webhook, file string, disable int, every time.Dura
 	return w.Run(ctx)
 }
 
-// post delivers an event. After an error it comes again, with the same ID.
+// post delivers an event. After an error, the event is posted again with the same ID.
 func post(ctx context.Context, url string, e reseller.Event) error {
 	body, err := json.Marshal(e)
 	if err != nil || url == "" {

@@ -21,7 +21,7 @@ func signature(stamp string, body []byte) string {
 	return "t=" + stamp + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// receive is what stands behind a webhook.
+// receive handles the requests to a webhook.
 func receive(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	var at int64

@@ -103,7 +103,7 @@ var beforeHTTP = []wireFault{
 			}).Handshake()
 		})
 	}},
-	{name: "TLS: handshake never answered", clock: true, set: func(s *site) {
+	{name: "TLS: no response to the handshake", clock: true, set: func(s *site) {
 		s.https(func(conn net.Conn) { stays(s, conn) })
 	}},
 }
@@ -241,7 +241,7 @@ var http1Faults = []wireFault{
 	after1("reset in the body", half(withLength, resets)),
 	after1("cut in a chunk", half("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n", closes)),
 	after1("cut in a body without length", half("HTTP/1.1 200 OK\r\n\r\n", closes)),
-	slow(after1("no answer", stays)),
+	slow(after1("no response", stays)),
 	slow(after1("no end of the body", half(withLength, stays))),
 	slow(after1("a byte a second", drips1(time.Second))),
 	slow(after1("a byte a millisecond", drips1(time.Millisecond))),
@@ -256,12 +256,12 @@ var http1Faults = []wireFault{
 	warm(1, after1("closed after the request was read", closes)),
 	warm(1, after1("reset after the request was read", resets)),
 	warm(10, after1("closed after the request was read", closes)),
-	warm(1, wireFault{name: "closed as the request goes out, then well", over: over1, recovers: true, set: func(s *site) {
+	warm(1, wireFault{name: "closed as the request goes out, then OK", over: over1, recovers: true, set: func(s *site) {
 		s.accept(s.listen(), func(conn net.Conn) {
 			s.serveH1(conn, func() bool { s.play(); return s.played.Load() > 1 }, well1)
 		})
 	}}),
-	{name: "closed while idle, then well", over: over1, clock: true, recovers: true, warm: 1, set: func(s *site) {
+	{name: "closed while idle, then OK", over: over1, clock: true, recovers: true, warm: 1, set: func(s *site) {
 		s.accept(s.listen(), func(conn net.Conn) { s.serveH1(conn, nil, well1) })
 		s.before = func() { s.hangUp(); s.play(); synctest.Wait() } // until the client has noticed
 	}},
@@ -278,7 +278,7 @@ func after2(name string, fault fault2) wireFault {
 
 // then2 befalls the first request only.
 func then2(name string, fault fault2) wireFault {
-	f := after2(name+", then well", func(s *site, st stream) {
+	f := after2(name+", then OK", func(s *site, st stream) {
 		if s.played.Load() == 1 {
 			fault(s, st)
 			return
@@ -323,7 +323,7 @@ var http2Faults = []wireFault{
 	then2("GOAWAY, last stream below the request", goAway(-1, stays2)),
 	after2("GOAWAY, last stream the request, closed", goAway(0, hangsUp2)),
 	after2("GOAWAY, last stream above the request, closed", goAway(2, hangsUp2)),
-	after2("GOAWAY, last stream the request, then its answer", goAway(0, well2)),
+	after2("GOAWAY, last stream the request, then its response", goAway(0, well2)),
 	paced(after2("RST_STREAM REFUSED_STREAM", rst(http2.ErrCodeRefusedStream))),
 	then2("RST_STREAM REFUSED_STREAM", rst(http2.ErrCodeRefusedStream)),
 	paced(after2("RST_STREAM PROTOCOL_ERROR", rst(http2.ErrCodeProtocol))),
@@ -338,8 +338,8 @@ var http2Faults = []wireFault{
 	}),
 	after2("RST_STREAM INTERNAL_ERROR in the body", half2(rst(http2.ErrCodeInternal))),
 	after2("cut in the body", half2(hangsUp2)),
-	slow(after2("no answer, pings answered", stays2)),
-	slow(after2("no answer, pings neither", func(_ *site, st stream) { _, _ = io.Copy(io.Discard, st.conn) })),
+	slow(after2("no response, except to pings", stays2)),
+	slow(after2("no response, not even to pings", func(_ *site, st stream) { _, _ = io.Copy(io.Discard, st.conn) })),
 	slow(after2("a byte a second", func(_ *site, st stream) {
 		st.send("{", false)
 		drip := http2.NewFramer(st.conn, nil) // the other one goes on reading and answering pings
@@ -448,7 +448,7 @@ func answerFaults() []wireFault {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb())
 		})),
-		bounded(answered("past the bound", says(200, `{"code":200,"data":"`+strings.Repeat("0", smallBound)+`"}`))),
+		bounded(answered("above the size limit", says(200, `{"code":200,"data":"`+strings.Repeat("0", smallBound)+`"}`))),
 	}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		name := strconv.Itoa(status) + " to "
@@ -536,16 +536,16 @@ var endedContexts = []wireFault{
 		})
 		s.url = "https" + strings.TrimPrefix(s.url, "http")
 	}},
-	after1("canceled before the answer", func(s *site, conn net.Conn) bool { s.end(); return stays(s, conn) }),
-	after2("canceled before the answer", func(s *site, _ stream) { s.end() }),
+	after1("canceled before the response", func(s *site, conn net.Conn) bool { s.end(); return stays(s, conn) }),
+	after2("canceled before the response", func(s *site, _ stream) { s.end() }),
 	after1("canceled in the body", half(withLength, func(s *site, conn net.Conn) bool { s.end(); return stays(s, conn) })),
 	after2("canceled in the body", half2(func(s *site, _ stream) { s.end() })),
-	slow(after1("canceled in the back-off", func(s *site, conn net.Conn) bool {
+	slow(after1("canceled in the backoff", func(s *site, conn net.Conn) bool {
 		time.AfterFunc(time.Second, s.end)
 		return says1("HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n")(s, conn)
 	})),
 	slow(within(5*time.Second, wireFault{name: "while dialing", set: beforeHTTP[1].set})),
-	slow(within(5*time.Second, after1("before the answer", stays))),
+	slow(within(5*time.Second, after1("before the response", stays))),
 	slow(within(5*time.Second, after1("in the body", half(withLength, stays)))),
 	slow(within(5*time.Second, after1("within the Retry-After", says1("HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n")))),
 }

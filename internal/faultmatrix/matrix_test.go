@@ -222,7 +222,7 @@ func checkDocument(t *testing.T, all []apitest.Operation, measured [][]cell) {
 			continue
 		}
 		require.Equal(t, strings.TrimSpace(table), strings.TrimSpace(old),
-			name+" does not say what happens. If the new behaviour is right: go test -run TestFaultMatrix -update ./internal/faultmatrix and read the difference")
+			name+" does not say what happens. If the new behaviour is right: go test ./internal/faultmatrix -run TestFaultMatrix -update, and review the diff")
 	}
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(document), 0o644))

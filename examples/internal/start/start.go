@@ -1,5 +1,5 @@
-// Package start gives an example program its API: the real one when the
-// environment has a credential, otherwise one in the process.
+// Package start opens the API for an example program: the real one if the environment has
+// a credential, otherwise an in-process server.
 package start
 
 import (
@@ -11,15 +11,15 @@ import (
 	"github.com/proxylite/proxylite-go/proxylitetest"
 )
 
-// API is a client, and the server it talks to when that is in the process.
+// API is a client, and its server if that is in-process.
 type API struct {
 	*proxylite.Client
 	Demo *proxylitetest.Server // nil with the real API
 }
 
-// Open takes PROXYLITE_APP_KEY or PROXYLITE_TOKEN, and PROXYLITE_BASE_URL, from
-// the environment. Without any of them it starts a server in the process. It says
-// on notice which of the two it was. Close ends it.
+// Open reads PROXYLITE_APP_KEY or PROXYLITE_TOKEN, and PROXYLITE_BASE_URL, from the
+// environment. If none of them is set, it starts an in-process server. It writes to notice
+// which of the two it uses. Call Close when done.
 func Open(notice io.Writer, opts ...proxylite.Option) (*API, error) {
 	for _, name := range []string{"PROXYLITE_APP_KEY", "PROXYLITE_TOKEN", "PROXYLITE_BASE_URL"} {
 		if os.Getenv(name) == "" {
@@ -37,11 +37,11 @@ func Open(notice io.Writer, opts ...proxylite.Option) (*API, error) {
 	return &API{demo.Client(opts...), demo}, nil
 }
 
-// Writes tells whether to do what changes or costs something: always in the
-// process, with the real API only when the user asks for it.
+// Writes reports whether to make calls that change or cost something: always with the
+// in-process server, and with the real API only if the user asks for it.
 func (a *API) Writes(asked bool) bool { return asked || a.Demo != nil }
 
-// Close ends the server in the process, if there is one.
+// Close closes the in-process server, if there is one.
 func (a *API) Close() {
 	a.CloseIdleConnections()
 	if a.Demo != nil {
