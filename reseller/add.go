@@ -46,14 +46,8 @@ func (r *run) add(ctx context.Context, steps []Step) {
 			r.added(ctx, steps, remark)
 			return
 		}
-		if !refused(err) {
-			if r.broken(ctx, err) {
-				break
-			}
-			e, _ := errors.AsType[*proxylite.Error](err)
-			if sleep(ctx, max(r.settle, min(e.RetryAfter, time.Minute))) != nil {
-				break
-			}
+		if !refused(err) && (r.broken(ctx, err) || sleep(ctx, r.settleTime(err)) != nil) {
+			break
 		}
 		var exist []Step
 		var listErr error
@@ -71,6 +65,7 @@ func (r *run) add(ctx context.Context, steps []Step) {
 			try = 0
 		case refused(err) && len(steps) == 1:
 			r.done(steps[0], StepAdd, err)
+			r.broken(ctx, err)
 			return
 		case refused(err):
 			r.add(ctx, steps[:len(steps)/2])
@@ -80,6 +75,14 @@ func (r *run) add(ctx context.Context, steps []Step) {
 			r.stop(err)
 		}
 	}
+}
+
+// settleTime is how long to wait before the accounts are listed.
+func (r *run) settleTime(err error) time.Duration {
+	if e, ok := errors.AsType[*proxylite.Error](err); ok {
+		return max(r.settle, min(e.RetryAfter, time.Minute))
+	}
+	return r.settle
 }
 
 func (r *run) sendAdd(ctx context.Context, steps []Step) error {

@@ -7,20 +7,23 @@ import (
 
 // breaker ends a run in which nothing works any more.
 type breaker struct {
-	mu      sync.Mutex
-	stopped error // why the run ended early
-	streak  int   // failures in a row that are not refusals
+	mu       sync.Mutex
+	stopped  error // why the run ended early
+	failures int   // in a row
+	refusals int   // in a row
 }
 
 // broken decides whether a failure ends the run: one that all requests would share,
-// or ten in a row that are not refusals. It is called for each failure.
+// ten in a row, or fifty refusals of single accounts in a row. It is called for each.
 func (b *breaker) broken(ctx context.Context, err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !refused(err) {
-		b.streak++
+	if refused(err) {
+		b.refusals++
+	} else {
+		b.failures++
 	}
-	if b.stopped == nil && (ctx.Err() != nil || forAll(err) || b.streak >= 10) {
+	if b.stopped == nil && (ctx.Err() != nil || forAll(err) || b.failures >= 10 || b.refusals >= 50) {
 		b.stopped = err
 	}
 	return b.stopped != nil
@@ -29,7 +32,7 @@ func (b *breaker) broken(ctx context.Context, err error) bool {
 func (b *breaker) worked() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.streak = 0
+	b.failures, b.refusals = 0, 0
 }
 
 // stop ends the run.

@@ -87,7 +87,8 @@ func (l *limiting) proveForm(ctx context.Context) {
 	err := fmt.Errorf("%w: %s", ErrNotListed, StepLimit)
 	for look := 0; ; look++ {
 		form, listErr := l.look(ctx)
-		if listErr != nil {
+		if listErr != nil { // nobody is disabled for that
+			l.stop(listErr)
 			err = listErr
 			break
 		}

@@ -125,3 +125,32 @@ func TestARunEndsWhenNothingWorks(t *testing.T) {
 		})
 	}
 }
+
+// If the API refuses every account, that is found out with some of them.
+func TestARunEndsWhenEverythingIsRefused(t *testing.T) {
+	t.Parallel()
+	server := empty(t)
+	wants := wanted(1000)
+	for i := range wants {
+		wants[i].ProductType = 77 // the server knows no such plan
+	}
+	results, err := manager(t, server).Ensure(t.Context(), wants)
+	require.ErrorContains(t, err, "code 400")
+	require.ErrorIs(t, results[999].Err, reseller.ErrStopped)
+	require.Less(t, count(server)["Accounts.Add"], 120)
+	require.Empty(t, server.State().Accounts)
+}
+
+// A list that fails after limits were accepted gets nobody disabled.
+func TestAFailedListDisablesNobody(t *testing.T) {
+	t.Parallel()
+	server := empty(t)
+	server.FailNext("Accounts.List", proxylitetest.Fault{}, proxylitetest.Fault{}, proxylitetest.Fault{Code: 500})
+	results, err := manager(t, server, reseller.WithChunk(2)).Ensure(t.Context(), wanted(4))
+	require.ErrorIs(t, err, reseller.ErrLeftOpen)
+	require.ErrorIs(t, results[3].Err, reseller.ErrStopped)
+	require.Zero(t, count(server)["Accounts.Disable"])
+	_, err = manager(t, server).Ensure(t.Context(), wanted(4))
+	require.NoError(t, err)
+	requireWanted(t, server, wanted(4))
+}

@@ -54,11 +54,11 @@ func (m *Manager) named(ctx context.Context, targets []target, send func(ctx con
 	return formListed, nil
 }
 
-// refused reports whether the API refused a request for what is in it, so that
-// another request may do better. What a code means is mostly unknown.
+// refused reports whether the API, or the client, refused a request for what is in it,
+// so that another request may do better. What a code means is mostly unknown.
 func refused(err error) bool {
 	e, ok := errors.AsType[*proxylite.Error](err)
-	return ok && e.Kind == proxylite.KindAPI && e.Outcome == proxylite.OutcomeRejected && !forAll(err)
+	return ok && (e.Kind == proxylite.KindInput || e.Kind == proxylite.KindAPI && e.Outcome == proxylite.OutcomeRejected && !forAll(err))
 }
 
 // forAll reports whether every other request would fail in the same way.
