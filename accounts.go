@@ -41,8 +41,8 @@ func (a Account) Name() string {
 	return name
 }
 
-// SameAccount reports whether two user names are the same account, each with or
-// without the brand's prefix: bob and pl-bob are.
+// SameAccount reports whether two user names are those of the same account. Each may have
+// the prefix of the brand: bob and pl-bob are the same account.
 func SameAccount(a, b string) bool {
 	prefixA, nameA := cutPrefix(a)
 	prefixB, nameB := cutPrefix(b)
@@ -79,12 +79,12 @@ func (s AccountStatus) String() string { return enumName(accountStatusNames, s, 
 // maxLimitGB is the highest limit that the API accepts.
 const maxLimitGB = 102400
 
-// Limit returns the traffic limit; 0 means that there is no limit. ok is false if
-// the response had no limit, or one that makes no sense in any unit.
+// Limit returns the traffic limit; 0 means that there is no limit. ok is false if the
+// response had no valid limit.
 //
-// The API documents GB, of at most 102400. A sister brand is seen to send KB, where
-// the least is 1 GB, 1048576 KB. A number from there on is taken as KB, and one in
-// between is not a limit.
+// The API documents a number of GB, at most 102400. A sister brand sends a number of KB,
+// which is at least 1048576, or 1 GB. So a number up to 102400 counts as GB, and one from
+// 1048576 as KB. Numbers between them are not valid.
 func (a Account) Limit() (limit Traffic, ok bool) {
 	switch {
 	case a.LimitRaw == nil || *a.LimitRaw < 0:

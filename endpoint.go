@@ -16,7 +16,7 @@ import (
 // Endpoint is an address that proxies traffic. The same host and port serve HTTP
 // and SOCKS5. Most need no login: the caller's IP on the allow list is enough.
 //
-// Host and port are its identity: one host serves many ports.
+// Host and port together identify an endpoint, since one host may serve many ports.
 type Endpoint struct {
 	Host string `json:"host"` // an IP address without brackets, or a name
 	Port int    `json:"port"`
@@ -24,19 +24,19 @@ type Endpoint struct {
 	Username string   `json:"username,omitempty"`
 	Password Password `json:"password,omitzero"`
 
-	// Raw is the entry as the API sent it, if it was an object, whose members nobody
-	// documents. It is zero otherwise.
+	// Raw is the entry as the API sent it if it was an object, since its members are
+	// not documented. Otherwise Raw is zero.
 	Raw RawEntry `json:"raw,omitzero"`
 }
 
 // ParseEndpoint reads a proxy as vendors write it: host:port, host:port:user:password,
 // user:password@host:port, host:port@user:password, user:password:host:port, or a
-// URL. A password may hold colons and at signs; an IPv6 address needs brackets.
+// URL. A password may contain colons and at signs; an IPv6 address needs brackets.
 //
-// The login of a URL is percent-decoded, so that what [Endpoint.URL] writes reads
-// back the same; without a scheme a login is taken as it is. The scheme must be
-// http, socks5 or socks5h, and is not kept. The error does not repeat the input,
-// which may hold a password.
+// The login in a URL is percent-decoded, so that ParseEndpoint reads what [Endpoint.URL]
+// returns. Without a scheme, the login is not decoded. The scheme must be http, socks5 or
+// socks5h, and is not kept. The error does not contain the input, which may have a
+// password.
 func ParseEndpoint(s string) (Endpoint, error) {
 	s = strings.TrimSpace(s)
 	n := len(s)
@@ -177,8 +177,8 @@ func plausibleHost(h string) bool {
 // Addr returns host:port, with brackets around an IPv6 address.
 func (e Endpoint) Addr() string { return net.JoinHostPort(e.Host, strconv.Itoa(e.Port)) }
 
-// URL returns the proxy URL for [net/http.ProxyURL] and its like, with the login
-// where there is one. The scheme is "http", "https", "socks5" or "socks5h".
+// URL returns the proxy URL, for [net/http.ProxyURL] and similar functions. It includes the
+// login if there is one. The scheme is "http", "https", "socks5" or "socks5h".
 func (e Endpoint) URL(scheme string) *url.URL {
 	u := &url.URL{Scheme: scheme, Host: e.Addr()}
 	if e.Username != "" || e.Password != (Password{}) {
@@ -196,12 +196,12 @@ func (e Endpoint) SOCKS5() *url.URL { return e.URL("socks5") }
 // String returns host:port, without the login.
 func (e Endpoint) String() string { return e.Addr() }
 
-// LogValue is String, for slog.
+// LogValue returns the same text as String, for slog.
 func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.Addr()) }
 
-// UnmarshalJSON reads an entry in any of the forms the API is seen to use: the
-// text of [ParseEndpoint], or an object with ip (or host) and port. It also reads
-// what JSON makes of a zero Endpoint; null changes nothing.
+// UnmarshalJSON reads an entry in any form that the API is known to use: a string that
+// [ParseEndpoint] accepts, or an object with ip (or host) and port. It also accepts the JSON
+// of a zero Endpoint. null changes nothing.
 func (e *Endpoint) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		return nil

@@ -41,8 +41,8 @@ var (
 	// succeeded: list the orders, the accounts or the usage.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 	// ErrMalformedResponse means that a response with a success status is not valid:
-	// it has no envelope or no code, is truncated or too large, or has a value of the
-	// wrong type.
+	// it has no envelope or no code, is a web page, is truncated or too large, or has a
+	// value of the wrong type.
 	ErrMalformedResponse = errors.New("malformed response")
 	// ErrResponseTooLarge means that the response exceeds [WithMaxResponse], or that
 	// its values would take too much memory. Such an error is also an

@@ -452,8 +452,8 @@ func (s *IPService) ListStatic(ctx context.Context, p IPListStaticParams, opts .
 }
 
 // AllStatic returns an iterator over all purchased static IPs, beginning at p.Page.
-// It requests a page when it is needed, yields one error and stops, and can be
-// ranged over again. See [Page] for what it does when the API counts wrong.
+// It requests a page when it is needed. It stops after an error, and can be used more than
+// once. [Page] describes how it handles wrong counts.
 //
 // Each page is a call of ListStatic.
 func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ...CallOption) iter.Seq2[StaticIP, error] {

@@ -120,7 +120,7 @@ func WithHTTPClient(c *http.Client) Option {
 }
 
 // WithMiddleware adds middleware around the transport. The first one is the outermost.
-// Given twice, the middleware add up.
+// If the option is given more than once, all middleware apply.
 func WithMiddleware(m ...Middleware) Option {
 	return func(s *settings) error {
 		for _, m := range m {
@@ -169,8 +169,9 @@ func WithLogger(l *slog.Logger) Option {
 // use.
 type Observer func(ctx context.Context, start CallInfo) (context.Context, func(end CallInfo))
 
-// WithObserver adds an observer, for metrics and traces. Given twice, both observe each
-// call; the first one is called first at the start and last at the end.
+// WithObserver adds an observer, for metrics and traces. If the option is given
+// more than once, all observers see each call: the first one is called first at its start
+// and last at its end.
 func WithObserver(o Observer) Option {
 	return func(s *settings) error {
 		if o == nil {

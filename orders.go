@@ -27,9 +27,9 @@ type Order struct {
 	Status      OrderStatus `json:"status" wire:"absent=-1"`
 	CreatedAt   time.Time   `json:"created_at"`
 
-	// Unread has the values that could not be read, by their names in the response: a
-	// text in a time field that is no time, such as "N/A". The field is then zero.
-	// It is nil if everything was read.
+	// Unread has the values that could not be read, by their names in the response, such
+	// as "N/A" for a time. The field itself is then zero. Unread is nil if everything
+	// could be read.
 	Unread map[string]string `json:"unread,omitempty" wire:"unread"`
 }
 
@@ -96,8 +96,8 @@ func (s *OrdersService) List(ctx context.Context, p OrderListParams, opts ...Cal
 }
 
 // All returns an iterator over all orders, beginning at p.Page. It requests a page
-// when it is needed, yields one error and stops, and can be ranged over again. See
-// [Page] for what it does when the API counts wrong.
+// when it is needed. It stops after an error, and can be used more than once. [Page]
+// describes how it handles wrong counts.
 //
 // Each page is a call of List.
 func (s *OrdersService) All(ctx context.Context, p OrderListParams, opts ...CallOption) iter.Seq2[Order, error] {

@@ -14,31 +14,31 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// Password is a password that nothing shows by accident: fmt, slog, JSON, XML,
-// YAML and gob write a placeholder, and a debugger or a printer that uses reflection
-// sees scrambled bytes. Make one with [NewPassword] and read it with
-// [Password.Reveal]. The zero value means no password. Equal passwords compare
-// equal with ==, within one process.
+// Password is a password that is not shown by accident: fmt, slog and encoders for JSON,
+// XML, YAML and gob write a placeholder, and debuggers and printers that use reflection
+// see scrambled bytes. Make one with [NewPassword] and get its text with
+// [Password.Reveal]. The zero value means no password. Within a process, equal passwords
+// are equal with ==.
 //
-// [MarshalRevealed] writes JSON with the passwords in it, and json.Unmarshal reads
-// that back. It refuses the placeholder, which therefore can't become a password.
+// [MarshalRevealed] encodes JSON with the passwords, and json.Unmarshal decodes it.
+// json.Unmarshal returns an error for the placeholder, so that it can't become a password.
 type Password struct{ sealed }
 
 // NewPassword returns s as a [Password].
 func NewPassword(s string) Password { return Password{seal(s)} }
 
-// Reveal returns the password as text.
+// Reveal returns the text of the password. Don't log it.
 func (p Password) Reveal() string { return p.open() }
 
-// RawEntry is an entry of a list as the API sent it, in JSON. It may hold a
-// password under any name, so it is redacted wherever a [Password] is. The zero
-// value means that there is none.
+// RawEntry is an entry of a list in JSON, as the API sent it. It may contain a password
+// under any name, so it is redacted like a [Password]. The zero value means that there is
+// no entry.
 type RawEntry struct{ sealed }
 
-// NewRawEntry returns JSON text as a [RawEntry].
+// NewRawEntry returns a JSON value as a [RawEntry].
 func NewRawEntry(entry []byte) RawEntry { return RawEntry{seal(string(entry))} }
 
-// Reveal returns the entry as the API sent it; nil if there is none.
+// Reveal returns the entry as the API sent it, or nil if there is none.
 func (r RawEntry) Reveal() stdjson.RawMessage {
 	if r == (RawEntry{}) {
 		return nil
@@ -46,9 +46,9 @@ func (r RawEntry) Reveal() stdjson.RawMessage {
 	return stdjson.RawMessage(r.open())
 }
 
-// MarshalRevealed returns v as JSON, as json.Marshal of encoding/json does, but
-// with each [Password] and [RawEntry] in the clear: for a cache or a store that
-// may hold passwords. Read it back with json.Unmarshal.
+// MarshalRevealed encodes v like json.Marshal, but with the text of each [Password] and
+// [RawEntry]. Use it for a store that may contain passwords. Decode the result with
+// json.Unmarshal.
 func MarshalRevealed(v any) ([]byte, error) {
 	b, err := json.Marshal(v, jsonv1.DefaultOptionsV1(), json.WithMarshalers(json.JoinMarshalers(
 		json.MarshalToFunc(func(e *jsontext.Encoder, p Password) error { return e.WriteToken(jsontext.String(p.Reveal())) }),
@@ -119,10 +119,10 @@ func (s sealed) String() string {
 	return redactedText
 }
 
-// GoString is String, for tools that ask for it.
+// GoString returns the same text as String.
 func (s sealed) GoString() string { return s.String() }
 
-// Format writes String for every verb.
+// Format writes the text of String, for every verb.
 func (s sealed) Format(f fmt.State, verb rune) {
 	if verb == 'q' || verb == 'v' && f.Flag('#') {
 		_, _ = fmt.Fprintf(f, "%q", s.String())
@@ -131,19 +131,19 @@ func (s sealed) Format(f fmt.State, verb rune) {
 	_, _ = io.WriteString(f, s.String())
 }
 
-// LogValue is String, for slog.
+// LogValue returns the same text as String, for slog.
 func (s sealed) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText returns String; encoding/json, encoding/xml and YAML packages call it.
+// MarshalText returns the same text as String. The encoders for JSON, XML and YAML call it.
 func (s sealed) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// GobEncode is MarshalText, for encoding/gob.
+// GobEncode calls MarshalText, for encoding/gob.
 func (s sealed) GobEncode() ([]byte, error) { return s.MarshalText() }
 
-// GobDecode is UnmarshalText, for encoding/gob.
+// GobDecode calls UnmarshalText, for encoding/gob.
 func (s *sealed) GobDecode(text []byte) error { return s.UnmarshalText(text) }
 
-// UnmarshalText takes the text itself. It refuses the placeholder.
+// UnmarshalText stores the text. It returns an error for the placeholder.
 func (s *sealed) UnmarshalText(text []byte) error {
 	if string(text) == redactedText {
 		return errRedacted
@@ -152,12 +152,12 @@ func (s *sealed) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalJSON reads JSON text. A number, true or false counts as its own text,
-// as the API may send a password of digits without quotes. null changes nothing.
+// UnmarshalJSON reads a JSON string. It also accepts a number, true or false as text, since
+// the API may send a password of digits without quotes. null changes nothing.
 func (p *Password) UnmarshalJSON(b []byte) error {
 	switch {
 	case len(b) == 0, b[0] == '{', b[0] == '[':
-		return errors.New("proxylite: no text where a password belongs")
+		return errors.New("proxylite: a password must be a JSON string")
 	case string(b) == "null":
 		return nil
 	case isPlain(b):
@@ -172,8 +172,8 @@ func (p *Password) UnmarshalJSON(b []byte) error {
 	return p.UnmarshalText(b)
 }
 
-// UnmarshalJSON keeps any value as it is written, but refuses the placeholder. null
-// and an empty text change nothing.
+// UnmarshalJSON stores any JSON value as it is written. It returns an error for the
+// placeholder. null and "" change nothing.
 func (r *RawEntry) UnmarshalJSON(b []byte) error {
 	switch string(b) {
 	case "null", `""`:

@@ -95,8 +95,8 @@ func (s *ProductsService) List(ctx context.Context, p ProductListParams, opts ..
 }
 
 // All returns an iterator over all purchased plans, beginning at p.Page. It requests
-// a page when it is needed, yields one error and stops, and can be ranged over
-// again. See [Page] for what it does when the API counts wrong.
+// a page when it is needed. It stops after an error, and can be used more than once. [Page]
+// describes how it handles wrong counts.
 //
 // Each page is a call of List.
 func (s *ProductsService) All(ctx context.Context, p ProductListParams, opts ...CallOption) iter.Seq2[PurchasedProduct, error] {

@@ -143,7 +143,7 @@ type (
 		Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 	}
 
-	// Article is a text of the vendor's site.
+	// Article is an article on the vendor's site.
 	Article struct {
 		ID        int64     `json:"id"`
 		Title     string    `json:"title"`

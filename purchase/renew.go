@@ -38,7 +38,7 @@ type Renewal struct {
 //
 // It calls IP.AllStatic and what [Buyer.Reconcile] calls, and for each order what
 // [Buyer.Buy] calls.
-func (b *Buyer) Renew(ctx context.Context, params proxylite.OrderCreateParams, r Renewal, limit Limit) ([]Purchase, error) {
+func (b *Buyer) Renew(ctx context.Context, params proxylite.OrderCreateParams, r Renewal, limit Limit) ([]Purchase, error) { //nolint:cyclop // the steps of a renewal, in order
 	if r.Within <= 0 || r.PerOrder < 0 || len(params.StaticIPs) > 0 {
 		return nil, fmt.Errorf("purchase: Renewal.Within is %s and must be positive, PerOrder is %d and must not be negative, and %d StaticIPs are given where Renew chooses them",
 			r.Within, r.PerOrder, len(params.StaticIPs))

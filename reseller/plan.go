@@ -176,7 +176,7 @@ func rank(s Step) int {
 }
 
 // compare adds the steps for one want. All accounts of that name must be right.
-func (p *Plan) compare(w *Want, accounts []*proxylite.Account) {
+func (p *Plan) compare(w *Want, accounts []*proxylite.Account) { //nolint:cyclop // one list of what may differ
 	name := w.key()
 	if len(accounts) == 0 {
 		s := Step{Kind: StepAdd, Name: name, Password: w.Password, Limit: w.limit(), ProductType: w.ProductType, disabled: w.State == StateDisabled}

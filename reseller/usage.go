@@ -52,7 +52,7 @@ type AccountUsage struct {
 // It is not documented in which form the API wants a name here, and an unknown name
 // has no usage. So until a form is seen to work, an account that has used something
 // but has no usage in the period is asked for in the other form too.
-func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, error) {
+func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, error) { //nolint:cyclop // the checks of its input, then one loop
 	params := proxylite.UsageDailyParams{Start: p.Period.Start, End: p.Period.End, ProductType: p.ProductType}
 	if !params.End.IsZero() {
 		params.End = params.End.Add(-time.Second) // the API's end belongs to the period

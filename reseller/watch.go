@@ -49,7 +49,7 @@ type Watch struct {
 
 // NewWatch returns a watch. Its state is empty, or what [WatchConfig.Save] or
 // [Watch.State] got from an earlier one: then events are not told again.
-func (m *Manager) NewWatch(config WatchConfig, state []byte) (*Watch, error) {
+func (m *Manager) NewWatch(config WatchConfig, state []byte) (*Watch, error) { //nolint:cyclop // one list of checks
 	w := &Watch{config: config, m: m}
 	c := &w.config
 	if c.Notify == nil {
@@ -208,7 +208,7 @@ func (w *Watch) traffic(ctx context.Context, now time.Time, name string, s *watc
 }
 
 // expiry tells that an end comes near, or moves away. e has what it is the end of.
-func (w *Watch) expiry(ctx context.Context, e Event, end time.Time, s *expiring) error {
+func (w *Watch) expiry(ctx context.Context, e Event, end time.Time, s *expiring) error { //nolint:cyclop // one list of cases
 	left := end.Sub(e.Time)
 	if s.End.IsZero() && left < 0 {
 		s.Over = true // over before it was seen: no news
@@ -275,7 +275,7 @@ const disableAgain = 10 * time.Minute
 
 // disable disables the accounts that have used too much. What it is about to do is
 // saved first, so that a crash in between does not keep it from being told.
-func (w *Watch) disable(ctx context.Context, now time.Time, accounts []proxylite.Account) error {
+func (w *Watch) disable(ctx context.Context, now time.Time, accounts []proxylite.Account) error { //nolint:cyclop // the steps of disabling, in order
 	p := &Plan{base: accounts}
 	for i := range accounts {
 		a, s := &accounts[i], w.state.Accounts[accounts[i].Name()]
