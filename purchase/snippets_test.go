@@ -73,13 +73,13 @@ func shownInReadme(ctx context.Context, client *proxylite.Client) error {
 	}
 	defer func() { _ = journal.Close() }()
 	buyer, err := purchase.New(client, journal, purchase.Policy{
-		PaysLater: []int64{7}, // methods that you know to wait for payment: see client.Payment.Methods
+		PaysLater: []int64{7}, // payment methods that don't pay at once; see client.Payment.Methods
 	})
 	if err != nil {
 		return err
 	}
 	bought, err := buyer.Buy(ctx, "my order 4711", proxylite.OrderCreateParams{
-		ProductID:       902, // from the vendor's support
+		ProductID:       902, // ask the vendor's support
 		PaymentMethodID: new(int64(7)),
 		Quantity:        1,
 	}, purchase.Limit{MaxPay: "150.00"})
@@ -96,13 +96,13 @@ func advice(err error) string {
 	case !errors.As(err, &e):
 		return "no call has failed"
 	case errors.Is(err, proxylite.ErrOutcomeUnknown):
-		return "it may have happened: look before you buy again"
+		return "it may have succeeded: look before you buy again"
 	case errors.Is(err, proxylite.ErrInvalidInput):
-		return "nothing was sent: the InputError in it names each field and rule"
+		return "nothing was sent: the InputError in it has each field and rule"
 	case errors.Is(err, proxylite.ErrInvalidAppKey): // code 3
 		return "set another key"
 	case errors.Is(err, proxylite.ErrNotVerified): // code 156
-		return "pass the verification in the dashboard"
+		return "verify the account in the dashboard"
 	case errors.Is(err, proxylite.ErrRateLimited):
 		return "call again after " + e.RetryAfter.String()
 	default:
@@ -118,11 +118,11 @@ func TestTheAdviceOfTheReadme(t *testing.T) {
 		proxylitetest.Fault{Code: 3}, proxylitetest.Fault{Code: 156}, proxylitetest.Fault{Code: 9, Message: "no"})
 	list := func() string { _, err := s.client.Accounts.List(t.Context()); return advice(err) }
 	order := func() string { _, err := s.client.Orders.Create(t.Context(), plan(traffic)); return advice(err) }
-	require.Equal(t, "it may have happened: look before you buy again", order())
-	require.Equal(t, "it may have happened: look before you buy again", order(), "of a proxy, behind which it may have been placed")
+	require.Equal(t, "it may have succeeded: look before you buy again", order())
+	require.Equal(t, "it may have succeeded: look before you buy again", order(), "of a proxy, behind which it may have been placed")
 	require.Equal(t, "call again after 1h0m0s", list())
 	require.Equal(t, "set another key", list())
-	require.Equal(t, "pass the verification in the dashboard", list())
+	require.Equal(t, "verify the account in the dashboard", list())
 	require.Contains(t, list(), "no")
 	require.Equal(t, "no call has failed", list())
 	require.Contains(t, advice(s.client.Orders.Close(t.Context(), "")), "nothing was sent")
