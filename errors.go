@@ -37,7 +37,7 @@ var (
 	// an intermediary, so the outcome is unknown.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrOutcomeUnknown means that a request may have taken effect, but no response
-	// says so. Before you repeat a call that costs money or quota, check whether it
+	// says so. Before you retry a call that costs money or quota, check whether it
 	// succeeded: list the orders, the accounts or the usage.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 	// ErrMalformedResponse means that a response with a success status is not valid:
@@ -71,7 +71,7 @@ const (
 	// have taken effect.
 	OutcomeUnknown
 	// OutcomeSafe means that a request may have reached the server, but that the call
-	// changes nothing. It is safe to repeat.
+	// changes nothing. It is safe to retry.
 	OutcomeSafe
 )
 

@@ -195,7 +195,7 @@ func (x *extracted) UnmarshalJSON(b []byte) error {
 				return err
 			}
 			x.add(entry)
-			if err := x.bounded(); err != nil {
+			if err := x.checkSize(); err != nil {
 				return err
 			}
 		}
@@ -222,8 +222,8 @@ func (x *Extraction) add(entry []byte) {
 	x.Endpoints = append(x.Endpoints, e)
 }
 
-// bounded prevents a small compressed response from filling the memory.
-func (x *Extraction) bounded() error {
+// checkSize prevents a small compressed response from filling the memory.
+func (x *Extraction) checkSize() error {
 	if len(x.Endpoints)+len(x.Rejected) > 10*maxQuantity {
 		return &wire.SyntaxError{Why: fmt.Sprintf("more than %d entries", 10*maxQuantity)}
 	}
@@ -294,7 +294,7 @@ func parseEndpoints(text, separator string) (x Extraction, err error) {
 			quoted, _ := json.Marshal(line)
 			x.Rejected = append(x.Rejected, RejectedEntry{NewRawEntry(quoted), shownEntry(quoted) + " is not host:port"})
 		}
-		if err := x.bounded(); err != nil {
+		if err := x.checkSize(); err != nil {
 			return x, err
 		}
 	}

@@ -67,7 +67,7 @@ func MarshalRevealed(v any) ([]byte, error) {
 
 const redactedText = "[REDACTED]"
 
-var errRedacted = errors.New("proxylite: " + redactedText + " stands where a secret belongs: write the JSON with MarshalRevealed")
+var errRedacted = errors.New("proxylite: " + redactedText + " is not a secret: write the JSON with MarshalRevealed")
 
 // sealed is a text that only open reads. The bytes are scrambled with a key
 // stream that is derived from the text and a seed of the process, so that equal

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -274,17 +275,30 @@ func (b *Buyer) open(ctx context.Context, open Opening, limit Limit) (seq int64,
 // list returns the orders created since then, and those that don't say when.
 func (b *Buyer) list(ctx context.Context, since time.Time) ([]proxylite.Order, error) {
 	var listed []proxylite.Order
-	for o, err := range b.client.Orders.All(ctx, proxylite.OrderListParams{PageParams: proxylite.PageParams{Size: 100}}) {
-		switch {
-		case err != nil:
+	var raw proxylite.RawResponse
+	page := proxylite.OrderListParams{PageParams: proxylite.PageParams{Size: 100}}
+	for o, err := range b.client.Orders.All(ctx, page, proxylite.CallRaw(&raw)) {
+		if err != nil {
 			return nil, err
+		}
+		switch {
 		case o.CreatedAt.IsZero() || !o.CreatedAt.Before(since):
 			listed = append(listed, o)
 		case b.newestFirst:
-			return listed, nil
+			return listed, clockError(raw)
 		}
 	}
-	return listed, nil
+	return listed, clockError(raw)
+}
+
+// clockError says that this machine's clock is too wrong to tell by their dates which
+// orders are new.
+func clockError(raw proxylite.RawResponse) error {
+	date, err := http.ParseTime(raw.Header.Get("Date"))
+	if err == nil && time.Since(date).Abs() > lookBack/2 {
+		return fmt.Errorf("purchase: this machine's clock is %s off the API's: set it", time.Since(date).Round(time.Minute))
+	}
+	return nil
 }
 
 // send places the order of an opened purchase.

@@ -157,6 +157,25 @@ func TestClocksMayDiffer(t *testing.T) {
 	}
 }
 
+// A clock that is days off would hide the order that was made: nothing is bought by it.
+func TestAClockThatIsDaysOffBuysNothing(t *testing.T) {
+	t.Parallel()
+	for _, off := range []time.Duration{-25 * time.Hour, 25 * time.Hour} {
+		s := open(t, waits, proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				resp, err := next.RoundTrip(r)
+				if err == nil {
+					resp.Header.Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+				}
+				return resp, err
+			})
+		}))
+		_, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+		require.ErrorContains(t, err, "clock is")
+		require.Empty(t, s.orders())
+	}
+}
+
 // meet lets the responses of two orders come only when both were sent.
 func meet() proxylite.Option {
 	var both sync.WaitGroup
