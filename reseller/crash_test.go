@@ -110,6 +110,7 @@ func TestFiveThousandAccountsAndThreeKills(t *testing.T) {
 				open++
 			}
 		}
+		t.Logf("killed with %d accounts added, %d of them open", len(server.State().Accounts), open)
 		require.LessOrEqual(t, open, crashChunk)
 	}
 	ended, said := runChild(t, server, 0)
