@@ -34,9 +34,9 @@ type Result struct {
 // Run it again after an error or a crash: it does what is left. A new account has no
 // limit until a second request sets it. One chunk is added at a time and limited
 // before the next one, so a crash leaves at most one chunk of accounts open; the next
-// run limits these before it adds any. An account that can't be limited is disabled
-// instead, and stays so until a Want has StateEnabled. If that fails too, the run
-// stops, and the error is [ErrLeftOpen].
+// run limits these before it adds any. An account whose limit is refused, or fails in
+// three rounds, is disabled instead, and stays so until a Want has StateEnabled. If that
+// fails too, the run stops, and the error is [ErrLeftOpen].
 //
 // A request to add accounts can fail with an unknown outcome, and the API may accept
 // a name twice. So the accounts are listed before any are added again, after the time

@@ -67,14 +67,31 @@ type limiting struct {
 
 var errNotSent = errors.New("not sent")
 
+// send sets the limits. What fails without being refused is tried in three rounds, so
+// that no account is disabled for a moment's trouble.
 func (l *limiting) send(ctx context.Context) {
-	l.each(ctx, len(l.steps), func(i int) bool {
-		s := &l.steps[i]
-		l.forms[i], l.errs[i] = l.named(ctx, []target{{s.Name, s.listed}}, func(ctx context.Context, names []string) error {
-			return l.client.Accounts.ChangeLimit(ctx, names[0], s.Limit)
+	for round := range 3 {
+		var left []int
+		for i, err := range l.errs {
+			if round == 0 || err != nil && !refused(err) {
+				left = append(left, i)
+			}
+		}
+		if len(left) == 0 || !l.going(ctx) || round > 0 && sleep(ctx, l.settle) != nil {
+			return
+		}
+		l.each(ctx, len(left), func(n int) bool {
+			i := left[n]
+			s := &l.steps[i]
+			l.forms[i], l.errs[i] = l.named(ctx, []target{{s.Name, s.listed}}, func(ctx context.Context, names []string) error {
+				return l.client.Accounts.ChangeLimit(ctx, names[0], s.Limit)
+			})
+			if l.errs[i] == nil {
+				l.worked()
+			}
+			return l.errs[i] == nil || !l.broken(ctx, l.errs[i])
 		})
-		return l.errs[i] == nil || !l.broken(ctx, l.errs[i])
-	})
+	}
 }
 
 // proveForm looks whether accepted limits are listed, so that it is known by which

@@ -36,6 +36,17 @@ func TestWhatCannotBeLimitedIsDisabled(t *testing.T) {
 	require.Equal(t, proxylite.AccountDisabled, server.State().Accounts[3].Status, "nobody asked for it to be enabled")
 }
 
+// An account is not disabled because its limit could not be set at once.
+func TestAMomentsTroubleDisablesNobody(t *testing.T) {
+	t.Parallel()
+	server := empty(t)
+	server.FailNext("Accounts.ChangeLimit", slices.Repeat([]proxylitetest.Fault{{Status: 503}}, 6)...) // two rounds
+	results, err := manager(t, server, reseller.WithConcurrency(1)).Ensure(t.Context(), wanted(1))
+	require.NoError(t, err)
+	require.Equal(t, []reseller.StepKind{reseller.StepAdd, reseller.StepLimit}, results[0].Done)
+	requireWanted(t, server, wanted(1))
+}
+
 // If an account can be neither limited nor disabled, no other is added.
 func TestNothingIsAddedBesideAnOpenAccount(t *testing.T) {
 	t.Parallel()
