@@ -164,7 +164,7 @@ func (c *call) do() *Error {
 		return err
 	}
 	if c.ctx.Err() != nil {
-		return c.fail(c.kindOf(c.ctx.Err()), ctxError(c.ctx))
+		return c.fail(c.kindOf(c.ctx.Err()), c.ctxError())
 	}
 	err := c.sender.run()
 	if c.failure == nil && err == nil {
@@ -180,7 +180,7 @@ func (c *call) do() *Error {
 			last = errors.New(string(e.Kind))
 		}
 		e.Kind = c.kindOf(c.ctx.Err())
-		e.cause = fmt.Errorf("%w, while waiting to retry the call after: %w", ctxError(c.ctx), last)
+		e.cause = fmt.Errorf("%w, while waiting to retry the call after: %w", c.ctxError(), last)
 	}
 	// The last attempt alone doesn't tell the outcome: an earlier one may have taken
 	// effect. A safe call has no effect, but if one attempt was sent, so was the call.
@@ -204,13 +204,17 @@ func (c *call) request() *Error {
 	in.must(err == nil, "Operation.Path", c.op.Path, "has a % that does not begin an escape")
 	body := in.json(c.body)
 	if err := in.err(); err != nil {
+		for i, p := range in.problems { // a key in the wrong place, or several lines of another error
+			in.problems[i].Value = c.hide().Text(p.Value)
+			in.problems[i].Rule = c.hide().Error(errors.New(p.Rule)).Error()
+		}
 		return c.fail(KindInput, err)
 	}
 	u := &c.url
 	*u = *c.client.base
 	// Keep escapes such as %2F as they are written. Without any, url.URL escapes the path.
 	if u.RawPath != "" || strings.Contains(c.op.Path, "%") {
-		u.RawPath = u.EscapedPath() + c.op.Path
+		u.RawPath = u.EscapedPath() + escapedPath(c.op.Path)
 	}
 	u.Path += path
 	if len(in.query)+len(c.query) > 0 {
@@ -338,7 +342,7 @@ func (c *call) kindOf(err error) Kind {
 // cause redacts err. If it is a timeout, it says what did not arrive in time.
 func (c *call) cause(missing string, err error) error {
 	if c.ctx.Err() != nil {
-		return ctxError(c.ctx)
+		return c.ctxError()
 	}
 	err = c.hide().Error(err)
 	if transportKind(err) == KindTimeout {
@@ -347,16 +351,22 @@ func (c *call) cause(missing string, err error) error {
 	return err
 }
 
-// ctxError returns why a context ended, with its cause if that differs.
-func ctxError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
+// ctxError returns why the context of the call ended, with its cause if that differs.
+func (c *call) ctxError() error {
+	err, cause := c.ctx.Err(), context.Cause(c.ctx)
 	if cause == err {
 		return err
 	}
-	return fmt.Errorf("%w: %w", err, cause)
+	return fmt.Errorf("%w: %w", err, c.hide().Error(cause))
 }
 
-func (c *call) route() string { return c.client.base.Path + c.op.Path }
+func (c *call) route() string {
+	path := c.client.base.Path + c.op.Path
+	if c.in.anyBody { // the caller made it, perhaps with the key in it
+		path = c.hide().Text(path)
+	}
+	return path
+}
 
 func (c *call) hide() *redact.Set { return c.transport.Hide(c.client.secret) }
 

@@ -2,12 +2,15 @@ package proxylite_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -256,4 +259,83 @@ func TestACallersTraceSeesEachAttemptOnce(t *testing.T) {
 	require.Equal(t, proxylite.OutcomeSafe, apitest.AsError(t, err).Outcome)
 	c.CloseIdleConnections()
 	require.Equal(t, []int32{3, 3, 3}, []int32{asked.Load(), got.Load(), written.Load()})
+}
+
+// The cause of a context, and a key in the wrong place, show no secret and fit a line.
+func TestWhatTheCallerGivesIsHiddenToo(t *testing.T) {
+	t.Parallel()
+	c := apitest.Client(t, apitest.Playing(apitest.Hangs), "https://example.com")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.Join(errors.New("sibling"), &url.Error{Op: "Get", URL: "https://x/?app_key=" + apitest.Key, Err: io.EOF}))
+	_, err := c.Accounts.List(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.EqualError(t, err, "proxylite: Accounts.List: context canceled: sibling; EOF (outcome not sent)")
+
+	_, err = proxylite.Call[any](t.Context(), c, proxylite.Operation{Name: "X", Method: "GET", Path: "/x?app_key=" + apitest.Key}, nil, nil)
+	require.ErrorIs(t, err, proxylite.ErrInvalidInput)
+	asJSON, errJSON := json.Marshal(err)
+	require.NoError(t, errJSON)
+	require.NotContains(t, err.Error()+string(asJSON), apitest.Key)
+
+	_, err = proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "POST", Path: "/x"}, nil, badJSON{})
+	require.ErrorIs(t, err, proxylite.ErrInvalidInput)
+	require.NotContains(t, err.Error(), "\n")
+	require.NotContains(t, err.Error(), "\x1b")
+}
+
+type badJSON struct{}
+
+func (badJSON) MarshalJSON() ([]byte, error) {
+	return nil, errors.Join(errors.New("first"), errors.New("second\x1b[31m"))
+}
+
+// Escapes in a path stay as they are, beside characters that need one.
+func TestEscapesInPathsStay(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ base, path, want string }{
+		{"/x", "/a b%2Fc", "/x/a%20b%2Fc"}, {"/a%2Fb", "/x y", "/a%2Fb/x%20y"},
+		{"/a%2Fb", "/优惠/list", "/a%2Fb/%E4%BC%98%E6%83%A0/list"}, {"/x y%2Fz", "/q", "/x%20y%2Fz/q"}, {"/x", "/q", "/x/q"},
+	} {
+		got := ""
+		c := apitest.Client(t, apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			got = r.URL.EscapedPath()
+			return apitest.Reply(200, apitest.Fine)(r)
+		}), "https://example.com"+tt.base)
+		_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "GET", Path: tt.path}, nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, tt.want, got)
+	}
+}
+
+// The body of a 101 is the connection, which does not obey a context.
+func TestSwitchingProtocolsEndsTheCall(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var open sync.WaitGroup
+	t.Cleanup(open.Wait)
+	t.Cleanup(func() { _ = ln.Close() })
+	open.Go(func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() {
+				defer conn.Close()
+				_, _ = conn.Read(make([]byte, 4096))
+				_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+				_, _ = io.Copy(io.Discard, conn) // until the client has left
+			})
+		}
+	})
+	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), proxylite.WithBaseURL("http://"+ln.Addr().String()), apitest.TryOnce)
+	require.NoError(t, err)
+	var raw proxylite.RawResponse
+	_, err = c.Orders.Create(t.Context(), proxylite.OrderCreateParams{ProductID: 1, PaymentMethodID: new(int64)}, proxylite.CallRaw(&raw))
+	require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
+	require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown)
+	require.Equal(t, 101, raw.Status)
+	_, err = c.User.Info(t.Context())
+	require.ErrorIs(t, err, proxylite.ErrMalformedResponse)
 }

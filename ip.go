@@ -199,6 +199,8 @@ func (x *extracted) UnmarshalJSON(b []byte) error {
 				return err
 			}
 		}
+	case d.PeekKind() == '{' && bytes.Count(b, []byte{','}) > 10*maxQuantity: // before it fills the memory
+		return tooMany()
 	case d.PeekKind() == '{' && json.Unmarshal(b, &numbered) == nil && len(numbered) > 0:
 		for _, i := range slices.Sorted(maps.Keys(numbered)) {
 			x.add(numbered[i])
@@ -225,9 +227,13 @@ func (x *Extraction) add(entry []byte) {
 // checkSize prevents a small compressed response from filling the memory.
 func (x *Extraction) checkSize() error {
 	if len(x.Endpoints)+len(x.Rejected) > 10*maxQuantity {
-		return &wire.SyntaxError{Why: fmt.Sprintf("more than %d entries", 10*maxQuantity)}
+		return tooMany()
 	}
 	return nil
+}
+
+func tooMany() error {
+	return &wire.SyntaxError{Why: fmt.Sprintf("more than %d entries", 10*maxQuantity)}
 }
 
 // usable returns an error if there are entries but no endpoint: then the text is

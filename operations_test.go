@@ -244,13 +244,11 @@ func TestEveryMethodHasAnOperation(t *testing.T) {
 		names = append(names, op.Name)
 	}
 	client := reflect.TypeFor[proxylite.Client]()
-	for i := range client.NumField() {
-		service := client.Field(i)
+	for service := range client.Fields() {
 		if !service.IsExported() {
 			continue
 		}
-		for j := range service.Type.NumMethod() {
-			m := service.Type.Method(j)
+		for m := range service.Type.Methods() {
 			name := service.Name + "." + m.Name
 			iterates := m.Type.NumOut() == 1 && m.Type.Out(0).Kind() == reflect.Func
 			if m.Type.IsVariadic() && m.Type.In(m.Type.NumIn()-1) == reflect.TypeFor[[]proxylite.CallOption]() && !iterates && !slices.Contains(derived, name) {

@@ -65,13 +65,26 @@ func WithBaseURL(rawURL string) Option {
 		if _, ok := parsePort(u.Port()); u.Port() != "" && !ok {
 			return errors.New("proxylite: the base URL names port " + u.Port() + ": want 1 to 65535")
 		}
-		u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+		u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), escapedPath(strings.TrimRight(u.RawPath, "/"))
 		if u.Path == "" {
 			u.Path = "/end-point"
 		}
 		s.base = u
 		return nil
 	}
+}
+
+// escapedPath escapes what a path can't hold, and keeps the escapes that it has.
+func escapedPath(path string) string {
+	var b strings.Builder
+	for path != "" {
+		before, after, found := strings.Cut(path, "%")
+		b.WriteString((&url.URL{Path: before}).EscapedPath())
+		if path = after; found {
+			b.WriteByte('%')
+		}
+	}
+	return b.String()
 }
 
 func isLoopback(host string) bool {
@@ -233,7 +246,7 @@ func WithUserAgent(name string) Option {
 
 // NewTransport returns a new default transport: HTTP/2 with pings, up to 128 idle
 // connections, a timeout for each phase of a connection, and no proxy from the
-// environment. You may change it before its first use.
+// environment. You may change it before you pass it to NewClient.
 func NewTransport() *http.Transport {
 	dial := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	if runtime.GOOS == "js" {

@@ -104,7 +104,9 @@ func walk[T any, K comparable](start int, list func(page int) (Page[T], error), 
 			}
 			pages := p.Pages
 			if pages == 0 && p.Size > 0 {
-				pages = (p.Total + p.Size - 1) / p.Size
+				if pages = p.Total / p.Size; p.Total%p.Size > 0 {
+					pages++
+				}
 			}
 			if empty == 0 {
 				promised = pages // ignore a count that grows with every empty page

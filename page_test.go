@@ -354,7 +354,7 @@ func TestWalksEndForEveryLyingServer(t *testing.T) {
 		"totals that grow, and a list": {serve: func(p int) ([]int, int, int) { return pageOf(p, 9), 2*p + 2, p + 1 }, want: "1 2 3 4 5 6 7 8 9", requests: 7},
 		"shrinking totals":             {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), 6 - 2*p, 3 - p }, want: "1 2 3 4 5", requests: 4},
 		"negative counts":              {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), -1, -7 }, want: "1 2 3 4 5", requests: 4},
-		"absurd counts":                {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), math.MaxInt, 0 }, want: "1 2 3 4 5", requests: 4},
+		"absurd counts":                {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), math.MaxInt, 0 }, want: "1 2 3 4 5", requests: 1003, err: "1000 pages in a row are empty"},
 		"absurd pages":                 {serve: func(p int) ([]int, int, int) { return pageOf(p, 5), 0, math.MaxInt }, want: "1 2 3 4 5", requests: 1003, err: "1000 pages in a row are empty"},
 		"empty with a total":           {serve: func(int) ([]int, int, int) { return nil, 99, 50 }, want: "", requests: 50},
 		"page number ignored":          {serve: func(int) ([]int, int, int) { return []int{1, 2}, 0, 0 }, want: "1 2", requests: 2},

@@ -26,14 +26,22 @@ func (c *call) read(resp *http.Response, a *transport.Attempt) *Error {
 	}
 	c.status = resp.StatusCode
 	e := c.decode(resp, b)
+	// The body of a 1xx response is the connection itself, which has no end and does not
+	// obey a context.
+	hasBody := resp.StatusCode >= 200
 	if c.raw != nil {
-		b.Drain(math.MaxInt64)
-		*c.raw = RawResponse{resp.StatusCode, c.hide().Header(resp.Header.Clone()), c.hide().Start(b.All())}
+		if hasBody {
+			b.Drain(math.MaxInt64)
+		}
+		body := c.hide().StartUntil(b.All(), func() bool { return a.Err() != nil })
+		*c.raw = RawResponse{resp.StatusCode, c.hide().Header(resp.Header.Clone()), body}
 	}
 	if e == nil {
 		return nil
 	}
-	b.Drain(drained) // net/http reuses the connection only after the end of the body
+	if hasBody {
+		b.Drain(drained) // net/http reuses the connection only after the end of the body
+	}
 	e.Body = c.hide().Start(b.Head())
 	e.Header = c.hide().Header(resp.Header.Clone())
 	e.RetryAfter = parseRetryAfter(e.Header, time.Now())
@@ -101,7 +109,7 @@ func (c *call) receive(r *reply, b *wire.Body) (done bool) {
 // time, and a hostile server must not be able to make it long.
 const (
 	maxMessage = 4 << 10
-	maxDetails = 64 << 10
+	maxDetails = 16 << 10
 )
 
 // refused returns the error for a response that is not a success.

@@ -49,20 +49,29 @@ const (
 // Set is an immutable set of secrets. A nil *Set hides nothing. It is safe for
 // concurrent use.
 type Set struct {
-	secrets []string
+	open func() *secrets // a closure, so that printers that use reflection see nothing
+}
+
+type secrets struct {
+	list    []string
 	prepare sync.Once
 	needles *needles
 }
 
 // New returns a set of secrets. It does no work until the first text is searched.
-func New(secrets ...string) *Set { return &Set{secrets: slices.Clone(secrets)} }
+func New(list ...string) *Set { return newSet(slices.Clone(list)) }
+
+func newSet(list []string) *Set {
+	s := &secrets{list: list}
+	return &Set{func() *secrets { return s }}
+}
 
 // With returns a set with the secrets of h and more.
 func (h *Set) With(more ...string) *Set {
 	if len(more) == 0 {
 		return h
 	}
-	return &Set{secrets: slices.Concat(h.Secrets(), more)}
+	return newSet(slices.Concat(h.Secrets(), more))
 }
 
 // Secrets returns the secrets of the set. The caller must not change them.
@@ -70,12 +79,12 @@ func (h *Set) Secrets() []string {
 	if h == nil {
 		return nil
 	}
-	return h.secrets
+	return h.open().list
 }
 
 // Text returns s without secrets, or s itself if there are none.
 func (h *Set) Text(s string) string {
-	spans := h.find(len(s), false, func(to []byte, from int) int { return copy(to, s[from:]) })
+	spans, _ := h.find(len(s), false, nil, func(to []byte, from int) int { return copy(to, s[from:]) })
 	if len(spans) == 0 {
 		return s
 	}
@@ -85,42 +94,55 @@ func (h *Set) Text(s string) string {
 // Start returns a copy of b without secrets. b is the beginning of a longer text and may
 // end within a secret, in any encoding: if its end may be the beginning of a secret and has
 // more than three bytes of it, the end is hidden too.
-func (h *Set) Start(b []byte) []byte {
-	spans := h.find(len(b), true, func(to []byte, from int) int { return copy(to, b[from:]) })
+func (h *Set) Start(b []byte) []byte { return h.StartUntil(b, nil) }
+
+// StartUntil is Start for a long text. When stop reports true, it returns what it has
+// searched by then.
+func (h *Set) StartUntil(b []byte, stop func() bool) []byte {
+	spans, searched := h.find(len(b), true, stop, func(to []byte, from int) int { return copy(to, b[from:]) })
 	if len(b) == 0 {
 		return nil
 	}
-	return replace(b, spans)
+	return replace(b[:searched], spans)
 }
 
 // window is how much of a text is searched at once. It limits the memory.
-const window = 256 << 10
+const window = 64 << 10
 
 // find returns the positions of the secrets in a text of the given size. read copies the
-// text from a position on, as much as fits.
-func (h *Set) find(size int, open bool, read func(to []byte, from int) int) []span {
-	if h == nil || len(h.secrets) == 0 || size < cut {
-		return nil
+// text from a position on, as much as fits. It returns how much it has searched: all of
+// it, unless stop reported true.
+func (h *Set) find(size int, open bool, stop func() bool, read func(to []byte, from int) int) ([]span, int) {
+	if h == nil || size < cut {
+		return nil, size
 	}
-	h.prepare.Do(func() { h.needles = newNeedles(h.secrets) })
-	if len(h.needles.sorted) == 0 {
-		return nil
+	in := h.open()
+	in.prepare.Do(func() { in.needles = newNeedles(in.list) })
+	if len(in.needles.sorted) == 0 {
+		return nil, size
 	}
 	f := finders.Get().(*finder)
 	defer finders.Put(f)
-	overlap := 64*h.needles.longest + 4096 // the maximum size of an encoded secret
+	overlap := 64*in.needles.longest + 4096 // the maximum size of an encoded secret
 	step := max(window, 4*overlap)
 	var all []span
 	for from := 0; ; from += step {
+		if stop != nil && stop() {
+			spans := merge(all)
+			for len(spans) > 0 && spans[len(spans)-1].to > from { // it goes on in what is left out
+				from, spans = min(from, spans[len(spans)-1].from), spans[:len(spans)-1]
+			}
+			return spans, from
+		}
 		l := &f.first
 		l.b = slices.Grow(l.b[:0], min(step+overlap, size-from))[:min(step+overlap, size-from)]
 		end := from + read(l.b, from)
 		l.open = open && end == size
-		for _, s := range f.find(h.needles, l) {
+		for _, s := range f.find(in.needles, l) {
 			all = append(all, span{s.from + from, s.to + from})
 		}
 		if end == size {
-			return merge(all)
+			return merge(all), size
 		}
 	}
 }
@@ -138,7 +160,7 @@ func replace(b []byte, spans []span) []byte {
 // JSON returns raw without secrets. Valid JSON stays valid: a number that contains a secret
 // becomes a string.
 func (h *Set) JSON(raw json.RawMessage) json.RawMessage {
-	spans := h.find(len(raw), false, func(to []byte, from int) int { return copy(to, raw[from:]) })
+	spans, _ := h.find(len(raw), false, nil, func(to []byte, from int) int { return copy(to, raw[from:]) })
 	if len(spans) == 0 {
 		return raw
 	}
@@ -200,11 +222,24 @@ func redactScalar(b []byte, p int, spans []span) []byte {
 	return []byte(`"` + Redacted + `"`)
 }
 
+// maxHeader is how much of a header is searched. A server that sends more must not be
+// able to make that take long.
+const maxHeader = 32 << 10
+
 // Header returns header without secrets in names and values. If there were any, the
-// result is a copy.
+// result is a copy. Fields beyond 32 KiB are left out.
 func (h *Set) Header(header http.Header) http.Header {
-	clean := true
+	size := 0
 	for name, values := range header {
+		for _, v := range values {
+			size += len(name) + len(v)
+		}
+	}
+	clean := size <= maxHeader
+	for name, values := range header {
+		if !clean {
+			break
+		}
 		if h.Text(name) != name || slices.ContainsFunc(values, func(v string) bool { return h.Text(v) != v }) {
 			clean = false
 			break
@@ -214,11 +249,17 @@ func (h *Set) Header(header http.Header) http.Header {
 		return header
 	}
 	out := make(http.Header, len(header))
+	left := maxHeader
 	for name, values := range header {
-		shown := h.Text(name)
 		for _, v := range values {
-			out[shown] = append(out[shown], h.Text(v))
+			if left -= len(name) + len(v); left >= 0 {
+				shown := h.Text(name)
+				out[shown] = append(out[shown], h.Text(v))
+			}
 		}
+	}
+	if left < 0 {
+		out[Redacted] = []string{Redacted}
 	}
 	return out
 }

@@ -207,8 +207,14 @@ func (c *ownConn) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	n, err := c.Conn.Write(p)
-	if first && n == 0 && err != nil {
+	// A write that timed out may still go out: a multiplexed connection may have queued it.
+	if first && n == 0 && err != nil && !isTimeout(err) {
 		c.state.CompareAndSwap(written, armed)
 	}
 	return n, err
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }

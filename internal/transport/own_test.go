@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"sync/atomic"
 	"testing"
 
@@ -209,4 +210,33 @@ func TestARegisteredProtocolProvesNothing(t *testing.T) {
 		require.Equal(t, op.Unclear(), apitest.AsError(t, err).Outcome, op.Name)
 		require.Equal(t, op.Class == proxylite.ClassUnsafe, sent == 1, op.Name)
 	}
+}
+
+// A write that timed out with no byte written is no proof: a multiplexed connection may
+// have queued it, and send it later.
+func TestAWriteThatTimedOutMayHaveBeenSent(t *testing.T) {
+	t.Parallel()
+	server := apitest.TLSServer(t, func(*http.Request) {})
+	for _, op := range apitest.UnsafeOperations() {
+		tr := apitest.TrustingTransport()
+		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return &queueing{Conn: conn}, err
+		}
+		_, err := op.Call(t.Context(), apitest.Client(t, tr, server.URL))
+		require.Equal(t, proxylite.OutcomeUnknown, apitest.AsError(t, err).Outcome, "%s: %v", op.Name, err)
+	}
+}
+
+// queueing says of the request that it timed out.
+type queueing struct {
+	net.Conn
+	written int
+}
+
+func (q *queueing) Write(p []byte) (int, error) {
+	if q.written++; q.written > 2 { // ClientHello, Finished
+		return 0, os.ErrDeadlineExceeded
+	}
+	return q.Conn.Write(p)
 }

@@ -67,23 +67,25 @@ func objectFor(t reflect.Type) *object {
 // options reads the `wire` tag.
 func (f *field) options(m *member, o *object) options {
 	opts := options{quoted: m.quoted}
+	whole := reflect.Zero(m.Type).CanInt()
 	for opt := range strings.SplitSeq(m.Tag.Get("wire"), ",") {
-		switch name, value, _ := strings.Cut(opt, "="); name {
-		case "absent":
+		// Other packages have tags of that name, too: an option is for its own types.
+		switch name, value, _ := strings.Cut(opt, "="); {
+		case name == "absent" && whole:
 			opts.absent, _ = strconv.ParseInt(value, 10, 64)
 			f.absent, f.hasAbsent = opts.absent, true
 			o.absents = append(o.absents, f)
-		case "round":
+		case name == "round" && whole:
 			opts.round = true
-		case "flat":
+		case name == "flat":
 			opts.flat = true
-		case "soft":
+		case name == "soft":
 			f.soft = true
-		case "total":
+		case name == "total" && whole:
 			f.soft, f.total = true, true
-		case "raw":
+		case name == "raw" && reflect.PointerTo(m.Type).Implements(unmarshalerType):
 			o.raw = f
-		case "unread":
+		case name == "unread" && m.Type == reflect.TypeFor[map[string]string]():
 			o.unread = f
 		}
 	}
