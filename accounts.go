@@ -14,6 +14,8 @@ type AccountsService struct{ c *Client }
 
 // Account is a proxy account.
 type Account struct {
+	// Package internal/wire describes the options of the wire tags.
+
 	ID int64 `json:"id"`
 	// Username begins with the brand's prefix: an account that was added as bob is
 	// listed as pl-bob, and logs in at the gateway as pl-bob. See [Account.Name].

@@ -57,7 +57,7 @@ type request struct {
 	query     url.Values
 	body      any
 	anyBody   bool                             // the caller made the body
-	passwords []string                         // of accounts; hidden where the response repeats them
+	passwords []string                         // of accounts; redacted if the response contains them
 	needsData bool                             // a success without data is malformed
 	emptyOK   bool                             // an empty body with a 2xx status is a success
 	valid     func(out any) error              // checks the data of a success
@@ -109,7 +109,7 @@ type call struct {
 	callOptions
 
 	attempts  atomic.Int32 // requests, including those that net/http sends again
-	worst     Outcome      // the worst of all attempts
+	worst     Outcome      // the highest of all attempts; see Outcome
 	sender    sender
 	transport transport.Call
 	first     transport.Attempt // saves an allocation
@@ -171,8 +171,10 @@ func (c *call) do() *Error {
 		c.client.budget.succeeded()
 		return nil
 	}
+	// Never nil: an error means that the context ended during a wait, and a call waits
+	// only after a failed attempt.
 	e := c.failure
-	if err != nil { // the context ended between two attempts: keep the last failure
+	if err != nil { // keep the failure before the wait
 		last := e.cause
 		if last == nil {
 			last = errors.New(string(e.Kind))

@@ -31,7 +31,7 @@
 // [Error.Outcome] says whether a failed call may have taken effect. After
 // [OutcomeNotSent] and [OutcomeRejected], nothing was bought. After [OutcomeUnknown], the
 // request may have been processed, but no response says so. errors.Is(err,
-// [ErrOutcomeUnknown]) tests for it. Before you repeat a call that costs money or quota,
+// [ErrOutcomeUnknown]) tests for it. Before you retry a call that costs money or quota,
 // look at the orders, the accounts or the usage.
 //
 // # Retries

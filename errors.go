@@ -37,7 +37,7 @@ var (
 	// an intermediary, so the outcome is unknown.
 	ErrRateLimited = errors.New("rate limited")
 	// ErrOutcomeUnknown means that a request may have taken effect, but no response
-	// says so. Before you repeat a call that costs money or quota, check whether it
+	// says so. Before you retry a call that costs money or quota, check whether it
 	// succeeded: list the orders, the accounts or the usage.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 	// ErrMalformedResponse means that a response with a success status is not valid:
@@ -60,6 +60,8 @@ var (
 // again.
 type Outcome int
 
+// The order of the constants matters: call.worst is the highest outcome of all attempts.
+
 const (
 	// OutcomeNotSent means that no byte of a request reached the server.
 	OutcomeNotSent Outcome = iota
@@ -69,7 +71,7 @@ const (
 	// have taken effect.
 	OutcomeUnknown
 	// OutcomeSafe means that a request may have reached the server, but that the call
-	// changes nothing. It is safe to repeat.
+	// changes nothing. It is safe to retry.
 	OutcomeSafe
 )
 

@@ -80,8 +80,8 @@ func (c *checks) validText(field, value string) {
 // that was split wrongly; the API would then find another entry or none.
 func (c *checks) id(field, value string) {
 	c.validText(field, value)
-	odd := strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
-	c.must(!odd, field, value, "must not contain spaces or control characters")
+	bad := strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
+	c.must(!bad, field, value, "must not contain spaces or control characters")
 }
 
 func (c *checks) requiredID(field, value string) {

@@ -195,7 +195,7 @@ func (x *extracted) UnmarshalJSON(b []byte) error {
 				return err
 			}
 			x.add(entry)
-			if err := x.bounded(); err != nil {
+			if err := x.checkSize(); err != nil {
 				return err
 			}
 		}
@@ -222,8 +222,8 @@ func (x *Extraction) add(entry []byte) {
 	x.Endpoints = append(x.Endpoints, e)
 }
 
-// bounded prevents a small compressed response from filling the memory.
-func (x *Extraction) bounded() error {
+// checkSize prevents a small compressed response from filling the memory.
+func (x *Extraction) checkSize() error {
 	if len(x.Endpoints)+len(x.Rejected) > 10*maxQuantity {
 		return &wire.SyntaxError{Why: fmt.Sprintf("more than %d entries", 10*maxQuantity)}
 	}
@@ -294,7 +294,7 @@ func parseEndpoints(text, separator string) (x Extraction, err error) {
 			quoted, _ := json.Marshal(line)
 			x.Rejected = append(x.Rejected, RejectedEntry{NewRawEntry(quoted), shownEntry(quoted) + " is not host:port"})
 		}
-		if err := x.bounded(); err != nil {
+		if err := x.checkSize(); err != nil {
 			return x, err
 		}
 	}
@@ -372,8 +372,9 @@ func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts .
 }
 
 // StaticIP is a purchased static IP. The vendor doesn't document the response: the
-// fields after ID are those that its filters name and those seen at sister brands. A
-// field that is missing or of another type is empty; Raw has the whole entry.
+// fields after ID are inferred from the filters of the request and from the responses of
+// sister brands. A field that is missing or of another type is empty; Raw has the whole
+// entry.
 type StaticIP struct {
 	ID          string         `json:"id"` // for OrderCreateParams.StaticIPs
 	CountryCode string         `json:"country_code" wire:"soft"`
@@ -467,7 +468,7 @@ func (s *IPService) AllStatic(ctx context.Context, p IPListStaticParams, opts ..
 
 // IPStaticStockParams select the stock of static IPs.
 type IPStaticStockParams struct {
-	ISP *ISP // nil means all: new(proxylite.ISPDatacenter)
+	ISP *ISP // nil means all; to filter: new(proxylite.ISPDatacenter)
 }
 
 // ISP is the kind of network that a static IP belongs to. It is an open set: a value

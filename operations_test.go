@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -231,4 +232,31 @@ func TestWhatIsLeftOutIsNotSent(t *testing.T) {
 		}
 		require.JSONEq(t, tt.body, body, line)
 	}
+}
+
+// Every method of a service that calls the API has an entry in the table of operations.
+// A method takes CallOptions if it calls the API; iterators are calls of their List.
+func TestEveryMethodHasAnOperation(t *testing.T) {
+	t.Parallel()
+	derived := []string{"Payment.Methods"} // calls another operation
+	var methods, names []string
+	for _, op := range apitest.Operations {
+		names = append(names, op.Name)
+	}
+	client := reflect.TypeFor[proxylite.Client]()
+	for i := range client.NumField() {
+		service := client.Field(i)
+		if !service.IsExported() {
+			continue
+		}
+		for j := range service.Type.NumMethod() {
+			m := service.Type.Method(j)
+			name := service.Name + "." + m.Name
+			iterates := m.Type.NumOut() == 1 && m.Type.Out(0).Kind() == reflect.Func
+			if m.Type.IsVariadic() && m.Type.In(m.Type.NumIn()-1) == reflect.TypeFor[[]proxylite.CallOption]() && !iterates && !slices.Contains(derived, name) {
+				methods = append(methods, name)
+			}
+		}
+	}
+	require.ElementsMatch(t, names, methods)
 }

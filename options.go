@@ -258,7 +258,7 @@ func NewTransport() *http.Transport {
 type CallOption func(*callOptions)
 
 // CallRaw stores the response of the last attempt as it was received, also if the call
-// fails. If the server repeats the credential or a password that the call sent, it is
+// fails. If it contains the credential or a password that the call sent, that is
 // redacted. The search for them takes time if the body is large.
 func CallRaw(raw *RawResponse) CallOption {
 	return func(o *callOptions) {
@@ -269,7 +269,7 @@ func CallRaw(raw *RawResponse) CallOption {
 	}
 }
 
-// RawResponse is a response before decoding.
+// RawResponse is a response before decoding, with secrets redacted; see [CallRaw].
 type RawResponse struct {
 	Status int
 	Header http.Header

@@ -71,7 +71,7 @@ func (s OrderStatus) String() string { return enumName(orderStatusNames, s, "ord
 type OrderListParams struct {
 	PageParams
 	TradeNo     string       // a complete order number
-	Status      *OrderStatus // nil means all: new(proxylite.OrderAwaitingPayment)
+	Status      *OrderStatus // nil means all; to filter: new(proxylite.OrderPaid)
 	ProductType ProductType  // 0 means all
 }
 
@@ -113,8 +113,8 @@ func (s *OrdersService) All(ctx context.Context, p OrderListParams, opts ...Call
 // fields a product needs. Ask its support, also for the ProductID.
 type OrderCreateParams struct {
 	ProductID int64 // pid; required
-	// PaymentMethodID is the ID of a [PaymentMethod]. It is required; 0 is a valid
-	// ID: new(int64(0)).
+	// PaymentMethodID is the ID of a [PaymentMethod], such as new(int64(1)). It is
+	// required; 0 is a valid ID.
 	PaymentMethodID *int64
 
 	Quantity   int      // how many to buy; 0 leaves it out

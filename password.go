@@ -2,14 +2,14 @@ package proxylite
 
 import (
 	"encoding/binary"
-	stdjson "encoding/json"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
 	"log/slog"
 
-	"github.com/go-json-experiment/json"
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
@@ -39,20 +39,20 @@ type RawEntry struct{ sealed }
 func NewRawEntry(entry []byte) RawEntry { return RawEntry{seal(string(entry))} }
 
 // Reveal returns the entry as the API sent it, or nil if there is none.
-func (r RawEntry) Reveal() stdjson.RawMessage {
+func (r RawEntry) Reveal() json.RawMessage {
 	if r == (RawEntry{}) {
 		return nil
 	}
-	return stdjson.RawMessage(r.open())
+	return json.RawMessage(r.open())
 }
 
 // MarshalRevealed encodes v like json.Marshal, but with the text of each [Password] and
 // [RawEntry]. Use it for a store that may contain passwords. Decode the result with
 // json.Unmarshal.
 func MarshalRevealed(v any) ([]byte, error) {
-	b, err := json.Marshal(v, jsonv1.DefaultOptionsV1(), json.WithMarshalers(json.JoinMarshalers(
-		json.MarshalToFunc(func(e *jsontext.Encoder, p Password) error { return e.WriteToken(jsontext.String(p.Reveal())) }),
-		json.MarshalToFunc(func(e *jsontext.Encoder, r RawEntry) error {
+	b, err := jsonv2.Marshal(v, jsonv1.DefaultOptionsV1(), jsonv2.WithMarshalers(jsonv2.JoinMarshalers(
+		jsonv2.MarshalToFunc(func(e *jsontext.Encoder, p Password) error { return e.WriteToken(jsontext.String(p.Reveal())) }),
+		jsonv2.MarshalToFunc(func(e *jsontext.Encoder, r RawEntry) error {
 			if r == (RawEntry{}) {
 				return e.WriteToken(jsontext.Null)
 			}
@@ -67,7 +67,7 @@ func MarshalRevealed(v any) ([]byte, error) {
 
 const redactedText = "[REDACTED]"
 
-var errRedacted = errors.New("proxylite: " + redactedText + " stands where a secret belongs: write the JSON with MarshalRevealed")
+var errRedacted = errors.New("proxylite: " + redactedText + " is not a secret: write the JSON with MarshalRevealed")
 
 // sealed is a text that only open reads. The bytes are scrambled with a key
 // stream that is derived from the text and a seed of the process, so that equal
@@ -122,7 +122,7 @@ func (s sealed) String() string {
 // GoString returns the same text as String.
 func (s sealed) GoString() string { return s.String() }
 
-// Format writes the text of String, for every verb.
+// Format writes the text of String for every verb; %q and %#v quote it.
 func (s sealed) Format(f fmt.State, verb rune) {
 	if verb == 'q' || verb == 'v' && f.Flag('#') {
 		_, _ = fmt.Fprintf(f, "%q", s.String())
@@ -164,7 +164,7 @@ func (p *Password) UnmarshalJSON(b []byte) error {
 		return p.UnmarshalText(b[1 : len(b)-1])
 	case b[0] == '"':
 		var text string
-		if err := stdjson.Unmarshal(b, &text); err != nil {
+		if err := json.Unmarshal(b, &text); err != nil {
 			return err
 		}
 		return p.UnmarshalText([]byte(text))

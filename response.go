@@ -114,15 +114,16 @@ func (c *call) refused(r *reply, v verdict) *Error {
 		e.Message = string(c.hide().Start([]byte(e.Message[:maxMessage])))
 	}
 	if v.why != nil && v.why == r.err {
-		e.Kind, e.cause = c.whyCut(v.kind, r.err)
+		e.Kind, e.cause = c.readFailure(v.kind, r.err)
 	} else if len(r.env.Errors) <= maxDetails && r.env.Errors != nil {
 		e.Details = c.hide().JSON(r.env.Errors)
 	}
 	return e
 }
 
-// whyCut returns why the body could not be read or decoded.
-func (c *call) whyCut(kind Kind, err error) (Kind, error) {
+// readFailure returns the kind and the cause of a failure to read or decode the body. The
+// kind is for a body that could be read but not decoded.
+func (c *call) readFailure(kind Kind, err error) (Kind, error) {
 	var cut *wire.ReadError
 	switch {
 	case errors.Is(err, wire.ErrTooLarge):

@@ -140,8 +140,9 @@ type sender struct {
 	req    retryablehttp.Request
 }
 
-// done is the response that http.Client and the library see. Neither changes it.
-var done = &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
+// emptyResponse is what http.Client and the library see of each response. Neither
+// changes it.
+var emptyResponse = &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}
 
 // run makes attempts until one succeeds, one must not be retried, or the context ends.
 // It leaves the failure of the last attempt in call.failure. It returns an error only
@@ -161,7 +162,7 @@ func (s *sender) run() error {
 		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return s.call.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	_, err := s.loop.Do(&s.req) //nolint:bodyclose // it is done, which has none
+	_, err := s.loop.Do(&s.req) //nolint:bodyclose // emptyResponse has none
 	return err
 }
 
@@ -169,7 +170,7 @@ func (s *sender) run() error {
 // http.Client and the library see an empty one.
 func (s *sender) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.call.failure = s.call.attempt(req)
-	return done, nil
+	return emptyResponse, nil
 }
 
 // retriesItself reports whether a transport is known to retry requests.

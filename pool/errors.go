@@ -61,16 +61,16 @@ func (timeoutError) Timeout() bool { return true }
 // net/http says of one is its reason phrase, such as "OK".
 type ConnectError struct {
 	Proxy  string // host:port
-	Status int    // of the answer to CONNECT; 0 for SOCKS5
+	Status int    // of the response to CONNECT; 0 for SOCKS5
 	Reason string // the reason phrase, or what the SOCKS5 proxy replied
-	Body   string // the beginning of the answer, without the login
+	Body   string // the beginning of the response, without the login
 
 	kind error
 }
 
 var refusals = map[int]error{401: ErrProxyAuth, 407: ErrProxyAuth, 495: ErrProxyTLS, 509: ErrProxyDead, 512: ErrNotAllowed}
 
-// Error returns one line: proxy, answer, and what to do.
+// Error returns one line: proxy, response, and what to do.
 func (e *ConnectError) Error() string {
 	s := "proxy " + e.Proxy + " refused to connect"
 	if e.Status != 0 {

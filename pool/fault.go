@@ -112,7 +112,7 @@ func (e *ConnectError) judge(plain bool) (Verdict, class) {
 	}
 	switch e.Status {
 	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusInternalServerError:
-		return FailedForHost, byTarget // it answered, but does not reach that host
+		return FailedForHost, byTarget // it responded, but does not reach that host
 	}
 	return FailedForHost, byProxy // or it won't
 }

@@ -229,9 +229,9 @@ func WithTransport(template *http.Transport) Option {
 	return func(s *settings) error { s.template = template; return nil }
 }
 
-// WithConnectTimeout bounds what comes before the request is sent: reaching the
-// proxy, its answer, and TLS with the target; default 15 s. Until then a request
-// can go to another proxy without harm.
+// WithConnectTimeout limits the time before the request is sent: reaching the proxy,
+// its response, and TLS with the target. The default is 15 s. Until then, it is safe to
+// use another proxy.
 func WithConnectTimeout(d time.Duration) Option {
 	return func(s *settings) error { s.connecting = d; return positive("the connect timeout", d) }
 }

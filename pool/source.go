@@ -51,7 +51,7 @@ type Source struct {
 	// twice at once by one pool. One that ends its goroutine, as t.FailNow does,
 	// stops the pool.
 	Fetch func(ctx context.Context, need int) ([]Proxy, error)
-	// Batch is the most to ask for at once; 0 means no bound.
+	// Batch is the most to ask for at once; 0 means no limit.
 	Batch int
 	// Size is how many proxies to keep, unless [WithSize] says so; 0 means all
 	// that the source has, or 10 where it costs.
@@ -84,7 +84,7 @@ type Extractor interface {
 // Extract is a source that extracts proxies, with client.IP as its first argument.
 // Quantity is required: how many the pool keeps (unless [WithSize] says so) and the most
 // that one call asks for. Life is required: without it nobody knows when a proxy ends. It
-// counts from before the call, so a slow answer shortens it.
+// counts from before the call, so a slow response shortens it.
 //
 // It spends paid quota.
 func Extract(ip Extractor, params proxylite.IPExtractParams) Source {

@@ -53,7 +53,7 @@ func newTarget(host, port string) target {
 	return t
 }
 
-// checkRequest finds what no proxy could mend, before one is taken for it.
+// checkRequest finds errors that no proxy could fix, before one is used for the request.
 func checkRequest(req *http.Request) error {
 	if req.URL == nil {
 		return errors.New("pool: the request has no URL")

@@ -22,7 +22,7 @@ type Fault struct {
 	Message string
 	Header  http.Header // added to the response's
 	Body    string      // sent as it is, in place of a response
-	// Delay is the time before the response, by the wall clock. Closing the server
+	// Delay is the time before the response, in real time. Closing the server
 	// or abandoning the call ends it.
 	Delay time.Duration
 	// Cut breaks the connection before the response or, if Status, Code or Body
@@ -74,19 +74,19 @@ func (s *Server) unusedFaults() {
 	}
 }
 
-// answers reports whether the fault has a response of its own.
-func (f Fault) answers() bool { return f.Status != 0 || f.Code != 0 || f.Body != "" }
+// hasResponse reports whether the fault has a response of its own.
+func (f Fault) hasResponse() bool { return f.Status != 0 || f.Code != 0 || f.Body != "" }
 
-func (f Fault) answer(form form) answer {
-	var a answer
+func (f Fault) response(form form) response {
+	var a response
 	switch {
 	case f.Body != "":
-		a = answer{kind: "text/plain; charset=utf-8", body: []byte(f.Body)}
+		a = response{kind: "text/plain; charset=utf-8", body: []byte(f.Body)}
 	case f.Code != 0:
 		a = form.refuse(&apiError{code: f.Code, message: f.Message})
 	case f.Status >= 400:
 		title := fmt.Sprintf("%d %s", f.Status, http.StatusText(f.Status))
-		a = answer{kind: "text/html; charset=utf-8", body: []byte("<html>\r\n<head><title>" + title +
+		a = response{kind: "text/html; charset=utf-8", body: []byte("<html>\r\n<head><title>" + title +
 			"</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n")}
 	}
 	a.status = f.Status

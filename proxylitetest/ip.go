@@ -82,7 +82,7 @@ func (s *Server) Proxies() []*Proxy {
 
 // Gateway returns the proxy for the traffic of accounts. The first call starts it;
 // make it before the server is closed. It admits pl-bob with the password of that
-// account if the account is enabled and below its limit, and otherwise answers 407,
+// account if the account is enabled and below its limit, and otherwise responds with 407,
 // which is our choice. It ignores parameters after the name, as in
 // pl-bob_area-US_session-7. It counts no traffic: call [State.Use] for that.
 func (s *Server) Gateway() *Proxy {

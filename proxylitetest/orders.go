@@ -216,7 +216,7 @@ func (st *State) staticIP(id string) *proxylite.StaticIP {
 	return &st.StaticIPs[i]
 }
 
-// closeOrder answers with the envelope, which the document's introduction promises
+// closeOrder responds with the envelope, which the document's introduction promises
 // of every endpoint and which a client of a sister brand expects. The endpoint's own
 // entry shows no body; the fault {Status: 200} makes the response empty.
 func (s *Server) closeOrder(in *request) (any, *apiError) {

@@ -54,7 +54,7 @@ func (o ProxyOptions) GoString() string { return o.String() }
 // ProxyFault is what is wrong with a [Proxy]. The zero value means nothing.
 type ProxyFault struct {
 	// Status refuses every request, before the login is checked. ProxyLite's
-	// gateways answer 407 (wrong login), 495 (TLS trouble at the edge), 509 (the
+	// gateways respond with 407 (wrong login), 495 (TLS trouble at the edge), 509 (the
 	// address is dead or expired) and 512 (source IP not allowed, or no address
 	// left). Over SOCKS5, 407 is a refused login, 403 and 512 are reply 2
 	// (not allowed), all others reply 1 (general failure).
@@ -67,7 +67,7 @@ type ProxyFault struct {
 	// or write fails.
 	Dead bool
 
-	// Delay is the time before a request is answered or refused; over SOCKS5, the
+	// Delay is the time before the response to a request or its refusal; over SOCKS5, the
 	// request that follows the login.
 	Delay time.Duration
 
@@ -277,7 +277,7 @@ const (
 	protocolSOCKS5  = "socks5"
 )
 
-// proxyRefusal is the proxy's own answer to a request.
+// proxyRefusal is the proxy's own response to a request.
 type proxyRefusal struct {
 	status int
 	reason string

@@ -110,7 +110,7 @@ func (c *clientConn) Write(b []byte) (int, error) {
 	return n, errCut
 }
 
-// CloseWrite lets net/http end a connection without losing its last answer.
+// CloseWrite lets net/http end a connection without losing its last response.
 func (c *clientConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 // cutBy arms the Reset of a fault.

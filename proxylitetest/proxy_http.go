@@ -74,7 +74,7 @@ func (p *Proxy) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	default:
 		client.cutBy(fault)
-		_ = http.NewResponseController(w).EnableFullDuplex() // a target may answer before it has read all
+		_ = http.NewResponseController(w).EnableFullDuplex() // a target may respond before it has read all
 		p.forward(w, r, request)
 	}
 }
@@ -99,7 +99,7 @@ func (p *Proxy) connect(w http.ResponseWriter, r *http.Request, request *ProxyRe
 func takeOver(w http.ResponseWriter) (*clientConn, *bufio.ReadWriter) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // nobody is there to be answered
+		panic(http.ErrAbortHandler) // nobody waits for a response
 	}
 	return conn.(*clientConn), buffered
 }
@@ -127,7 +127,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, request *ProxyRe
 	}).ServeHTTP(w, r)
 }
 
-// refuse answers a request itself, and ends its connection. It writes the answer
+// refuse responds to a request itself, and ends its connection. It writes the response
 // by hand since net/http has no say in the reason phrase.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, request *ProxyRequest, err error) {
 	var own *proxyRefusal
@@ -139,7 +139,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, request *ProxyReq
 	conn, _ := takeOver(w)
 	reason := cmp.Or(own.reason, http.StatusText(own.status), "OK")
 	body := cmp.Or(own.body, reason) + "\n"
-	answer := http.Response{
+	response := http.Response{
 		Status: fmt.Sprintf("%03d %s", own.status, reason), StatusCode: own.status, ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{
 			"Content-Type": {"text/plain; charset=utf-8"},
@@ -149,14 +149,14 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, request *ProxyReq
 		Request: r, // no body for HEAD
 	}
 	if own.status == http.StatusProxyAuthRequired {
-		answer.Header.Set("Proxy-Authenticate", `Basic realm="proxylitetest"`)
+		response.Header.Set("Proxy-Authenticate", `Basic realm="proxylitetest"`)
 	}
 	if own.status == http.StatusBadGateway {
-		answer.Header.Set("Proxy-Status", "proxylitetest; error=destination_unavailable")
+		response.Header.Set("Proxy-Status", "proxylitetest; error=destination_unavailable")
 	}
-	_ = answer.Write(conn)
+	_ = response.Write(conn)
 	// Closed now, what the client still sends would reset the connection, and it
-	// might not see the answer.
+	// might not see the response.
 	if conn.CloseWrite() == nil {
 		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
 		_, _ = io.Copy(io.Discard, conn)

@@ -37,7 +37,7 @@ const (
 )
 
 // serveSOCKS5 goes on after the first byte. What is not SOCKS5 ends it without an
-// answer.
+// reply.
 func (p *Proxy) serveSOCKS5(c *clientConn) {
 	request := &ProxyRequest{Protocol: protocolSOCKS5}
 	if !p.socksLogin(c, request) {

@@ -92,8 +92,8 @@ var messages = map[int]string{
 	348: "请进行二次验证", 400: "参数错误", 404: "接口不存在", 405: "请求方法不允许", 429: "请求过于频繁", 500: "系统错误",
 }
 
-// answer is a response that is not sent yet.
-type answer struct {
+// response is what the server is going to send.
+type response struct {
 	status int    // 0 means 200
 	code   int    // of the envelope; 0 without one
 	kind   string // Content-Type
@@ -103,9 +103,9 @@ type answer struct {
 // plain is a body without an envelope.
 type plain string
 
-func (f form) accept(data any) answer {
+func (f form) accept(data any) response {
 	if text, ok := data.(plain); ok {
-		return answer{kind: "text/plain; charset=utf-8", body: []byte(text)}
+		return response{kind: "text/plain; charset=utf-8", body: []byte(text)}
 	}
 	message := "请求成功"
 	if f.success == 0 {
@@ -114,7 +114,7 @@ func (f form) accept(data any) answer {
 	return f.envelope(f.success, message, "data", data)
 }
 
-func (f form) refuse(no *apiError) answer {
+func (f form) refuse(no *apiError) response {
 	message := cmp.Or(no.message, messages[no.code], "操作失败")
 	if no.field == "" {
 		return f.envelope(no.code, message, "data", nil)
@@ -122,15 +122,15 @@ func (f form) refuse(no *apiError) answer {
 	return f.envelope(no.code, message, "errors", map[string][]string{no.field: {message}})
 }
 
-func (f form) envelope(code int, message, member string, value any) answer {
+func (f form) envelope(code int, message, member string, value any) response {
 	body, err := json.Marshal(value)
 	if err != nil { // e.g. a Decimal in the state that is no number
-		return answer{
+		return response{
 			status: http.StatusInternalServerError, code: 500, kind: "application/json",
 			body: []byte(`{"code":500,"` + f.text + `":` + quote("proxylitetest: the state can't be written as JSON: "+err.Error()) + `}`),
 		}
 	}
-	return answer{code: code, kind: "application/json", body: []byte(
+	return response{code: code, kind: "application/json", body: []byte(
 		`{"code":` + strconv.Itoa(code) + `,"` + f.text + `":` + quote(message) + `,"` + member + `":` + string(body) + `}`)}
 }
 
@@ -183,9 +183,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // faulty executes a request as far as the fault lets it.
-func (s *Server) faulty(ctx context.Context, fault Fault, route route, in *request) (a answer) {
+func (s *Server) faulty(ctx context.Context, fault Fault, route route, in *request) (a response) {
 	if fault.After {
-		a = s.answer(route, in)
+		a = s.execute(route, in)
 	}
 	if fault.Delay > 0 {
 		select {
@@ -197,18 +197,18 @@ func (s *Server) faulty(ctx context.Context, fault Fault, route route, in *reque
 		}
 	}
 	switch {
-	case fault.answers():
-		a = fault.answer(route.form)
+	case fault.hasResponse():
+		a = fault.response(route.form)
 	case fault.Cut:
 		panic(http.ErrAbortHandler) // net/http then closes the connection
 	case !fault.After:
-		a = s.answer(route, in)
+		a = s.execute(route, in)
 	}
 	return a
 }
 
 // write sends a response, half of it if the fault cuts it.
-func (a answer) write(w http.ResponseWriter, fault Fault) {
+func (a response) write(w http.ResponseWriter, fault Fault) {
 	if a.kind != "" {
 		w.Header().Set("Content-Type", a.kind)
 	}
@@ -227,8 +227,8 @@ func (a answer) write(w http.ResponseWriter, fault Fault) {
 	_, _ = w.Write(a.body)
 }
 
-// answer executes a request.
-func (s *Server) answer(route route, in *request) answer {
+// execute executes a request.
+func (s *Server) execute(route route, in *request) response {
 	if in.wrong != 0 {
 		a := route.form.refuse(&apiError{code: in.wrong})
 		a.status = in.wrong

@@ -152,7 +152,7 @@ func (s *Server) State() State {
 	return s.state.clone()
 }
 
-// Update calls f to change what the server holds. The server answers no call
+// Update calls f to change what the server holds. The server handles no call
 // meanwhile, so f must not make one, nor call methods of the server.
 func (s *Server) Update(f func(*State)) {
 	s.mu.Lock()

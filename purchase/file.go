@@ -83,7 +83,7 @@ func (f *File) load() (err error) {
 			if _, more := lines.Peek(1); more == io.EOF {
 				break
 			}
-			return fmt.Errorf("purchase: line %d of %s is no record that can stand there: restore the file, or mend the line by hand: %w", n, f.path, errors.Join(err, errDamaged))
+			return fmt.Errorf("purchase: line %d of %s is not a valid record there: restore the file, or fix the line by hand: %w", n, f.path, errors.Join(err, errDamaged))
 		}
 		f.records = append(f.records, r)
 		f.size += int64(len(line))

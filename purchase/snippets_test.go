@@ -36,7 +36,7 @@ func shownInPurchase(ctx context.Context, client *proxylite.Client) error {
 		return err
 	}
 	bought, err := buyer.Buy(ctx, "traffic for shop 17, November", proxylite.OrderCreateParams{
-		ProductID:       901, // from the vendor's support
+		ProductID:       901, // ask the vendor's support
 		PaymentMethodID: new(int64(1)),
 		Quantity:        1,
 	}, purchase.Limit{MaxPay: "20.00"})

@@ -127,14 +127,14 @@ func TestEnsureSetsWhatDiffers(t *testing.T) {
 	m := manager(t, server, reseller.WithConcurrency(1))
 	results, err := m.Ensure(t.Context(), []reseller.Want{
 		{Name: "same"},
-		{Name: "pl-open", Limit: 2 * proxylite.GB},
-		{Name: "off", State: reseller.StateEnabled, Password: proxylite.NewPassword("new"), Remark: new("")},
 		{Name: "on", State: reseller.StateDisabled, Limit: reseller.NoLimit},
+		{Name: "off", State: reseller.StateEnabled, Password: proxylite.NewPassword("new"), Remark: new("")},
+		{Name: "pl-open", Limit: 2 * proxylite.GB},
 		{Name: "fresh", State: reseller.StateDisabled, Limit: proxylite.GB, Password: proxylite.NewPassword("new"), Remark: new("客户")},
 	})
 	require.NoError(t, err)
 	require.Equal(t, [][]reseller.StepKind{
-		nil, {"limit"}, {"password", "remark", "enable"}, {"limit", "disable"}, {"add", "limit", "disable"},
+		nil, {"limit", "disable"}, {"password", "remark", "enable"}, {"limit"}, {"add", "limit", "disable"},
 	}, [][]reseller.StepKind{results[0].Done, results[1].Done, results[2].Done, results[3].Done, results[4].Done})
 	require.Equal(t, []string{"Accounts.List", "Accounts.ChangeLimit"}, []string{server.Calls()[0].Operation, server.Calls()[1].Operation})
 	require.Contains(t, server.Calls()[1].Body, "open", "what is open comes first")

@@ -82,4 +82,5 @@ func TestALateDoubleIsNoticed(t *testing.T) {
 	require.ErrorIs(t, err, reseller.ErrDoubled)
 	require.ErrorIs(t, results[0].Err, reseller.ErrDoubled)
 	require.NoError(t, results[1].Err)
+	require.Equal(t, []reseller.StepKind{"add", "limit", "limit"}, results[0].Done, "the double may be open")
 }

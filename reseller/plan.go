@@ -176,7 +176,7 @@ func rank(s Step) int {
 }
 
 // compare adds the steps for one want. All accounts of that name must be right.
-func (p *Plan) compare(w *Want, accounts []*proxylite.Account) { //nolint:cyclop // one list of what may differ
+func (p *Plan) compare(w *Want, accounts []*proxylite.Account) {
 	name := w.key()
 	if len(accounts) == 0 {
 		s := Step{Kind: StepAdd, Name: name, Password: w.Password, Limit: w.limit(), ProductType: w.ProductType, disabled: w.State == StateDisabled}
@@ -189,33 +189,11 @@ func (p *Plan) compare(w *Want, accounts []*proxylite.Account) { //nolint:cyclop
 	if len(accounts) > 1 {
 		p.Problems = append(p.Problems, Problem{name, ErrDoubled})
 	}
-	listed := accounts[0].Username
 	need := map[StepKind]Step{}
 	for _, a := range accounts {
-		limit, known := a.Limit()
-		if w.Limit != 0 && (!known || limit != w.limit()) {
-			was := unlisted
-			if known && limit == 0 {
-				was = "no limit"
-			} else if known {
-				was = limit.String()
-			}
-			need[StepLimit] = Step{Limit: w.limit(), was: was, open: need[StepLimit].open || isOpen(w, a)}
-		}
-		if w.Password != (proxylite.Password{}) && a.Password != w.Password {
-			need[StepPassword] = Step{Password: w.Password}
-			if a.Password == (proxylite.Password{}) {
-				need[StepPassword] = Step{Password: w.Password, was: unlisted}
-			}
-		}
-		if w.Remark != nil && a.Remark != *w.Remark {
-			need[StepRemark] = Step{Remark: *w.Remark, was: fmt.Sprintf("%q", a.Remark)}
-		}
-		if w.State == StateDisabled && a.Status != proxylite.AccountDisabled {
-			need[StepDisable] = Step{}
-		}
-		if w.State == StateEnabled && a.Status != proxylite.AccountEnabled {
-			need[StepEnable] = Step{}
+		for _, s := range w.corrections(a) {
+			s.open = s.open || need[s.Kind].open
+			need[s.Kind] = s
 		}
 		if w.ProductType != 0 && a.ProductType != 0 && a.ProductType != w.ProductType {
 			err := fmt.Errorf("%w: %s instead of %s", ErrProductType, a.ProductType, w.ProductType)
@@ -224,10 +202,43 @@ func (p *Plan) compare(w *Want, accounts []*proxylite.Account) { //nolint:cyclop
 	}
 	for _, kind := range stepOrder {
 		if s, ok := need[kind]; ok {
-			s.Kind, s.Name, s.listed = kind, name, listed
+			s.Name, s.listed = name, accounts[0].Username
 			p.steps = append(p.steps, s)
 		}
 	}
+}
+
+// corrections returns the steps that make one account as wanted.
+func (w *Want) corrections(a *proxylite.Account) []Step {
+	var steps []Step
+	limit, known := a.Limit()
+	if w.Limit != 0 && (!known || limit != w.limit()) {
+		was := limit.String()
+		switch {
+		case !known:
+			was = unlisted
+		case limit == 0:
+			was = "no limit"
+		}
+		steps = append(steps, Step{Kind: StepLimit, Limit: w.limit(), was: was, open: isOpen(w, a)})
+	}
+	if w.Password != (proxylite.Password{}) && a.Password != w.Password {
+		s := Step{Kind: StepPassword, Password: w.Password}
+		if a.Password == (proxylite.Password{}) {
+			s.was = unlisted
+		}
+		steps = append(steps, s)
+	}
+	if w.Remark != nil && a.Remark != *w.Remark {
+		steps = append(steps, Step{Kind: StepRemark, Remark: *w.Remark, was: fmt.Sprintf("%q", a.Remark)})
+	}
+	switch {
+	case w.State == StateDisabled && a.Status != proxylite.AccountDisabled:
+		steps = append(steps, Step{Kind: StepDisable})
+	case w.State == StateEnabled && a.Status != proxylite.AccountEnabled:
+		steps = append(steps, Step{Kind: StepEnable})
+	}
+	return steps
 }
 
 // unlisted stands for a value that the list does not show.

@@ -112,7 +112,8 @@ func TestAPlanMakesAnyAccountsAsWanted(t *testing.T) {
 				return next.RoundTrip(r)
 			})
 		}))
-		m, err := reseller.New(client, reseller.WithPace(0), reseller.WithSettle(0), reseller.WithChunk(1+rnd.IntN(6)))
+		// One at a time, so that no request that was given up arrives late.
+		m, err := reseller.New(client, reseller.WithPace(0), reseller.WithSettle(0), reseller.WithChunk(1+rnd.IntN(6)), reseller.WithConcurrency(1))
 		require.NoError(t, err)
 		actual, err := client.Accounts.List(t.Context())
 		require.NoError(t, err)

@@ -52,7 +52,7 @@ type AccountUsage struct {
 // It is not documented in which form the API wants a name here, and an unknown name
 // has no usage. So until a form is seen to work, an account that has used something
 // but has no usage in the period is asked for in the other form too.
-func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, error) { //nolint:cyclop // the checks of its input, then one loop
+func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, error) {
 	params := proxylite.UsageDailyParams{Start: p.Period.Start, End: p.Period.End, ProductType: p.ProductType}
 	if !params.End.IsZero() {
 		params.End = params.End.Add(-time.Second) // the API's end belongs to the period
@@ -62,16 +62,17 @@ func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, err
 		return nil, fmt.Errorf("reseller: %w", err)
 	}
 	byName := index(accounts)
-	results := make([]AccountUsage, 0, max(len(p.Names), len(byName)))
-	for _, name := range p.Names {
-		results = append(results, AccountUsage{Name: name, Err: ErrStopped})
-	}
-	if p.Names == nil {
+	names := p.Names
+	if names == nil {
 		for i := range accounts {
 			if name := accounts[i].Name(); byName[name][0] == &accounts[i] {
-				results = append(results, AccountUsage{Name: name, Err: ErrStopped})
+				names = append(names, name)
 			}
 		}
+	}
+	results := make([]AccountUsage, len(names))
+	for i, name := range names {
+		results[i] = AccountUsage{Name: name, Err: ErrStopped}
 	}
 	var b breaker
 	var told sync.Mutex
@@ -97,18 +98,22 @@ func (m *Manager) Usage(ctx context.Context, p UsageParams) ([]AccountUsage, err
 		}
 		return r.Err == nil || r.Err == ErrNoAccount || !b.broken(ctx, r.Err)
 	})
-	failed := 0
-	for i := range results {
-		if results[i].Err != nil {
-			if failed++; err == nil || errors.Is(err, ErrStopped) {
-				err = results[i].Err
+	return results, failures(results)
+}
+
+func failures(results []AccountUsage) error {
+	failed, first := 0, error(nil)
+	for _, r := range results {
+		if r.Err != nil {
+			if failed++; first == nil || errors.Is(first, ErrStopped) {
+				first = r.Err
 			}
 		}
 	}
-	if failed > 0 {
-		return results, fmt.Errorf("reseller: no usage of %d of %d accounts: %w", failed, len(results), err)
+	if failed == 0 {
+		return nil
 	}
-	return results, nil
+	return fmt.Errorf("reseller: no usage of %d of %d accounts: %w", failed, len(results), first)
 }
 
 // daily asks for the usage of an account, in the other form of its name too until one

@@ -1,6 +1,7 @@
 package reseller
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,40 +50,12 @@ type Watch struct {
 
 // NewWatch returns a watch. Its state is empty, or what [WatchConfig.Save] or
 // [Watch.State] got from an earlier one: then events are not told again.
-func (m *Manager) NewWatch(config WatchConfig, state []byte) (*Watch, error) { //nolint:cyclop // one list of checks
+func (m *Manager) NewWatch(config WatchConfig, state []byte) (*Watch, error) {
+	if err := config.complete(); err != nil {
+		return nil, err
+	}
 	w := &Watch{config: config, m: m}
-	c := &w.config
-	if c.Notify == nil {
-		return nil, errors.New("reseller: WatchConfig.Notify is required")
-	}
-	if c.Traffic == nil {
-		c.Traffic = []int{80, 90, 100}
-	}
-	if c.Expiry == nil {
-		c.Expiry = []time.Duration{7 * 24 * time.Hour, 3 * 24 * time.Hour, 24 * time.Hour}
-	}
-	c.Traffic, c.Expiry = slices.Sorted(slices.Values(c.Traffic)), slices.Sorted(slices.Values(c.Expiry))
-	for _, percent := range c.Traffic {
-		if percent <= 0 {
-			return nil, fmt.Errorf("reseller: a threshold of %d percent: must be positive", percent)
-		}
-	}
-	if c.Hysteresis < 0 || c.Every < 0 || c.StaleAfter < 0 || c.DisableAt < 0 {
-		return nil, errors.New("reseller: the numbers and times of a WatchConfig must not be negative")
-	}
-	if c.Hysteresis == 0 {
-		c.Hysteresis = 5
-	}
-	if c.Every == 0 {
-		c.Every = 5 * time.Minute
-	}
-	if c.StaleAfter == 0 {
-		c.StaleAfter = 15 * time.Minute
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	w.state = watchState{Version: 1, Born: c.Now(), Seen: c.Now(), Accounts: map[string]*watched{}, Plans: map[int64]*expiring{}}
+	w.state = watchState{Version: 1, Born: config.Now(), Seen: config.Now(), Accounts: map[string]*watched{}, Plans: map[int64]*expiring{}}
 	if len(state) > 0 {
 		if err := json.Unmarshal(state, &w.state); err != nil {
 			return nil, fmt.Errorf("reseller: the state of the watch can't be read: %w", err)
@@ -92,6 +65,33 @@ func (m *Manager) NewWatch(config WatchConfig, state []byte) (*Watch, error) { /
 		}
 	}
 	return w, nil
+}
+
+// complete checks the configuration and sets what is left out.
+func (c *WatchConfig) complete() error {
+	if c.Notify == nil {
+		return errors.New("reseller: WatchConfig.Notify is required")
+	}
+	if c.Hysteresis < 0 || c.Every < 0 || c.StaleAfter < 0 || c.DisableAt < 0 {
+		return errors.New("reseller: the numbers and times of a WatchConfig must not be negative")
+	}
+	if c.Traffic == nil {
+		c.Traffic = []int{80, 90, 100}
+	}
+	if c.Expiry == nil {
+		c.Expiry = []time.Duration{7 * 24 * time.Hour, 3 * 24 * time.Hour, 24 * time.Hour}
+	}
+	c.Traffic, c.Expiry = slices.Sorted(slices.Values(c.Traffic)), slices.Sorted(slices.Values(c.Expiry))
+	if len(c.Traffic) > 0 && c.Traffic[0] <= 0 || len(c.Expiry) > 0 && c.Expiry[0] <= 0 {
+		return errors.New("reseller: the thresholds of a WatchConfig must be positive")
+	}
+	c.Hysteresis = cmp.Or(c.Hysteresis, 5)
+	c.Every = cmp.Or(c.Every, 5*time.Minute)
+	c.StaleAfter = cmp.Or(c.StaleAfter, 15*time.Minute)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return nil
 }
 
 // State returns the state as JSON. It has names and traffic, and no passwords.
@@ -208,23 +208,18 @@ func (w *Watch) traffic(ctx context.Context, now time.Time, name string, s *watc
 }
 
 // expiry tells that an end comes near, or moves away. e has what it is the end of.
-func (w *Watch) expiry(ctx context.Context, e Event, end time.Time, s *expiring) error { //nolint:cyclop // one list of cases
+func (w *Watch) expiry(ctx context.Context, e Event, end time.Time, s *expiring) error {
 	left := end.Sub(e.Time)
-	if s.End.IsZero() && left < 0 {
-		s.Over = true // over before it was seen: no news
-	}
-	if !s.End.Equal(end) && left >= 0 {
-		s.Over = false
+	if unseen := s.End.IsZero(); unseen || !s.End.Equal(end) {
+		s.Over = unseen && left < 0 // over before it was seen is no news
 	}
 	s.End = end
 	if s.Over {
 		return nil
 	}
 	reached := time.Duration(0) // the nearest threshold; 0 for none
-	for _, before := range slices.Backward(w.config.Expiry) {
-		if !end.IsZero() && left <= before {
-			reached = before
-		}
+	if i := slices.IndexFunc(w.config.Expiry, func(before time.Duration) bool { return left <= before }); i >= 0 && !end.IsZero() {
+		reached = w.config.Expiry[i]
 	}
 	e.Expires = end
 	switch {
@@ -275,21 +270,8 @@ const disableAgain = 10 * time.Minute
 
 // disable disables the accounts that have used too much. What it is about to do is
 // saved first, so that a crash in between does not keep it from being told.
-func (w *Watch) disable(ctx context.Context, now time.Time, accounts []proxylite.Account) error { //nolint:cyclop // the steps of disabling, in order
-	p := &Plan{base: accounts}
-	for i := range accounts {
-		a, s := &accounts[i], w.state.Accounts[accounts[i].Name()]
-		recovered := s.percent() < w.config.DisableAt-w.config.Hysteresis
-		if a.Status == proxylite.AccountDisabled || recovered {
-			s.Asked, s.Failed, s.Untold = time.Time{}, false, s.Untold && !recovered
-			continue
-		}
-		if s.percent() >= w.config.DisableAt && (s.Untold || now.Sub(s.Asked) >= disableAgain) {
-			s.Untold = s.Untold || s.Asked.IsZero()
-			s.Asked = now
-			p.wants = append(p.wants, Want{Name: a.Name(), State: StateDisabled})
-		}
-	}
+func (w *Watch) disable(ctx context.Context, now time.Time, accounts []proxylite.Account) error {
+	p := &Plan{base: accounts, wants: w.toDisable(now, accounts)}
 	var errs error
 	outcome := map[string]error{} // of what was tried now
 	if len(p.wants) > 0 {
@@ -313,6 +295,25 @@ func (w *Watch) disable(ctx context.Context, now time.Time, accounts []proxylite
 		}
 	}
 	return errs
+}
+
+// toDisable returns the accounts that have used too much, and notes that they are
+// about to be disabled.
+func (w *Watch) toDisable(now time.Time, accounts []proxylite.Account) (wants []Want) {
+	for i := range accounts {
+		a, s := &accounts[i], w.state.Accounts[accounts[i].Name()]
+		recovered := s.percent() < w.config.DisableAt-w.config.Hysteresis
+		if a.Status == proxylite.AccountDisabled || recovered {
+			s.Asked, s.Failed, s.Untold = time.Time{}, false, s.Untold && !recovered
+			continue
+		}
+		if s.percent() >= w.config.DisableAt && (s.Untold || now.Sub(s.Asked) >= disableAgain) {
+			s.Untold = s.Untold || s.Asked.IsZero()
+			s.Asked = now
+			wants = append(wants, Want{Name: a.Name(), State: StateDisabled})
+		}
+	}
+	return wants
 }
 
 func (w *Watch) tellDisabled(ctx context.Context, now time.Time, name string, s *watched, failed error) error {

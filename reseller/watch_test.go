@@ -173,6 +173,11 @@ func TestExpiryIsToldOnce(t *testing.T) {
 	require.Equal(t, "Account bob ends within 1 day, at 2026-03-11T12:00:00Z.", w.events[0].Text)
 	end = end.Add(30 * day)
 	require.Equal(t, []string{"expiry_recovered bob0 0 24h0m0s"}, w.look())
+	end = w.now.Add(-day)
+	require.Equal(t, []string{"expiry bob0 0 24h0m0s"}, w.look(), "cut short")
+	end = time.Time{}
+	require.Equal(t, []string{"expiry_recovered bob0 0 24h0m0s"}, w.look(), "without end")
+	require.Empty(t, w.look())
 }
 
 func TestStaleDataIsTold(t *testing.T) {
@@ -189,6 +194,37 @@ func TestStaleDataIsTold(t *testing.T) {
 	}
 	require.Equal(t, []string{"fresh 0 0 0s"}, w.look())
 	require.Empty(t, w.look())
+}
+
+// A watch that ends right after it has disabled an account tells so when it is back.
+func TestADisablingIsSavedBefore(t *testing.T) {
+	t.Parallel()
+	w := newWatching(t, reseller.WatchConfig{DisableAt: 100, Traffic: []int{100}}, bob(100))
+	w.use(100 * percent)
+	ctx, crash := context.WithCancel(t.Context())
+	saves := 0
+	w.config.Save = func(_ context.Context, state []byte) error {
+		if saves++; saves == 1 {
+			require.Zero(t, count(w.server)["Accounts.Disable"])
+			w.saved = state
+		}
+		return nil
+	}
+	w.config.Notify = func(_ context.Context, e reseller.Event) error {
+		if e.Kind == reseller.EventDisabled {
+			crash()
+		}
+		return ctx.Err()
+	}
+	w.restart()
+	require.Error(t, w.watch.Look(ctx))
+	w.now = w.now.Add(6 * time.Minute)
+	var told []reseller.EventKind
+	w.config.Notify = func(_ context.Context, e reseller.Event) error { told = append(told, e.Kind); return nil }
+	w.restart()
+	require.NoError(t, w.watch.Look(t.Context()))
+	require.Equal(t, []reseller.EventKind{reseller.EventDisabled}, told)
+	require.Equal(t, 1, count(w.server)["Accounts.Disable"])
 }
 
 // Unless it is told to, a watch changes nothing.

@@ -13,7 +13,7 @@ import (
 )
 
 // handle says what to do about a failed call. The order matters: whatever the reason, a
-// call that may have taken effect must not be repeated before somebody has checked.
+// call that may have taken effect must not be made again before somebody has checked.
 func handle(err error) string {
 	input, isInput := errors.AsType[*proxylite.InputError](err)
 	e, isCall := errors.AsType[*proxylite.Error](err)

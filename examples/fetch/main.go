@@ -113,9 +113,9 @@ func (f *fetcher) fetch(ctx context.Context, proxy *url.URL) (string, error) {
 		TLSClientConfig: f.tls,
 		// Without this, the error of a refused CONNECT has only the reason phrase, which
 		// may be "OK".
-		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
-			if answer.StatusCode != http.StatusOK {
-				return fmt.Errorf("the proxy refused with status %d", answer.StatusCode)
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+			if resp.StatusCode != http.StatusOK {
+				return fmt.Errorf("the proxy refused with status %d", resp.StatusCode)
 			}
 			return nil
 		},
@@ -127,14 +127,14 @@ func (f *fetcher) fetch(ctx context.Context, proxy *url.URL) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	answer, err := client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("the site answered %s", answer.Status)
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("the site responded with %s", resp.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	return string(body), err
 }

@@ -85,7 +85,7 @@ func logAttempts(log *slog.Logger) proxylite.Middleware {
 			req.Header.Set("X-Request-Id", id)
 
 			began := time.Now()
-			answer, err := next.RoundTrip(req)
+			resp, err := next.RoundTrip(req)
 			attrs := []slog.Attr{
 				slog.String("request_id", id), slog.String("method", req.Method), slog.String("path", req.URL.Path),
 				slog.Duration("duration", time.Since(began)),
@@ -94,8 +94,8 @@ func logAttempts(log *slog.Logger) proxylite.Middleware {
 				log.LogAttrs(ctx, slog.LevelWarn, "attempt failed", append(attrs, slog.Any("error", err))...)
 				return nil, err
 			}
-			log.LogAttrs(ctx, slog.LevelDebug, "attempt", append(attrs, slog.Int("status", answer.StatusCode))...)
-			return answer, nil
+			log.LogAttrs(ctx, slog.LevelDebug, "attempt", append(attrs, slog.Int("status", resp.StatusCode))...)
+			return resp, nil
 		})
 	}
 }

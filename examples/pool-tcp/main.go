@@ -45,9 +45,9 @@ func run(ctx context.Context) error {
 		}
 		_, err = fmt.Fprintln(conn, name)
 		if err == nil {
-			var answer string
-			answer, err = bufio.NewReader(conn).ReadString('\n')
-			fmt.Print(answer)
+			var reply string
+			reply, err = bufio.NewReader(conn).ReadString('\n')
+			fmt.Print(reply)
 		}
 		_ = conn.Close() // releases the proxy
 		if err != nil {

@@ -195,15 +195,15 @@ func (q *quickstart) extractAndFetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answer, err := proxied.Do(req)
+	resp, err := proxied.Do(req)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s through %s: %s", q.target, extracted.Endpoints[0], answer.Status)
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s through %s: %s", q.target, extracted.Endpoints[0], resp.Status)
 	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/proxylite/proxylite-go/internal/apitest"
 	"github.com/proxylite/proxylite-go/proxylitetest"
 )
 
@@ -58,6 +59,15 @@ func operationsOf(lines []printed) (names []string) {
 		names = append(names, l.Operation)
 	}
 	return names
+}
+
+// The tour has every operation of the SDK, so that a new one is not forgotten.
+func TestTheTourHasEveryOperation(t *testing.T) {
+	var names []string
+	for _, op := range apitest.Operations {
+		names = append(names, op.Name)
+	}
+	require.ElementsMatch(t, names, everything)
 }
 
 func TestAllOperationsSucceedInTheProcess(t *testing.T) {
@@ -145,7 +155,7 @@ func TestBaseURLWithoutKeyIsAnError(t *testing.T) {
 	require.Contains(t, stderr, "PROXYLITE_APP_KEY")
 }
 
-// A refusal has its code; a page that is no answer of the API has only a status.
+// A refusal has its code; a web page has only a status.
 func TestFailuresAreDescribed(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/end-point/order/list" {

@@ -69,7 +69,7 @@ func asciiJSON(s, format string) string {
 }
 
 // Traces are what to look for in a text: the secret in every writing, written twice, and
-// what base64 and hex make of it wherever it stands in what they encode.
+// what base64 and hex make of it at any position in what they encode.
 func Traces(secret string) []string {
 	seen := map[string]bool{}
 	var forms []string

@@ -14,7 +14,7 @@ type Operation struct {
 	Method     string
 	Path       string // below the prefix
 	Class      proxylite.Class
-	KeyInBody  bool // the app_key stands in the JSON body
+	KeyInBody  bool // the app_key is in the JSON body
 	Query      string
 	Body       string // without app_key
 	Call       func(context.Context, *proxylite.Client, ...proxylite.CallOption) (any, error)

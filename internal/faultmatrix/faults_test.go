@@ -22,19 +22,19 @@ import (
 	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-// A wireFault is what can befall a call on its way. It befalls every request of the
+// A wireFault is what can go wrong on the way of a call. It hits every request of the
 // call, unless it says otherwise.
 type wireFault struct {
 	name    string
-	over    string // over1, over2, or nothing where no HTTP comes about
+	over    string // over1, over2, or empty if there is no HTTP
 	untimed bool   // how long the call takes is not compared
-	clock   bool   // time is the point: it is played in memory, with a clock that costs none
+	virtual bool   // the duration matters: it is played in memory, with virtual time
 	warm    int    // connections that have served before
 	// afterRead: the server has read the request when it is played.
 	afterRead bool
 	// races: whether an unsafe call has written a byte by then is a matter of luck.
 	races bool
-	// frames: it is made of HTTP/2 frames, so it can't befall an unsafe call,
+	// frames: it is made of HTTP/2 frames, so it can't hit an unsafe call,
 	// which goes over HTTP/1.1.
 	frames bool
 	// recovers: only the first request meets it.
@@ -62,7 +62,7 @@ var beforeHTTP = []wireFault{
 		s.url = "http://127.0.0.1:1"
 		s.dial(new(net.Dialer).DialContext)
 	}},
-	{name: "connection never opened", clock: true, set: func(s *site) {
+	{name: "connection never opened", virtual: true, set: func(s *site) {
 		s.url = "http://127.0.0.1"
 		s.dial(func(ctx context.Context, _, _ string) (net.Conn, error) {
 			<-ctx.Done()
@@ -103,7 +103,7 @@ var beforeHTTP = []wireFault{
 			}).Handshake()
 		})
 	}},
-	{name: "TLS: handshake never answered", clock: true, set: func(s *site) {
+	{name: "TLS: no response to the handshake", virtual: true, set: func(s *site) {
 		s.https(func(conn net.Conn) { stays(s, conn) })
 	}},
 }
@@ -126,7 +126,7 @@ func (s *site) tls(serve func(*tls.Conn)) {
 	s.accept(s.listen("http/1.1"), func(conn net.Conn) { s.play(); serve(conn.(*tls.Conn)) })
 }
 
-// resolve looks the name up at a name server that answers with an error.
+// resolve looks the name up at a name server that responds with an error.
 func (s *site) resolve(code dnsmessage.RCode) {
 	s.url = "https://api.proxylite.test"
 	resolver := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -151,22 +151,22 @@ func (s *site) resolve(code dnsmessage.RCode) {
 	s.dial((&net.Dialer{Resolver: resolver}).DialContext)
 }
 
-// A fault after which an HTTP/1 connection goes on answers true.
+// A fault after which an HTTP/1 connection goes on returns true.
 type fault1 func(s *site, conn net.Conn) (goOn bool)
 
-// after1 befalls a request that was read.
+// after1 hits a request that was read.
 func after1(name string, fault fault1) wireFault {
 	return wireFault{name: name, over: over1, afterRead: true, set: func(s *site) {
 		s.accept(s.listen(), func(conn net.Conn) { s.serveH1(conn, nil, fault) })
 	}}
 }
 
-// slow plays a fault by the clock.
-func slow(f wireFault) wireFault { f.clock = true; return f }
+// slow plays a fault in virtual time.
+func slow(f wireFault) wireFault { f.virtual = true; return f }
 
 // paced is for a fault after which net/http waits before it sends again. How long
-// is its own affair.
-func paced(f wireFault) wireFault { f.clock, f.untimed = true, true; return f }
+// is not the SDK's choice.
+func paced(f wireFault) wireFault { f.virtual, f.untimed = true, true; return f }
 
 // warm plays a fault on n connections that have served before.
 func warm(n int, f wireFault) wireFault {
@@ -188,7 +188,7 @@ func says1(text string) fault1 {
 	return func(_ *site, conn net.Conn) bool { _, _ = io.WriteString(conn, text); return false }
 }
 
-// half sends a header and half of the answer.
+// half sends a header and half of the response.
 func half(header string, then fault1) fault1 {
 	return func(s *site, conn net.Conn) bool {
 		body := s.answer()
@@ -205,7 +205,7 @@ func well1(s *site, conn net.Conn) bool {
 	return true
 }
 
-// drips1 sends the answer a byte at a time.
+// drips1 sends the response a byte at a time.
 func drips1(pause time.Duration) fault1 {
 	return func(s *site, conn net.Conn) bool {
 		body := s.answer()
@@ -241,7 +241,7 @@ var http1Faults = []wireFault{
 	after1("reset in the body", half(withLength, resets)),
 	after1("cut in a chunk", half("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n", closes)),
 	after1("cut in a body without length", half("HTTP/1.1 200 OK\r\n\r\n", closes)),
-	slow(after1("no answer", stays)),
+	slow(after1("no response", stays)),
 	slow(after1("no end of the body", half(withLength, stays))),
 	slow(after1("a byte a second", drips1(time.Second))),
 	slow(after1("a byte a millisecond", drips1(time.Millisecond))),
@@ -256,12 +256,12 @@ var http1Faults = []wireFault{
 	warm(1, after1("closed after the request was read", closes)),
 	warm(1, after1("reset after the request was read", resets)),
 	warm(10, after1("closed after the request was read", closes)),
-	warm(1, wireFault{name: "closed as the request goes out, then well", over: over1, recovers: true, set: func(s *site) {
+	warm(1, wireFault{name: "closed as the request goes out, then OK", over: over1, recovers: true, set: func(s *site) {
 		s.accept(s.listen(), func(conn net.Conn) {
 			s.serveH1(conn, func() bool { s.play(); return s.played.Load() > 1 }, well1)
 		})
 	}}),
-	{name: "closed while idle, then well", over: over1, clock: true, recovers: true, warm: 1, set: func(s *site) {
+	{name: "closed while idle, then OK", over: over1, virtual: true, recovers: true, warm: 1, set: func(s *site) {
 		s.accept(s.listen(), func(conn net.Conn) { s.serveH1(conn, nil, well1) })
 		s.before = func() { s.hangUp(); s.play(); synctest.Wait() } // until the client has noticed
 	}},
@@ -269,16 +269,16 @@ var http1Faults = []wireFault{
 
 type fault2 func(*site, stream)
 
-// after2 befalls a request over HTTP/2 that was read.
+// after2 hits a request over HTTP/2 that was read.
 func after2(name string, fault fault2) wireFault {
 	return wireFault{name: name, over: over2, afterRead: true, frames: true, set: func(s *site) {
 		s.accept(s.listen("h2"), func(conn net.Conn) { s.serveH2(conn, fault) })
 	}}
 }
 
-// then2 befalls the first request only.
+// then2 hits the first request only.
 func then2(name string, fault fault2) wireFault {
-	f := after2(name+", then well", func(s *site, st stream) {
+	f := after2(name+", then OK", func(s *site, st stream) {
 		if s.played.Load() == 1 {
 			fault(s, st)
 			return
@@ -323,7 +323,7 @@ var http2Faults = []wireFault{
 	then2("GOAWAY, last stream below the request", goAway(-1, stays2)),
 	after2("GOAWAY, last stream the request, closed", goAway(0, hangsUp2)),
 	after2("GOAWAY, last stream above the request, closed", goAway(2, hangsUp2)),
-	after2("GOAWAY, last stream the request, then its answer", goAway(0, well2)),
+	after2("GOAWAY, last stream the request, then its response", goAway(0, well2)),
 	paced(after2("RST_STREAM REFUSED_STREAM", rst(http2.ErrCodeRefusedStream))),
 	then2("RST_STREAM REFUSED_STREAM", rst(http2.ErrCodeRefusedStream)),
 	paced(after2("RST_STREAM PROTOCOL_ERROR", rst(http2.ErrCodeProtocol))),
@@ -338,8 +338,8 @@ var http2Faults = []wireFault{
 	}),
 	after2("RST_STREAM INTERNAL_ERROR in the body", half2(rst(http2.ErrCodeInternal))),
 	after2("cut in the body", half2(hangsUp2)),
-	slow(after2("no answer, pings answered", stays2)),
-	slow(after2("no answer, pings neither", func(_ *site, st stream) { _, _ = io.Copy(io.Discard, st.conn) })),
+	slow(after2("no response, except to pings", stays2)),
+	slow(after2("no response, not even to pings", func(_ *site, st stream) { _, _ = io.Copy(io.Discard, st.conn) })),
 	slow(after2("a byte a second", func(_ *site, st stream) {
 		st.send("{", false)
 		drip := http2.NewFramer(st.conn, nil) // the other one goes on reading and answering pings
@@ -356,7 +356,7 @@ var http2Faults = []wireFault{
 	warm(1, then2("GOAWAY, last stream below the request", goAway(-2, stays2))),
 }
 
-// answered is an answer over HTTP/1 and HTTP/2.
+// answered is a response over HTTP/1 and HTTP/2.
 func answered(name string, answer func(s *site, w http.ResponseWriter)) []wireFault {
 	var both []wireFault
 	for _, over := range []string{over1, over2} {
@@ -369,12 +369,12 @@ func answered(name string, answer func(s *site, w http.ResponseWriter)) []wireFa
 
 func waited(faults []wireFault) []wireFault {
 	for i := range faults {
-		faults[i].clock = true
+		faults[i].virtual = true
 	}
 	return faults
 }
 
-// says answers with a status, a body, and a header of name, value.
+// says responds with a status, a body, and a header of name, value.
 func says(status int, body string, header ...string) func(*site, http.ResponseWriter) {
 	return func(_ *site, w http.ResponseWriter) {
 		for i := 0; i+1 < len(header); i += 2 {
@@ -385,7 +385,7 @@ func says(status int, body string, header ...string) func(*site, http.ResponseWr
 	}
 }
 
-// zipped sends what change makes of the compressed answer.
+// zipped sends what change makes of the compressed response.
 func zipped(change func([]byte) []byte) func(*site, http.ResponseWriter) {
 	return func(s *site, w http.ResponseWriter) {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -401,12 +401,12 @@ func compress(text string) []byte {
 	return b.Bytes()
 }
 
-// bomb is 40 times the bound in some kilobytes.
+// bomb is 40 times the size limit in some kilobytes.
 var bomb = sync.OnceValue(func() []byte {
-	return compress(`{"code":200,"data":"` + strings.Repeat("0", 40*smallBound) + `"}`)
+	return compress(`{"code":200,"data":"` + strings.Repeat("0", 40*smallLimit) + `"}`)
 })
 
-const smallBound = 64 << 10
+const smallLimit = 64 << 10
 
 func answerFaults() []wireFault {
 	all := [][]wireFault{
@@ -444,11 +444,11 @@ func answerFaults() []wireFault {
 		answered("gzip, cut", zipped(func(b []byte) []byte { return b[:len(b)-12] })),
 		answered("gzip, wrong checksum", zipped(func(b []byte) []byte { b[len(b)-8] ^= 1; return b })),
 		answered("gzip, but it is not", says(200, apitest.Fine, "Content-Encoding", "gzip")),
-		bounded(answered("gzip bomb", func(_ *site, w http.ResponseWriter) {
+		limited(answered("gzip bomb", func(_ *site, w http.ResponseWriter) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb())
 		})),
-		bounded(answered("past the bound", says(200, `{"code":200,"data":"`+strings.Repeat("0", smallBound)+`"}`))),
+		limited(answered("above the size limit", says(200, `{"code":200,"data":"`+strings.Repeat("0", smallLimit)+`"}`))),
 	}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		name := strconv.Itoa(status) + " to "
@@ -461,15 +461,15 @@ func answerFaults() []wireFault {
 	return concat(all...)
 }
 
-func bounded(faults []wireFault) []wireFault {
+func limited(faults []wireFault) []wireFault {
 	for i := range faults {
 		set := faults[i].set
-		faults[i].set = func(s *site) { s.opts = append(s.opts, proxylite.WithMaxResponse(smallBound)); set(s) }
+		faults[i].set = func(s *site) { s.opts = append(s.opts, proxylite.WithMaxResponse(smallLimit)); set(s) }
 	}
 	return faults
 }
 
-// changing: no attempt meets the same. What an earlier one may have done is not undone.
+// changing: each attempt meets something else. What an earlier one may have done is not undone.
 var changing = []wireFault{
 	thenRefused("503", "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
 	thenRefused("code 429", "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"code\":429}"),
@@ -536,16 +536,16 @@ var endedContexts = []wireFault{
 		})
 		s.url = "https" + strings.TrimPrefix(s.url, "http")
 	}},
-	after1("canceled before the answer", func(s *site, conn net.Conn) bool { s.end(); return stays(s, conn) }),
-	after2("canceled before the answer", func(s *site, _ stream) { s.end() }),
+	after1("canceled before the response", func(s *site, conn net.Conn) bool { s.end(); return stays(s, conn) }),
+	after2("canceled before the response", func(s *site, _ stream) { s.end() }),
 	after1("canceled in the body", half(withLength, func(s *site, conn net.Conn) bool { s.end(); return stays(s, conn) })),
 	after2("canceled in the body", half2(func(s *site, _ stream) { s.end() })),
-	slow(after1("canceled in the back-off", func(s *site, conn net.Conn) bool {
+	slow(after1("canceled in the backoff", func(s *site, conn net.Conn) bool {
 		time.AfterFunc(time.Second, s.end)
 		return says1("HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n")(s, conn)
 	})),
 	slow(within(5*time.Second, wireFault{name: "while dialing", set: beforeHTTP[1].set})),
-	slow(within(5*time.Second, after1("before the answer", stays))),
+	slow(within(5*time.Second, after1("before the response", stays))),
 	slow(within(5*time.Second, after1("in the body", half(withLength, stays)))),
 	slow(within(5*time.Second, after1("within the Retry-After", says1("HTTP/1.1 503 Busy\r\nRetry-After: 20\r\nContent-Length: 0\r\n\r\n")))),
 }

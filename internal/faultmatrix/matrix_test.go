@@ -25,7 +25,7 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of docs/reliability.md and the requests in testdata as they are measured")
 
-// textExtraction is an operation whose answer is no JSON.
+// textExtraction is an operation whose response is no JSON.
 var textExtraction = apitest.Operation{
 	Name: "IP.Extract, text", Method: "GET", Path: "/ip/v3",
 	Call: func(ctx context.Context, c *proxylite.Client, o ...proxylite.CallOption) (any, error) {
@@ -33,23 +33,23 @@ var textExtraction = apitest.Operation{
 	},
 }
 
-// cell is what became of a call: its tries, the requests that the server read to
+// cell is what became of a call: its attempts, the requests that the server read to
 // their end, and how it ended.
 type cell struct {
-	tries, read int
-	took        time.Duration // by the clock of a bubble
-	kind        proxylite.Kind
-	outcome     proxylite.Outcome
-	is          string // which sentinels match besides ErrOutcomeUnknown
-	other       bool   // the fault can't befall the call
-	luck        bool   // not sent, or unknown
+	attempts, read int
+	took           time.Duration // in the time of a bubble
+	kind           proxylite.Kind
+	outcome        proxylite.Outcome
+	is             string // which errors match besides ErrOutcomeUnknown
+	other          bool   // the fault is impossible for the call
+	luck           bool   // not sent, or unknown
 }
 
 func (c cell) String() string {
 	if c.other {
 		return "–"
 	}
-	s := fmt.Sprintf("%d/%d ", c.tries, c.read)
+	s := fmt.Sprintf("%d/%d ", c.attempts, c.read)
 	if c.luck {
 		return fmt.Sprintf("1–3/%d %s, not sent or unknown", c.read, c.kind)
 	}
@@ -91,7 +91,7 @@ func TestFaultMatrix(t *testing.T) {
 			for j, op := range all {
 				t.Run(f.title()+"/"+op.Name, func(t *testing.T) {
 					t.Parallel()
-					if f.clock {
+					if f.virtual {
 						synctest.Test(t, func(t *testing.T) { measured[i][j] = f.measure(t, op) })
 					} else {
 						measured[i][j] = f.measure(t, op)
@@ -127,7 +127,7 @@ func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
 	if f.frames && op.Class == proxylite.ClassUnsafe {
 		return cell{other: true}
 	}
-	s := newSite(t, op, f.clock)
+	s := newSite(t, op, f.virtual)
 	f.set(s)
 	var info proxylite.CallInfo
 	c, err := proxylite.NewClient(proxylite.AppKey(apitest.Key), append(s.opts,
@@ -149,8 +149,8 @@ func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
 
 	begin := time.Now()
 	value, err := op.Call(s.ctx, c)
-	got := cell{tries: info.Attempts}
-	if f.clock && !f.untimed {
+	got := cell{attempts: info.Attempts}
+	if f.virtual && !f.untimed {
 		got.took = time.Since(begin).Round(time.Second)
 	}
 	s.end()
@@ -160,7 +160,7 @@ func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
 	// The rules.
 	require.NotZero(t, s.played.Load(), "the fault was not played")
 	if !f.recovers {
-		require.GreaterOrEqual(t, int(s.played.Load()), got.tries, "a try did not meet the fault")
+		require.GreaterOrEqual(t, int(s.played.Load()), got.attempts, "an attempt did not meet the fault")
 	}
 	if f.warm > 0 && f.afterRead && op.Class == proxylite.ClassUnsafe {
 		require.Zero(t, s.playedWarm.Load(), "an unsafe call went over a connection that had served before")
@@ -168,8 +168,8 @@ func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
 		require.NotZero(t, s.playedWarm.Load(), "the fault was not played on a warm connection")
 	}
 	require.Zero(t, s.elsewhere.Load(), "another host saw something")
-	require.LessOrEqual(t, got.tries, 3)
-	require.LessOrEqual(t, got.read, got.tries, "a try was more than one request")
+	require.LessOrEqual(t, got.attempts, 3)
+	require.LessOrEqual(t, got.read, got.attempts, "an attempt was more than one request")
 	if op.Class == proxylite.ClassUnsafe {
 		require.LessOrEqual(t, got.read, 1, "paid twice")
 	}
@@ -178,7 +178,7 @@ func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
 		if s.answered.Load() {
 			require.Equal(t, op.Documented, value)
 		}
-		got.took = 0 // how long an answer drips is not the point
+		got.took = 0 // how long a slow response takes is not compared
 		return got
 	}
 	e := apitest.AsError(t, err)
@@ -190,9 +190,9 @@ func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
 		require.Zero(t, got.read, "the server has read what was not sent")
 	}
 	var is []string
-	for _, sentinel := range matched {
-		if errors.Is(err, sentinel.err) {
-			is = append(is, sentinel.name)
+	for _, target := range matched {
+		if errors.Is(err, target.err) {
+			is = append(is, target.name)
 		}
 	}
 	got.is = strings.Join(is, ", ")
@@ -222,7 +222,7 @@ func checkDocument(t *testing.T, all []apitest.Operation, measured [][]cell) {
 			continue
 		}
 		require.Equal(t, strings.TrimSpace(table), strings.TrimSpace(old),
-			name+" does not say what happens. If the new behaviour is right: go test -run TestFaultMatrix -update ./internal/faultmatrix and read the difference")
+			name+" does not say what happens. If the new behaviour is right: go test ./internal/faultmatrix -run TestFaultMatrix -update, and review the diff")
 	}
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(document), 0o644))
@@ -247,7 +247,7 @@ func operationTable() string {
 func faultTables(t *testing.T, all []apitest.Operation, measured [][]cell) (table, exceptions string) {
 	type row struct{ name, over, cells, is string }
 	var rows []*row
-	var odd []*row
+	var exceptional []*row
 	add := func(to *[]*row, r row) {
 		for _, old := range *to { // the same over both protocols is one row
 			if old.name == r.name && old.cells == r.cells && old.is == r.is {
@@ -283,7 +283,7 @@ func faultTables(t *testing.T, all []apitest.Operation, measured [][]cell) (tabl
 			for j, op := range all {
 				if op.Class == class && measured[i][j] != most {
 					require.Greater(t, count[most], 1, "%s: a class needs a rule", f.title())
-					add(&odd, row{name: name, over: over, cells: "`" + op.Name + "` | " + measured[i][j].String()})
+					add(&exceptional, row{name: name, over: over, cells: "`" + op.Name + "` | " + measured[i][j].String()})
 				}
 			}
 		}
@@ -298,7 +298,7 @@ func faultTables(t *testing.T, all []apitest.Operation, measured [][]cell) (tabl
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.name, r.over, r.cells, r.is)
 	}
 	e.WriteString("| Fault | HTTP | Operation | instead |\n|---|---|---|---|\n")
-	for _, r := range odd {
+	for _, r := range exceptional {
 		fmt.Fprintf(&e, "| %s | %s | %s |\n", r.name, r.over, r.cells)
 	}
 	return b.String(), e.String()

@@ -117,7 +117,7 @@ func (s *site) accept(ln net.Listener, serve func(net.Conn)) {
 	}()
 }
 
-// play counts the fault. It ends a call that meets more of them than it may have tries.
+// play counts the fault. It ends a call that meets more of them than it may have attempts.
 func (s *site) play() {
 	if s.played.Add(1) > 3 {
 		s.end()

@@ -24,7 +24,7 @@ func TestSpendingIsReadOnce(t *testing.T) {
 	t.Parallel()
 	apitest.Certificate()
 	for _, f := range http1Faults { // a call that spends goes over HTTP/1.1
-		if !f.afterRead || f.clock || f.recovers {
+		if !f.afterRead || f.virtual || f.recovers {
 			continue
 		}
 		for _, f.warm = range []int{0, 1, 10} {
@@ -34,7 +34,7 @@ func TestSpendingIsReadOnce(t *testing.T) {
 					for range apitest.Repetitions(1, 20) {
 						got := f.measure(t, op)
 						require.Equal(t, 1, got.read)
-						require.Equal(t, 1, got.tries)
+						require.Equal(t, 1, got.attempts)
 						require.True(t, got.kind == "" || got.outcome == proxylite.OutcomeUnknown)
 					}
 				})

@@ -109,7 +109,7 @@ func (a *Attempt) claim(reject func()) error {
 	case a.over:
 		return refuse("the call is over; a middleware sent a request after it had returned")
 	case a.call.Unsafe && (a.sent || a.running > 0):
-		return refuse("a middleware resent a call that must be sent only once")
+		return refuse("a middleware resent a call that must be sent once")
 	}
 	a.running++
 	a.reject = reject

@@ -40,7 +40,7 @@ func NewCredential(base http.RoundTripper, origin *url.URL, secret *Secret) *Cre
 	return l
 }
 
-// RoundTrip is called by middleware. It redacts secrets that the server repeats, since a
+// RoundTrip is called by middleware. It redacts secrets that the server sends back, since a
 // middleware may write errors, the status and headers to a span or a log.
 func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 	a, _ := req.Context().Value(attemptKey{}).(*Attempt)

@@ -101,7 +101,7 @@ func noHTTP1(err error) bool {
 
 // hasForeignProtocol reports whether the caller registered a protocol for http or https
 // with t. net/http has no exported way to find out, so this reads an unexported field. If
-// a Go release has no such field, the answer is no, and unsafe calls bypass the registered
+// a Go release has no such field, it reports false, and unsafe calls bypass the registered
 // protocol.
 func hasForeignProtocol(t *http.Transport) bool {
 	plain := &http.Transport{ForceAttemptHTTP2: true}

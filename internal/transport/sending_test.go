@@ -179,7 +179,7 @@ func TestFewStreams(t *testing.T) {
 	server.Config.ErrorLog = apitest.Quiet
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	c := apitest.Client(t, apitest.TrustingTransport(), server.URL, proxylite.WithRetry(proxylite.RetryPolicy{Budget: 1}))
+	c := apitest.Client(t, apitest.TrustingTransport(), server.URL, proxylite.WithRetry(proxylite.RetryPolicy{Budget: 1, MinBackoff: time.Second}))
 	var wg sync.WaitGroup
 	for range 200 {
 		wg.Go(func() { _, err := c.User.Info(t.Context()); assert.NoError(t, err) })

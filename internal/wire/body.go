@@ -40,8 +40,8 @@ const headSize = 4096
 type Body struct {
 	ctx   context.Context
 	r     io.Reader
-	bound int64 // maximum size
-	read  int64 // bytes read from r, at most bound
+	limit int64 // maximum size
+	read  int64 // bytes read from r, at most limit
 	err   error // why reading or decoding ended
 
 	head    [headSize]byte
@@ -59,12 +59,12 @@ type Body struct {
 
 var bodies = sync.Pool{New: func() any { return new(Body) }}
 
-// NewBody returns a Body that reads at most bound bytes of r, until ctx ends. It
+// NewBody returns a Body that reads at most limit bytes of r, until ctx ends. It
 // does not close r. Call [Body.Release] when done.
-func NewBody(ctx context.Context, r io.Reader, bound int64) *Body {
+func NewBody(ctx context.Context, r io.Reader, limit int64) *Body {
 	b := bodies.Get().(*Body)
 	// Keep the old head: clearing it would cost more than reading a short response.
-	b.ctx, b.r, b.bound, b.read, b.err = ctx, r, max(bound, 0), 0, nil
+	b.ctx, b.r, b.limit, b.read, b.err = ctx, r, max(limit, 0), 0, nil
 	b.filled, b.served, b.started, b.keep, b.all = 0, 0, false, false, nil
 	b.memory = memory{allowed: baseMemory}
 	return b
@@ -171,13 +171,13 @@ func (b *Body) next(p []byte) int {
 		return 0
 	}
 	p = p[:min(len(p), maxKept)] // so that a large buffer does not delay the next check of ctx
-	left := b.bound - b.read
+	left := b.limit - b.read
 	if int64(len(p))-1 > left { // one more byte shows that the body is longer; left+1 may overflow
 		p = p[:left+1]
 	}
 	n, err := b.r.Read(p)
 	if int64(n) > left {
-		n, err = int(left), tooLarge(fmt.Sprintf("the response is larger than %d bytes", b.bound))
+		n, err = int(left), tooLarge(fmt.Sprintf("the response is larger than %d bytes", b.limit))
 	}
 	b.read += int64(n)
 	b.err = err

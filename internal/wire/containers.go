@@ -36,7 +36,7 @@ func pointerPlan(t reflect.Type) decodeFunc {
 		}
 		v.Set(reflect.New(elem))
 		err := decode(from, v.Elem())
-		st.odd = from.odd
+		st.unread = from.unread
 		if elem == timeType && v.Elem().IsZero() {
 			v.SetZero()
 		}

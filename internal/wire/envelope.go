@@ -337,7 +337,7 @@ func readCode(d *jsontext.Decoder, env *Envelope) error {
 	return nil
 }
 
-// readText reads a message of any type, so that an odd one does not lose the code.
+// readText reads a message of any type, so that one of an unexpected type does not lose the code.
 func readText(d *jsontext.Decoder) (string, error) {
 	v, err := d.ReadValue()
 	if err != nil || v.Kind() == 'n' {

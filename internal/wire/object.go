@@ -235,22 +235,22 @@ func (o *object) decodeField(st *state, f *field, v reflect.Value) (err error) {
 	} else {
 		err = f.decode(st, fv)
 	}
-	if st.odd != "" {
+	if st.unread != "" {
 		o.note(st, f, v)
 	}
 	return err
 }
 
-// note stores the odd value of a field in the unread map of the object, if it has one.
+// note stores the unread value of a field in the unread map of the object, if it has one.
 func (o *object) note(st *state, f *field, v reflect.Value) {
 	if o.unread != nil {
 		m := o.unread.of(v)
 		if m.IsNil() {
 			m.Set(reflect.ValueOf(map[string]string{}))
 		}
-		m.SetMapIndex(reflect.ValueOf(f.name), reflect.ValueOf(st.odd))
+		m.SetMapIndex(reflect.ValueOf(f.name), reflect.ValueOf(st.unread))
 	}
-	st.odd = ""
+	st.unread = ""
 }
 
 // decodeSoft leaves fv empty if the value does not fit.
@@ -272,10 +272,10 @@ func (o *object) decodeSoft(st *state, f *field, fv reflect.Value) error {
 		sub := st.sub(val)
 		err = f.decode(sub, fv)
 		st.total = max(st.total, sub.total)
-		st.odd = sub.odd
+		st.unread = sub.unread
 		if err != nil {
 			f.clear(fv)
-			st.odd = shown(val)
+			st.unread = shown(val)
 		}
 	}
 	switch {

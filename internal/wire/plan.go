@@ -37,13 +37,13 @@ type decodeFunc func(*state, reflect.Value) error
 
 // state is the state of decoding one JSON text.
 type state struct {
-	b     *Body
-	d     *jsontext.Decoder
-	zone  *time.Location
-	found bool   // there was a known field
-	text  []byte // buffer for the last scalar
-	total total  // from fields with the total option
-	odd   string // the value of a time field that is not a time, until note stores it
+	b      *Body
+	d      *jsontext.Decoder
+	zone   *time.Location
+	found  bool   // there was a known field
+	text   []byte // buffer for the last scalar
+	total  total  // from fields with the total option
+	unread string // the value of a time field that is not a time, until note stores it
 }
 
 func (st *state) wrong(why string) error {

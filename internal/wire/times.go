@@ -27,7 +27,7 @@ func decodeTime(st *state, v reflect.Value) error {
 		}
 	}
 	if !ok {
-		st.odd = string(text)
+		st.unread = string(text)
 	}
 	*v.Addr().Interface().(*time.Time) = t
 	return nil
