@@ -293,8 +293,11 @@ func (badJSON) MarshalJSON() ([]byte, error) {
 func TestEscapesInPathsStay(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ base, path, want string }{
-		{"/x", "/a b%2Fc", "/x/a%20b%2Fc"}, {"/a%2Fb", "/x y", "/a%2Fb/x%20y"},
-		{"/a%2Fb", "/优惠/list", "/a%2Fb/%E4%BC%98%E6%83%A0/list"}, {"/x y%2Fz", "/q", "/x%20y%2Fz/q"}, {"/x", "/q", "/x/q"},
+		{"/x", "/a b%2Fc", "/x/a%20b%2Fc"},
+		{"/a%2Fb", "/x y", "/a%2Fb/x%20y"},
+		{"/a%2Fb", "/优惠/list", "/a%2Fb/%E4%BC%98%E6%83%A0/list"},
+		{"/x y%2Fz", "/q", "/x%20y%2Fz/q"},
+		{"/x", "/q", "/x/q"},
 	} {
 		got := ""
 		c := apitest.Client(t, apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
