@@ -286,3 +286,10 @@ func TestNoTextOfAHolderHasThePassword(t *testing.T) {
 		out.texts.Reset()
 	}
 }
+
+// Printers that know GoStringer, but not Formatter, see no password either.
+func TestGoStringOfAPassword(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "[REDACTED]", proxylite.NewPassword("s3cretpw").GoString())
+	require.Empty(t, proxylite.Password{}.GoString())
+}
