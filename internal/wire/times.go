@@ -129,7 +129,9 @@ func inZone(t time.Time, ok bool, zone *time.Location) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	for _, t := range []time.Time{t.In(zone), t.UTC()} {
-		if year := t.Year(); 1 <= year && year <= 9999 {
+		if year := t.Year(); year == 1 { // the zero time of a server in another zone
+			return time.Time{}, true
+		} else if 1 < year && year <= 9999 {
 			return t, true
 		}
 	}
