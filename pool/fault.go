@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -116,13 +115,6 @@ func (e *ConnectError) judge(plain bool) (Verdict, class) {
 	}
 	return FailedForHost, byProxy // or it won't
 }
-
-// localErrors are of this machine: no descriptors, ports or memory, no route, or a
-// firewall.
-var localErrors = append([]error{
-	syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENETUNREACH, syscall.ENETDOWN,
-	syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT, syscall.EINVAL,
-}, systemErrors...)
 
 // isSOCKS tells that a SOCKS5 proxy has made no tunnel.
 func isSOCKS(err error) bool {

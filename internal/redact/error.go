@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"syscall"
 	"unicode"
 	"unicode/utf8"
 )
@@ -119,8 +118,6 @@ func (e *hidden) As(target any) bool {
 		return as(e, target)
 	case **net.AddrError:
 		return as(e, target)
-	case *syscall.Errno:
-		return as(e, target)
 	case *tls.AlertError:
 		return as(e, target)
 	case *tls.RecordHeaderError:
@@ -136,7 +133,7 @@ func (e *hidden) As(target any) bool {
 	case *x509.CertificateInvalidError:
 		return as(e, target)
 	}
-	return false
+	return asErrno(e, target)
 }
 
 func as[E error](e *hidden, target *E) bool {
