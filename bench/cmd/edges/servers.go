@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -216,9 +217,12 @@ func (s *servers) reload(ctx context.Context, name string, within time.Duration)
 	return nil
 }
 
-// rulesThatMatched lists the core rules that refused something.
+// rulesThatMatched lists the core rules that matched, if they refused anything.
 func (s *servers) rulesThatMatched() []string {
 	log, _ := os.ReadFile(s.path("apache2.log"))
+	if !bytes.Contains(log, []byte("Access denied")) {
+		return nil
+	}
 	times := map[string]int{}
 	for _, m := range regexp.MustCompile(`\[id "(\d+)"\].*?\[msg "([^"]*)"\]`).FindAllSubmatch(log, -1) {
 		times[fmt.Sprintf("core rule %s: %s", m[1], m[2])]++
