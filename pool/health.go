@@ -77,7 +77,7 @@ type record struct {
 
 	failedAt clock.Instant // it was not reached
 	provenAt clock.Instant
-	missed   int // times it was not reached in a row, each after a rest
+	missed   int // times it was not reached in a row, each after a rest, while no other was
 	refusals int // in a row, that are not its fault (512)
 	logins   int // refused in a row
 	loginAt  clock.Instant
@@ -338,21 +338,30 @@ func (p *Pool) prove(l *Lease, now moment) {
 	if d.login > 0 && l.start > d.loginAt {
 		d.login = 0
 	}
+	recovered := false // some are counted on again
 	for _, target := range []string{"", l.target.addr} {
 		for a, c := range d.accused[target] {
 			if a == l.a || l.start < c.at {
 				continue
 			}
 			p.settleCharge(a, target)
-			if r := &a.record; r.provenAt == 0 || c.at > r.provenAt {
+			r := &a.record
+			if target == "" { // from now on, what is proven counts
+				recovered = recovered || r.missed >= strikesOut
+				r.missed = 0
+			}
+			if r.provenAt == 0 || c.at > r.provenAt {
 				r.provenAt = now.mono
 				r.proven[target]++
 				p.sentence(a, target, c, now)
 			}
 		}
 		if l.target.addr == "" {
-			return
+			break
 		}
+	}
+	if recovered {
+		p.publish()
 	}
 }
 

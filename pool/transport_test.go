@@ -440,13 +440,8 @@ func TestADeadProxyIsLeftAloneAndDropped(t *testing.T) {
 	p := newPool(t, source, trusting(site), pool.WithCoolDown(time.Nanosecond, time.Nanosecond), pool.WithHooks(pool.Hooks{
 		Retired: func(r pool.Retirement) {
 			mu.Lock()
-			require.NotZero(t, r.Up)
-			if r.Up, r.Down = 0, 0; r.Reason == pool.ReasonFailed {
-				require.GreaterOrEqual(t, r.Uses, uint64(3))
-				r.Uses = 3
-			}
+			defer mu.Unlock()
 			gone = append(gone, r)
-			mu.Unlock()
 		},
 	}))
 	for range 50 {
@@ -454,7 +449,16 @@ func TestADeadProxyIsLeftAloneAndDropped(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.EqualValues(t, 2, p.Stats().Dead)
-	require.LessOrEqual(t, p.Stats().Retries, uint64(10), "a few strikes, and a 509")
+	require.LessOrEqual(t, p.Stats().Retries, uint64(15), "it hangs up without a word, so that half of its failures count")
+	for i, r := range gone {
+		if r.Reason == pool.ReasonDead {
+			require.NotZero(t, r.Up)
+		} else { // a connection may break before anything is written to it
+			require.GreaterOrEqual(t, r.Uses, uint64(3))
+			gone[i].Uses = 3
+		}
+		gone[i].Up, gone[i].Down = 0, 0
+	}
 	require.ElementsMatch(t, []pool.Retirement{
 		{Proxy: list[0].Endpoint().Addr(), Reason: pool.ReasonFailed, Uses: 3},
 		{Proxy: list[1].Endpoint().Addr(), Reason: pool.ReasonDead, Uses: 1},

@@ -126,6 +126,10 @@ func (a *Attempt) release(sent bool) {
 
 type attemptKey struct{}
 
+// String keeps fmt from reading fields that change. All contexts of package context have
+// this method.
+func (a *Attempt) String() string { return "proxylite.Attempt" }
+
 // Value lets contexts derived from the attempt find it.
 func (a *Attempt) Value(key any) any {
 	if key == (attemptKey{}) {

@@ -150,6 +150,9 @@ func (s *sending) explain(err error) error {
 	return err
 }
 
+// String is as that of Attempt.
+func (s *sending) String() string { return "proxylite.sending" }
+
 type sendingKey struct{}
 
 // Value lets derived contexts find the sending. It hides the caller's trace, which
