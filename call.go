@@ -108,6 +108,8 @@ type call struct {
 	out    any
 	callOptions
 
+	resent    atomic.Int32 // requests that net/http sent again
+	before    int64        // successful calls of the client when this one began
 	attempts  atomic.Int32 // requests, including those that net/http sends again
 	worst     Outcome      // the highest of all attempts; see Outcome
 	sender    sender
@@ -140,6 +142,7 @@ func (c *Client) send(ctx context.Context, op *Operation, in *request, out any, 
 	cl := &call{
 		ctx: ctx, client: c, op: op, in: in, out: out,
 		callOptions: callOptions{timeout: c.timeout, policy: c.policy},
+		before:      c.worked.Load(),
 		transport:   transport.Call{Unsafe: op.Class == ClassUnsafe, KeyInBody: op.KeyInBody, Passwords: in.passwords},
 	}
 	cl.transport.Resend = cl.resend
@@ -169,6 +172,7 @@ func (c *call) do() *Error {
 	err := c.sender.run()
 	if c.failure == nil && err == nil {
 		c.client.budget.succeeded()
+		c.client.worked.Add(1)
 		return nil
 	}
 	// Never nil: an error means that the context ended during a wait, and a call waits

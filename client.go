@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/proxylite/proxylite-go/internal/transport"
@@ -32,6 +33,7 @@ type Client struct {
 	secret *transport.Secret
 	chain  chain
 	budget *budget
+	worked *atomic.Int64 // calls that succeeded
 }
 
 // NewClient returns a client that uses the credential. It sends nothing. The error
@@ -57,7 +59,7 @@ func NewClient(credential Credential, opts ...Option) (*Client, error) {
 		}
 	}
 	c.policy = c.policy.withDefaults()
-	c.budget = newBudget(c.policy.Budget)
+	c.budget, c.worked = newBudget(c.policy.Budget), new(atomic.Int64)
 	if c.transport == nil {
 		t := NewTransport()
 		if c.envProxy {

@@ -47,7 +47,8 @@ func (r Class) String() string {
 // [ClassUnsafe] also obey the policy, but are retried only if nothing was sent.
 type RetryPolicy struct {
 	// MaxAttempts is the maximum number of requests of one call, including those that
-	// net/http sends again by itself. The default is 3; 1 disables retries.
+	// net/http sends again by itself. The default is 3; 1 disables retries. Up to five
+	// that an HTTP/2 server gave back while it answered other calls do not count.
 	MaxAttempts int
 	// MinBackoff and MaxBackoff limit the wait between attempts. The first wait is a
 	// random time up to MinBackoff. That maximum doubles with each attempt, up to
@@ -207,20 +208,29 @@ func (c *call) retry() bool {
 	return true
 }
 
+// maxGivenBack is how many requests of a call an HTTP/2 server may give back, beyond
+// MaxAttempts, while other calls succeed.
+const maxGivenBack = 5
+
 // resend reports whether net/http may send a request again by itself, and how long it
 // must wait. This counts as an attempt. A request that an HTTP/2 server gave back cost
-// the server nothing, so it takes nothing from the budget. There is no wait the first
-// time, which is most often the GOAWAY of a graceful shutdown.
+// the server nothing, so it takes nothing from the budget. If other calls have succeeded
+// meanwhile, the server works, and the call only met its limit of streams or of requests
+// per connection: that is no attempt either. There is no wait the first time, which is
+// most often the GOAWAY of a graceful shutdown.
 func (c *call) resend(givenBack bool) (wait time.Duration, ok bool) {
-	n := int(c.attempts.Load())
-	if n >= c.policy.MaxAttempts || !givenBack && !c.client.budget.spend() {
+	again := c.resent.Add(1)
+	if again > 1 {
+		base := min(c.policy.MinBackoff, time.Minute)
+		wait = base/2 + rand.N(base/2+1)
+	}
+	if givenBack && again <= maxGivenBack && c.client.worked.Load() > c.before {
+		return wait, true
+	}
+	if int(c.attempts.Load()) >= c.policy.MaxAttempts || !givenBack && !c.client.budget.spend() {
 		return 0, false
 	}
 	c.attempts.Add(1)
-	if n > 1 {
-		base := min(c.policy.MinBackoff, time.Minute)
-		wait = base + rand.N(base)
-	}
 	return wait, true
 }
 

@@ -1,8 +1,12 @@
 package faultmatrix_test
 
 import (
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
 
@@ -66,4 +70,42 @@ func TestTheBudgetBoundsNetHTTPToo(t *testing.T) {
 	_, err := c.Accounts.List(t.Context())
 	require.ErrorIs(t, err, proxylite.ErrRetryBudget)
 	require.EqualValues(t, 2, s.read.Load())
+}
+
+// A server that gives requests back while it answers others has reached a limit. That
+// is no attempt, up to five times. If it answers nobody, it is.
+func TestRequestsGivenBackBesideOthers(t *testing.T) {
+	t.Parallel()
+	apitest.Certificate()
+	for others, want := range map[bool]int{true: 6, false: 2} { // the first is sent again at once, before others succeed
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t, apitest.Operations[0], true)
+			after2("RST_STREAM REFUSED_STREAM", rst(http2.ErrCodeRefusedStream)).set(s)
+			c := apitest.Client(t, s.transport, s.url, proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 2, MinBackoff: time.Second, MaxBackoff: time.Second}))
+			s.arrived, s.release = make(chan struct{}, 10000), make(chan struct{})
+			close(s.release) // a warm-up is answered at once
+			other := func() {
+				_, err := proxylite.Call[any](t.Context(), c, proxylite.Operation{Method: "GET", Path: "/warm", Class: proxylite.ClassSafe}, nil, nil)
+				assert.NoError(t, err)
+			}
+			other()
+			var wg sync.WaitGroup
+			over := make(chan struct{})
+			wg.Go(func() {
+				for others {
+					select {
+					case <-over:
+						return
+					case <-time.After(10 * time.Millisecond):
+						other()
+					}
+				}
+			})
+			_, err := c.Accounts.List(t.Context())
+			close(over)
+			wg.Wait()
+			require.Equal(t, 2, apitest.AsError(t, err).Attempts, "%v", err)
+			require.EqualValues(t, want, s.read.Load())
+		})
+	}
 }
