@@ -25,7 +25,7 @@ fmt: .bin/golangci-lint ## format every module
 	@$(call each,$(CURDIR)/.bin/golangci-lint fmt)
 
 tidy: ## go mod tidy in every module
-	@$(call each,go mod tidy)
+	@$(call each,$(CURDIR)/scripts/tidy.sh)
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh 60

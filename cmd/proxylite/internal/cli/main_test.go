@@ -1,0 +1,195 @@
+package cli_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/zalando/go-keyring"
+
+	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/cmd/proxylite/internal/cli"
+	"github.com/proxylite/proxylite-go/proxylitetest"
+)
+
+// now is the clock of the servers of the scripts.
+var now = time.Date(2026, 11, 27, 12, 0, 0, 0, time.FixedZone("UTC+8", 8*60*60))
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"proxylite": func() {
+		keyring.MockInitWithError(keyring.ErrUnsupportedPlatform) // never the keyring of who runs the tests
+		os.Exit(cli.Main())
+	}})
+}
+
+// TestScripts runs testdata/script: each has a server of its own, which the commands
+// reach as a user's would.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", "script"),
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			var actual atomic.Bool // the time of the machine, which "orders buy" compares with
+			server := proxylitetest.NewServer(nil, proxylitetest.WithNow(func() time.Time {
+				if actual.Load() {
+					return time.Now()
+				}
+				return now
+			}))
+			env.Values["actual"] = &actual
+			env.Defer(server.Close)
+			env.Values["server"] = server
+			env.Setenv("PROXYLITE_APP_KEY", server.Key)
+			env.Setenv("PROXYLITE_BASE_URL", server.URL)
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fault": fault, "calls": calls, "exits": exits, "update": update, "terminal": terminal, "closed": closed, "same": same,
+			"clock": func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value("actual").(*atomic.Bool).Store(true) },
+		},
+	})
+}
+
+func serverOf(ts *testscript.TestScript) *proxylitetest.Server {
+	return ts.Value("server").(*proxylitetest.Server)
+}
+
+// fault OPERATION code=N | status=N | cut | after: the next response goes wrong.
+func fault(ts *testscript.TestScript, _ bool, args []string) {
+	var f proxylitetest.Fault
+	for _, arg := range args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		n, _ := strconv.Atoi(value)
+		switch name {
+		case "code":
+			f.Code = n
+		case "status":
+			f.Status = n
+		case "cut":
+			f.Cut = true
+		case "after":
+			f.After = true
+		default:
+			ts.Fatalf("unknown fault %q", arg)
+		}
+	}
+	serverOf(ts).FailNext(args[0], f)
+}
+
+// calls OPERATION... compares the operations that were called since the last time.
+func calls(ts *testscript.TestScript, _ bool, want []string) {
+	all := serverOf(ts).Calls()
+	from, _ := strconv.Atoi(ts.Getenv("CALLS_SEEN"))
+	ts.Setenv("CALLS_SEEN", strconv.Itoa(len(all)))
+	var got []string
+	for _, c := range all[from:] {
+		got = append(got, c.Operation)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		ts.Fatalf("called %v, want %v", got, want)
+	}
+}
+
+// exits CODE COMMAND... runs proxylite and compares its exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec("proxylite", args[1:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("proxylite %s: exit code %s, want %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}
+
+// command is a run of proxylite with the environment of the script.
+func command(ts *testscript.TestScript, args []string) *exec.Cmd {
+	path, err := exec.LookPath(filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], "proxylite"))
+	ts.Check(err)
+	cmd := exec.Command(path, args...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PROXYLITE_APP_KEY", "PROXYLITE_BASE_URL", "XDG_CONFIG_HOME", "HOME", "NO_COLOR", "PATH"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	return cmd
+}
+
+// terminal INPUT CODE COMMAND... runs proxylite with a pseudo-terminal as its stdin,
+// stdout and stderr, types the input, and writes what the terminal shows to the file shown. A line is
+// typed when a prompt is there.
+func terminal(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := command(ts, args[2:])
+	tty, err := pty.Start(cmd)
+	ts.Check(err)
+	defer func() { _ = tty.Close() }()
+	var shown []byte
+	lines := strings.SplitAfter(strings.ReplaceAll(args[0], `\n`, "\n"), "\n")
+	for buffer := make([]byte, 4096); ; {
+		n, err := tty.Read(buffer)
+		shown = append(shown, buffer[:n]...)
+		if err != nil {
+			break // EIO: the process has ended
+		}
+		if text := string(shown); len(lines) > 0 && (strings.HasSuffix(text, ": ") || strings.HasSuffix(text, "[y/N] ")) {
+			_, err = tty.WriteString(lines[0])
+			ts.Check(err)
+			lines = lines[1:]
+		}
+	}
+	code := "0"
+	if exit, ok := errors.AsType[*exec.ExitError](cmd.Wait()); ok {
+		code = strconv.Itoa(exit.ExitCode())
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("shown"), []byte(strings.ReplaceAll(string(shown), "\r\n", "\n")), 0o600))
+	if code != args[1] {
+		ts.Fatalf("exit code %s, want %s; it shows:\n%s", code, args[1], shown)
+	}
+}
+
+// closed COMMAND... runs proxylite with a stdout that nobody reads.
+func closed(ts *testscript.TestScript, _ bool, args []string) {
+	r, w, err := os.Pipe()
+	ts.Check(err)
+	ts.Check(r.Close())
+	cmd := command(ts, args)
+	var stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = w, &stderr
+	err = cmd.Run()
+	ts.Check(errors.Join(err, w.Close(), os.WriteFile(ts.MkAbs("stderr"), []byte(stderr.String()), 0o600)))
+}
+
+// update changes what the server holds.
+func update(ts *testscript.TestScript, _ bool, args []string) {
+	serverOf(ts).Update(func(s *proxylitetest.State) {
+		switch args[0] {
+		case "not-verified":
+			s.User.IsRealName = new(false)
+		case "not-allowed":
+			s.CallerNotAllowed = true
+		case "stock":
+			s.IPStock, _ = strconv.Atoi(args[1])
+		case "remark":
+			s.Accounts[0].Remark = strings.NewReplacer(`\t`, "\t", `\n`, "\n", `\e`, "\x1b").Replace(args[1])
+		case "orders":
+			n, _ := strconv.Atoi(args[1])
+			s.Orders = make([]proxylite.Order, n)
+			for i := range s.Orders {
+				s.Orders[i] = proxylite.Order{ID: int64(i + 1), TradeNo: fmt.Sprintf("%028d", i+1), ProductName: "专业级", PayFee: "1.00", TotalFee: "1.00", CreatedAt: now}
+			}
+		default:
+			ts.Fatalf("unknown update %q", args[0])
+		}
+	})
+}
