@@ -227,7 +227,7 @@ with --pays-later or in the policy, or accept it with --accept-immediate-payment
 			}
 			p, err := buyer.Buy(cmd.Context(), args[0], params, limit)
 			if p.Order.TradeNo != "" {
-				a.note("ordered: %s", p.Order)
+				a.note("%s: %s", p.State, p.Order)
 			}
 			if p.Key == "" || errors.Is(err, errDryRun) {
 				return err
