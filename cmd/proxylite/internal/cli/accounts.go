@@ -16,6 +16,7 @@ import (
 func (a *app) accountsCmd() *cobra.Command {
 	return group("accounts", "Proxy accounts: the logins of the gateway",
 		a.accountsListCmd(), a.accountsAddCmd(), a.accountsPasswordCmd(), a.accountsRemarkCmd(), a.accountsLimitCmd(),
+		a.accountsSyncCmd(),
 		a.accountsNamesCmd("delete", "Delete accounts for good", (*proxylite.AccountsService).Delete),
 		a.accountsNamesCmd("disable", "Disable accounts", (*proxylite.AccountsService).Disable),
 		a.accountsNamesCmd("enable", "Enable disabled accounts", (*proxylite.AccountsService).Enable),

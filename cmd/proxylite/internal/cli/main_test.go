@@ -57,6 +57,9 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fault": fault, "calls": calls, "exits": exits, "update": update, "terminal": terminal, "closed": closed, "same": same,
+			"calls-skip": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Setenv("CALLS_SEEN", strconv.Itoa(len(serverOf(ts).Calls())))
+			},
 			"clock": func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value("actual").(*atomic.Bool).Store(true) },
 		},
 	})

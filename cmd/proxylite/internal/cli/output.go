@@ -78,10 +78,16 @@ func show[T any](a *app, columns []column[T], list iter.Seq2[T, error]) error {
 	if err != nil {
 		return err
 	}
+	bar := a.progress("row")
+	bar.shown = bar.shown && !isTerminal(a.out) // the rows themselves show it there
+	defer bar.end()
+	n := 0
 	for item, err := range list {
 		if err != nil {
 			return errors.Join(out.end(), err)
 		}
+		n++
+		bar.set(n, 0)
 		cells := make([]any, len(columns))
 		for i, c := range columns {
 			cells[i] = c.value(item)

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -101,15 +99,10 @@ stdin (--body-file -), never from the command line.`,
 func (a *app) rawBody(path, body, file string) (any, error) {
 	text := []byte(body)
 	switch {
-	case file == "-":
-		var err error
-		if text, err = io.ReadAll(a.in); err != nil {
-			return nil, err
-		}
 	case file != "":
 		var err error
-		if text, err = os.ReadFile(file); err != nil {
-			return nil, usage(err)
+		if text, err = a.readFile(file); err != nil {
+			return nil, err
 		}
 	case body == "":
 		return nil, nil
