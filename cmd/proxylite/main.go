@@ -13,4 +13,7 @@ import (
 	"github.com/proxylite/proxylite-go/cmd/proxylite/internal/cli"
 )
 
-func main() { os.Exit(cli.Main()) }
+// version is set by the linker in released archives; go install knows it by itself.
+var version string
+
+func main() { os.Exit(cli.Main(version)) }

@@ -21,6 +21,7 @@ import (
 
 // app is one run of the command: its streams, its global flags and what it has opened.
 type app struct {
+	version  string
 	in       *os.File
 	out, err *os.File
 
@@ -44,15 +45,16 @@ type app struct {
 	typed    *bufio.Reader // of in
 }
 
-// Main runs the command line of the process and returns its exit code.
-func Main() int {
+// Main runs the command line of the process and returns its exit code. The version is
+// that of a released archive, or empty.
+func Main(version string) int {
 	// A closed pipe is an error of the write, not the end of the process: what the
 	// command has spent is still told.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	defer a.close()
 	root := a.root()
 	err := root.ExecuteContext(ctx)

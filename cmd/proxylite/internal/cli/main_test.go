@@ -27,7 +27,7 @@ var now = time.Date(2026, 11, 27, 12, 0, 0, 0, time.FixedZone("UTC+8", 8*60*60))
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"proxylite": func() {
 		keyring.MockInitWithError(keyring.ErrUnsupportedPlatform) // never the keyring of who runs the tests
-		os.Exit(cli.Main())
+		os.Exit(cli.Main(""))
 	}})
 }
 

@@ -20,9 +20,9 @@ func (a *app) versionCmd() *cobra.Command {
 				Name    string `json:"name"`
 				Version string `json:"version"`
 			}
-			command, revision := "(devel)", ""
+			command, revision := a.version, ""
 			if info, ok := debug.ReadBuildInfo(); ok {
-				command = cmp.Or(info.Main.Version, command)
+				command = cmp.Or(command, info.Main.Version)
 				for _, s := range info.Settings {
 					if s.Key == "vcs.revision" {
 						revision = s.Value
