@@ -166,6 +166,9 @@ func closed(ts *testscript.TestScript, _ bool, args []string) {
 	r, w, err := os.Pipe()
 	ts.Check(err)
 	ts.Check(r.Close())
+	for err == nil { // a process that was forked just now can have the other end for a moment
+		_, err = w.Write(make([]byte, 4096))
+	}
 	cmd := command(ts, args)
 	var stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = w, &stderr
