@@ -39,6 +39,7 @@ type app struct {
 	jsonErrors  bool
 	verbose     bool
 
+	live     bool // rows come over time: a table shows each at once
 	parsed   bool // the command line is valid, so that a later error is not one of usage
 	approved bool // a person or --yes has allowed what changes or spends
 	onClose  []func()
@@ -115,6 +116,11 @@ Exit codes:
 		a.paymentCmd(), a.bonusCmd(), a.userCmd(), a.rawCmd(),
 	} {
 		c.GroupID = "api"
+		cmd.AddCommand(c)
+	}
+	cmd.AddGroup(&cobra.Group{ID: "proxies", Title: "Proxies and operation:"})
+	for _, c := range []*cobra.Command{a.gatewayCmd(), a.fetchCmd(), a.watchCmd(), a.sandboxCmd()} {
+		c.GroupID = "proxies"
 		cmd.AddCommand(c)
 	}
 	cmd.AddCommand(a.loginCmd(), a.logoutCmd(), a.versionCmd())

@@ -118,16 +118,7 @@ func writeLogins(path string, logins map[string]login) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "credentials-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(temp.Name()) }()
-	_, err = temp.Write(append(text, '\n'))
-	if err := errors.Join(err, temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
+	return replaceFile(path, append(text, '\n'))
 }
 
 // parseCredential reads what a person pastes: an app_key, a JWT, or an extraction URL

@@ -1,8 +1,12 @@
 package cli_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,7 +60,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fault": fault, "calls": calls, "exits": exits, "update": update, "terminal": terminal, "closed": closed, "same": same,
+			"fault": fault, "calls": calls, "exits": exits, "update": update, "terminal": terminal, "closed": closed, "same": same, "gateway": gateway, "sandbox": sandbox, "http": request,
 			"calls-skip": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Setenv("CALLS_SEEN", strconv.Itoa(len(serverOf(ts).Calls())))
 			},
@@ -198,4 +202,39 @@ func update(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("unknown update %q", args[0])
 		}
 	})
+}
+
+// gateway starts the gateway of the server, and a target that says hello.
+func gateway(ts *testscript.TestScript, _ bool, _ []string) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+	ts.Defer(target.Close)
+	ts.Setenv("TARGET", target.URL)
+	ts.Setenv("GATEWAY", serverOf(ts).Gateway().String())
+}
+
+// sandbox ARGS... starts proxylite sandbox on a free port and sets SANDBOX to its URL.
+func sandbox(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := command(ts, append([]string{"sandbox", "--listen", "127.0.0.1:0"}, args...))
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		ts.Check(cmd.Process.Signal(os.Interrupt))
+		ts.Check(cmd.Wait())
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	ts.Check(err)
+	ts.Setenv("SANDBOX", strings.TrimSpace(strings.TrimPrefix(line, "PROXYLITE_BASE_URL=")))
+}
+
+// request METHOD URL [BODY] sends a request; its response is stdout.
+func request(ts *testscript.TestScript, _ bool, args []string) {
+	body := strings.Join(args[2:], "")
+	req, err := http.NewRequest(args[0], args[1], strings.NewReader(body))
+	ts.Check(err)
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer func() { _ = resp.Body.Close() }()
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
 }

@@ -438,7 +438,7 @@ func (t *tableRows) row(cells []any, _ any) error {
 	for i, c := range cells {
 		t.widths[i] = max(t.widths[i], display.StringWidth(t.a.human(c)))
 	}
-	if len(t.held) < heldRows {
+	if len(t.held) < heldRows && !t.a.live {
 		return nil
 	}
 	return t.end()
