@@ -185,5 +185,9 @@ func (a *app) fetchSource(cmd *cobra.Command, g *gatewayFlags, account string, p
 	if err != nil {
 		return pool.Source{}, err
 	}
+	if a.dryRun {
+		_, err := extractor.Extract(cmd.Context(), params)
+		return pool.Source{}, err
+	}
 	return pool.Extract(extractor, params), nil
 }

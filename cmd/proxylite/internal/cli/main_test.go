@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -60,7 +61,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fault": fault, "calls": calls, "exits": exits, "update": update, "terminal": terminal, "closed": closed, "same": same, "gateway": gateway, "sandbox": sandbox, "http": request,
+			"fault": fault, "calls": calls, "exits": exits, "update": update, "terminal": terminal, "closed": closed, "same": same, "gateway": gateway, "tls": tlsServer, "sandbox": sandbox, "http": request,
 			"calls-skip": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Setenv("CALLS_SEEN", strconv.Itoa(len(serverOf(ts).Calls())))
 			},
@@ -84,6 +85,8 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 			f.Code = n
 		case "status":
 			f.Status = n
+		case "date":
+			f.Header = http.Header{"Date": {value}}
 		case "cut":
 			f.Cut = true
 		case "after":
@@ -188,6 +191,15 @@ func update(ts *testscript.TestScript, _ bool, args []string) {
 			s.User.IsRealName = new(false)
 		case "not-allowed":
 			s.CallerNotAllowed = true
+		case "ending":
+			s.Products[0].ExpiredAt = time.Now().Add(50 * time.Hour)
+			s.StaticIPs[0].ExpiredAt = time.Now().Add(50 * time.Hour)
+		case "full":
+			s.Accounts[1].Used = 5 * proxylite.GB
+		case "healthy":
+			s.Accounts = s.Accounts[:2]
+			s.Products, s.StaticIPs = s.Products[:1], s.StaticIPs[:1]
+			s.Products[0].ExpiredAt, s.StaticIPs[0].ExpiredAt = time.Time{}, time.Time{}
 		case "stock":
 			s.IPStock, _ = strconv.Atoi(args[1])
 		case "remark":
@@ -204,12 +216,31 @@ func update(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// gateway starts the gateway of the server, and a target that says hello.
-func gateway(ts *testscript.TestScript, _ bool, _ []string) {
-	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+// gateway [STATUS] starts the gateway of the server, which may refuse, and a target that
+// says hello, and below /count how often it was asked.
+func gateway(ts *testscript.TestScript, _ bool, args []string) {
+	var asked atomic.Int64
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/count" {
+			_, _ = fmt.Fprint(w, asked.Add(1))
+			return
+		}
+		_, _ = io.WriteString(w, "hello")
+	}))
 	ts.Defer(target.Close)
 	ts.Setenv("TARGET", target.URL)
 	ts.Setenv("GATEWAY", serverOf(ts).Gateway().String())
+	status, _ := strconv.Atoi(strings.Join(args, ""))
+	serverOf(ts).Gateway().SetFault(proxylitetest.ProxyFault{Status: status})
+}
+
+// tls starts a server whose certificate nobody knows.
+func tlsServer(ts *testscript.TestScript, _ bool, _ []string) {
+	target := httptest.NewUnstartedServer(http.NotFoundHandler())
+	target.Config.ErrorLog = log.New(io.Discard, "", 0)
+	target.StartTLS()
+	ts.Defer(target.Close)
+	ts.Setenv("PROXYLITE_BASE_URL", target.URL)
 }
 
 // sandbox ARGS... starts proxylite sandbox on a free port and sets SANDBOX to its URL.

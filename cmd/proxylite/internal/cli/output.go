@@ -491,6 +491,8 @@ func colorOf(v any) string {
 		case v >= 0.8:
 			return yellow
 		}
+	case verdict:
+		return map[verdict]string{good: green, warning: yellow, bad: red}[v]
 	case proxylite.AccountStatus:
 		if v == proxylite.AccountEnabled {
 			return green
