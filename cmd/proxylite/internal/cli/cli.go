@@ -123,7 +123,7 @@ Exit codes:
 		c.GroupID = "proxies"
 		cmd.AddCommand(c)
 	}
-	cmd.AddCommand(a.loginCmd(), a.logoutCmd(), a.versionCmd())
+	cmd.AddCommand(a.loginCmd(), a.logoutCmd(), a.versionCmd(), a.manCmd())
 	a.noteStart(cmd)
 	return cmd
 }
