@@ -44,7 +44,9 @@ type app struct {
 	parsed   bool // the command line is valid, so that a later error is not one of usage
 	approved bool // a person or --yes has allowed what changes or spends
 	onClose  []func()
-	typed    *bufio.Reader // of in
+
+	interrupted <-chan struct{} // closed by Ctrl-C
+	typed       *bufio.Reader   // of in
 }
 
 // exclusiveFlags is cobra's error for flags that exclude each other.
@@ -59,7 +61,7 @@ func Main(version string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr, interrupted: ctx.Done()}
 	defer a.close()
 	root := a.root()
 	err := root.ExecuteContext(ctx)
@@ -204,7 +206,19 @@ func (a *app) readLine() (string, error) {
 	if a.typed == nil {
 		a.typed = bufio.NewReader(a.in)
 	}
-	line, err := a.typed.ReadString('\n')
+	var line string
+	var err error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		line, err = a.typed.ReadString('\n')
+	}()
+	select {
+	case <-read:
+	case <-a.interrupted: // the read goes on, until the process ends
+		fmt.Fprintln(a.err)
+		return "", refused("interrupted: nothing was sent")
+	}
 	if err != nil && line == "" {
 		return "", usage(errors.New("nothing to read on stdin"))
 	}

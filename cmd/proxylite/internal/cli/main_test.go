@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			var actual atomic.Bool // the time of the machine, which "orders buy" compares with
-			server := proxylitetest.NewServer(nil, proxylitetest.WithNow(func() time.Time {
+			server := proxylitetest.NewServer(nil, proxylitetest.WithToken("eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl"), proxylitetest.WithNow(func() time.Time {
 				if actual.Load() {
 					return time.Now()
 				}
@@ -145,7 +145,7 @@ func terminal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	defer func() { _ = tty.Close() }()
 	var shown []byte
-	lines := strings.SplitAfter(strings.ReplaceAll(args[0], `\n`, "\n"), "\n")
+	lines := strings.SplitAfter(strings.NewReplacer(`\n`, "\n", `\x03`, "\x03").Replace(args[0]), "\n")
 	for buffer := make([]byte, 4096); ; {
 		n, err := tty.Read(buffer)
 		shown = append(shown, buffer[:n]...)
