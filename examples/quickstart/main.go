@@ -27,12 +27,10 @@ import (
 	"github.com/proxylite/proxylite-go/purchase"
 )
 
-// day has what the steps share.
 type day struct {
 	*start.API
 	account string // the name of the account to add
 	target  string // what to fetch
-	journal string // a file for purchases
 }
 
 func main() {
@@ -53,8 +51,7 @@ func run(ctx context.Context, write bool) error {
 		return err
 	}
 	defer api.Close()
-	name := "quick" + strings.ToLower(rand.Text()[:6])
-	d := &day{api, name, "https://api.ipify.org", filepath.Join(os.TempDir(), name+".jsonl")}
+	d := &day{api, "quick" + strings.ToLower(rand.Text()[:6]), "https://api.ipify.org"}
 	if api.Demo != nil {
 		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "Hello from the target site!")
@@ -159,8 +156,8 @@ func (d *day) buy(ctx context.Context) error {
 		fmt.Println("left out: see examples/buy, which needs to know the product and how you pay")
 		return nil
 	}
-	method := int64(1)                           // one that is known to wait for payment
-	journal, err := purchase.OpenFile(d.journal) // nothing in it is bought twice
+	method := int64(1)                                                                 // one that is known to wait for payment
+	journal, err := purchase.OpenFile(filepath.Join(os.TempDir(), d.account+".jsonl")) // nothing in it is bought twice
 	if err != nil {
 		return err
 	}
