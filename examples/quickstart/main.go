@@ -189,12 +189,11 @@ func (d *day) deleteAccount(ctx context.Context) error {
 
 // advice says what to do about an error. Test for error variables, never for texts.
 func advice(err error) string {
-	hint := ""
 	switch {
 	case errors.Is(err, proxylite.ErrInvalidAppKey):
-		hint = "copy the app_key anew from the dashboard"
+		return err.Error() + "\n  copy the app_key anew from the dashboard"
 	case errors.Is(err, proxylite.ErrOutcomeUnknown):
-		hint = "it may have happened: look before you do it again"
+		return err.Error() + "\n  it may have happened: look before you do it again"
 	}
-	return strings.TrimSpace(fmt.Sprint(err, "\n  ", hint))
+	return err.Error()
 }
