@@ -118,7 +118,7 @@ func (l *Credential) Send(ctx context.Context, a *Attempt, req *http.Request, he
 		closeBody(out)
 		return nil, err
 	}
-	a.call.sends(secret.hide)
+	a.call.hasSent(secret.hide)
 	sent = true // until the base transport returns, also if it panics
 	if resp, err = base.RoundTrip(out); err != nil {
 		sent = l.std == nil || s.sent(err)
