@@ -398,3 +398,28 @@ func TestTheJournalHasNoSecret(t *testing.T) {
 	require.Contains(t, text, `"max_pay":"20"`)
 	require.Equal(t, 4, strings.Count(text, "\n"))
 }
+
+// slow is a journal on a disk that hangs.
+type slow struct {
+	purchase.Journal
+	by time.Duration
+}
+
+func (j slow) Append(ctx context.Context, r purchase.Record) error {
+	err := j.Journal.Append(ctx, r)
+	<-time.After(j.by)
+	return err
+}
+
+// Other machines count on it that an order is not sent later than its record says, even
+// if writing the record took longer.
+func TestAnOrderIsNotSentAfterItsTime(t *testing.T) {
+	t.Parallel()
+	s := open(t, waits)
+	buyer, err := purchase.New(s.client, slow{s.journal, 30 * time.Millisecond}, waits, purchase.WithSendTimeout(25*time.Millisecond))
+	require.NoError(t, err)
+	p, err := buyer.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, purchase.NotSent, p.State)
+	require.Zero(t, s.count("Orders.Create"))
+}

@@ -42,6 +42,9 @@ type Record struct {
 	Order *proxylite.Order `json:"order,omitempty"` // unless the state is NotSent or Unknown
 	IPs   int              `json:"ips,omitempty"`   // of an extraction: how many were returned
 	Note  string           `json:"note,omitempty"`  // why, for a person
+	// Unseen says that the order did not appear in the list in time. It may still come: then
+	// the state is Unknown again, and a person decides.
+	Unseen bool `json:"unseen,omitempty"`
 }
 
 // Opening is what the first record of a purchase says about it.
