@@ -290,9 +290,11 @@ func (i *intent) reopen() *Record {
 	return &Record{Intent: i.seq, State: Unknown, Unseen: true, Note: "an order appeared late that may be it"}
 }
 
-// list returns the orders created since then, and those that don't say when.
+// list returns the orders created since then, those that don't say when, and the newest
+// one of the others.
 func (b *Buyer) list(ctx context.Context, since time.Time) ([]proxylite.Order, error) {
 	var listed []proxylite.Order
+	var older proxylite.Order
 	var raw proxylite.RawResponse
 	page := proxylite.OrderListParams{PageParams: proxylite.PageParams{Size: 100}}
 	for o, err := range b.client.Orders.All(ctx, page, proxylite.CallRaw(&raw)) {
@@ -302,9 +304,16 @@ func (b *Buyer) list(ctx context.Context, since time.Time) ([]proxylite.Order, e
 		switch {
 		case o.CreatedAt.IsZero() || !o.CreatedAt.Before(since):
 			listed = append(listed, o)
-		case b.newestFirst:
-			return listed, clockError(raw)
+			continue
+		case o.CreatedAt.After(older.CreatedAt):
+			older = o
 		}
+		if b.newestFirst {
+			break
+		}
+	}
+	if !older.CreatedAt.IsZero() {
+		listed = append(listed, older)
 	}
 	return listed, clockError(raw)
 }

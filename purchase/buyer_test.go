@@ -34,7 +34,7 @@ func TestAnOrderWithinItsLimitStays(t *testing.T) {
 // A fee that is too high, absent or no number: the order is closed, and stays so.
 func TestAnOrderAboveItsLimitIsClosed(t *testing.T) {
 	t.Parallel()
-	fee := regexp.MustCompile(`"pay_fee":"?18\.20"?`)
+	fee := regexp.MustCompile(`("total_fee":"?18\.20"?,)?"pay_fee":"?18\.20"?`)
 	for name, test := range map[string]struct{ limit, fee string }{
 		"a cent above": {"18.19", `"pay_fee":"18.20"`},
 		"far above":    {"0", `"pay_fee":18.20`},
@@ -43,12 +43,20 @@ func TestAnOrderAboveItsLimitIsClosed(t *testing.T) {
 		"empty":        {"1000", `"pay_fee":""`},
 		"negative":     {"1000", `"pay_fee":-1`},
 		"exponent":     {"1000", `"pay_fee":1e2`},
+		"a word":       {"1000", `"pay_fee":"free"`},
+		"huge":         {"1000", `"pay_fee":1e400`},
+		"NaN":          {"1000", `"pay_fee":"NaN"`},
+		"infinite":     {"1000", `"pay_fee":"Inf"`},
+		"a comma":      {"2000", `"total_fee":"1,234.50","pay_fee":"1,234.50"`},
+		"currency":     {"1000", `"pay_fee":"¥5"`},
+		"fraction":     {"1000", `"pay_fee":"5/1"`},
+		"a list":       {"1000", `"pay_fee":[]`},
+		"an object":    {"1000", `"pay_fee":{}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, waits, onCreate(func(body []byte) []byte {
-				require.Regexp(t, fee, string(body))
-				return fee.ReplaceAll(body, []byte(test.fee))
+			s := open(t, waits, everywhere(func(body []byte) []byte {
+				return fee.ReplaceAllLiteral(body, []byte(test.fee))
 			}))
 			for range 2 {
 				p, err := s.Buy(t.Context(), "a", plan(traffic), upTo(proxylite.Decimal(test.limit)))
@@ -57,6 +65,8 @@ func TestAnOrderAboveItsLimitIsClosed(t *testing.T) {
 			}
 			require.Equal(t, []proxylite.OrderStatus{proxylite.OrderCancelled}, s.orders())
 			require.Equal(t, 1, s.count("Orders.Create"))
+			_, err := s.Buy(t.Context(), "b", plan(902), upTo("150"))
+			require.NoError(t, err, "the list with that order can still be read")
 		})
 	}
 }

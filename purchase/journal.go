@@ -57,7 +57,7 @@ type Opening struct {
 	MaxPay        proxylite.Decimal `json:"max_pay,omitempty"`
 	Until         time.Time         `json:"until,omitzero"` // when the call has ended at the latest
 	// Before has the numbers of the orders of the last two days that were listed before
-	// the order was sent.
+	// the order was sent, and that of the newest one before these.
 	Before []string `json:"before,omitempty"`
 	// Renews has the static IPs that the order renews, with the time at which they
 	// expired when it was placed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
@@ -44,7 +45,7 @@ func (b *Buyer) Reconcile(ctx context.Context) ([]Purchase, error) {
 		return []Purchase{}, err
 	}
 	at = time.Now()
-	listed, err := b.list(ctx, since.Add(-lookBack))
+	listed, err := b.list(ctx, since.Add(-2*lookBack))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (b *Buyer) look(ctx context.Context, seq int64) (Purchase, error) {
 		if !flying {
 			var listed []proxylite.Order
 			if i.state == Unknown {
-				listed, err = b.list(ctx, i.opened.Add(-lookBack))
+				listed, err = b.list(ctx, i.opened.Add(-2*lookBack))
 			}
 			if err == nil {
 				p, err = b.judge(ctx, seq, listed, at)
@@ -133,6 +134,11 @@ func (b *Buyer) judge(ctx context.Context, seq int64, listed []proxylite.Order, 
 				}
 			}
 		case i.state == Unknown && !b.flying[seq]:
+			for _, before := range i.Before {
+				if !slices.ContainsFunc(listed, func(o proxylite.Order) bool { return orderKey(o) == before }) {
+					return nil, fmt.Errorf("purchase: the list of orders lacks %s, which it had before the purchase: it may lack others", before)
+				}
+			}
 			all, found := b.book.candidates(i, listed)
 			switch {
 			case found != nil && !i.unseen:

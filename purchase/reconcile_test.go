@@ -3,6 +3,7 @@ package purchase_test
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -503,6 +504,39 @@ func TestAnotherClockDoesNotEndACall(t *testing.T) {
 			require.Equal(t, purchase.NotSent, all[0].State, test)
 		} else {
 			require.Equal(t, purchase.Unknown, all[0].State, test)
+		}
+	}
+}
+
+// A list that lacks what it had before proves nothing, whether all of it is missing or a
+// page.
+func TestAListMayLackOrders(t *testing.T) {
+	t.Parallel()
+	for name, age := range map[string]time.Duration{"new": time.Hour, "old": 100 * 24 * time.Hour} {
+		for _, opts := range [][]purchase.Option{nil, {purchase.WithNewestFirst()}} {
+			s := open(t, waits)
+			for n := range 3 {
+				s.api.Update(func(st *proxylitetest.State) {
+					st.Orders = append(st.Orders, proxylite.Order{
+						ID: int64(n + 1), TradeNo: strconv.Itoa(n + 1), ProductID: traffic, PayFee: "1",
+						Status: proxylite.OrderPaid, CreatedAt: time.Now().Add(-age),
+					})
+				})
+			}
+			s.restart(t, waits, append(opts, purchase.WithListDelay(0))...)
+			s.api.FailNext("Orders.Create", lost)
+			empty := proxylitetest.Fault{Body: `{"code":0,"data":{"list":[]}}`}
+			s.api.FailNext("Orders.List", proxylitetest.Fault{}, empty, empty)
+			_, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, name)
+			require.ErrorContains(t, err, "the list of orders lacks")
+			all, err := s.Reconcile(t.Context())
+			require.ErrorContains(t, err, "the list of orders lacks", name)
+			require.Equal(t, purchase.Unknown, all[0].State)
+			p, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+			require.NoError(t, err)
+			require.Equal(t, purchase.Made, p.State)
+			require.Len(t, s.orders(), 4)
 		}
 	}
 }
