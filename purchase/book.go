@@ -2,6 +2,7 @@ package purchase
 
 import (
 	"cmp"
+	"fmt"
 	"math/big"
 	"slices"
 	"time"
@@ -147,6 +148,20 @@ func orderKey(o proxylite.Order) string {
 		return "id " + big.NewInt(o.ID).String()
 	}
 	return o.TradeNo
+}
+
+// whole says what a list lacks that it had before the purchase.
+func (i *intent) whole(listed []proxylite.Order) error {
+	there := make(map[string]bool, len(listed))
+	for _, o := range listed {
+		there[orderKey(o)] = true
+	}
+	for _, before := range i.Before {
+		if !there[before] {
+			return fmt.Errorf("purchase: the list of orders lacks %s, which it had before the purchase: it may lack others", before)
+		}
+	}
+	return nil
 }
 
 // candidates returns the orders that the purchase may have made. found is the one that

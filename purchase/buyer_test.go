@@ -198,6 +198,9 @@ func TestALostOrderIsFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, waits)
+			if fault.Delay > 0 {
+				s.restart(t, waits, purchase.WithSendTimeout(300*time.Millisecond), purchase.WithListDelay(20*time.Second))
+			}
 			s.api.FailNext("Orders.Create", fault)
 			p, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
 			require.NoError(t, err)

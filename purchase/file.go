@@ -52,8 +52,8 @@ const (
 // OpenFile opens the journal at path, or creates it. Close it at the end. If another
 // process has it open, the error is [ErrLocked]. Do not put it on a network file system.
 func OpenFile(path string) (*File, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // it has one lock, whatever it is called
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // it has one lock, whatever it is called
 	}
 	lock, err := acquire(path + ".lock")
 	if err != nil {

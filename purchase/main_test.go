@@ -51,9 +51,10 @@ type shop struct {
 	path    string
 }
 
-// quick makes what a buyer waits for short.
+// quick makes the wait for the list short. A call has its time, so that a slow machine does
+// not end one that the API is yet to take.
 func quick() []purchase.Option {
-	return []purchase.Option{purchase.WithListDelay(30 * time.Millisecond), purchase.WithSendTimeout(300 * time.Millisecond)}
+	return []purchase.Option{purchase.WithListDelay(30 * time.Millisecond), purchase.WithSendTimeout(20 * time.Second)}
 }
 
 var quickRetry = proxylite.WithRetry(proxylite.RetryPolicy{MaxAttempts: 3, MinBackoff: time.Microsecond, MaxBackoff: time.Microsecond})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
@@ -134,10 +133,8 @@ func (b *Buyer) judge(ctx context.Context, seq int64, listed []proxylite.Order, 
 				}
 			}
 		case i.state == Unknown && !b.flying[seq]:
-			for _, before := range i.Before {
-				if !slices.ContainsFunc(listed, func(o proxylite.Order) bool { return orderKey(o) == before }) {
-					return nil, fmt.Errorf("purchase: the list of orders lacks %s, which it had before the purchase: it may lack others", before)
-				}
+			if err := i.whole(listed); err != nil {
+				return nil, err
 			}
 			all, found := b.book.candidates(i, listed)
 			switch {
