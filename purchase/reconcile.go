@@ -133,17 +133,9 @@ func (b *Buyer) judge(ctx context.Context, seq int64, listed []proxylite.Order, 
 				}
 			}
 		case i.state == Unknown && !b.flying[seq]:
-			if err := i.whole(listed); err != nil {
-				return nil, err
-			}
-			all, found := b.book.candidates(i, listed)
-			switch {
-			case found != nil && !i.unseen:
-				return &Record{State: i.verdict(*found), Order: found, Note: "found in the list of orders"}, nil
-			case len(all) == 0 && at.After(i.ends.Add(b.listDelay)):
-				return &Record{State: NotSent, Unseen: true, Note: "did not appear in the list of orders"}, nil
-			}
+			r, all, err := b.prove(i, listed, at)
 			candidates = all
+			return r, err
 		default:
 			candidates = b.book.late(i, listed)
 			if len(candidates) > 0 && b.book.byKey[i.Key] == i {
@@ -154,6 +146,22 @@ func (b *Buyer) judge(ctx context.Context, seq int64, listed []proxylite.Order, 
 	})
 	p.Candidates = candidates
 	return p, err
+}
+
+// prove compares a purchase whose outcome is unknown with the orders that were listed at
+// a time. r is nil if that proves nothing: then the purchase may be one of all.
+func (b *Buyer) prove(i *intent, listed []proxylite.Order, at time.Time) (r *Record, all []proxylite.Order, err error) {
+	if err := i.whole(listed); err != nil {
+		return nil, nil, err
+	}
+	all, found := b.book.candidates(i, listed)
+	switch {
+	case found != nil && !i.unseen: // one that came late is for a person
+		return &Record{State: i.verdict(*found), Order: found, Note: "found in the list of orders"}, nil, nil
+	case len(all) == 0 && at.After(i.ends.Add(b.listDelay)):
+		return &Record{State: NotSent, Unseen: true, Note: "did not appear in the list of orders"}, nil, nil
+	}
+	return nil, all, nil
 }
 
 // verdict is the state of a purchase with this order.
