@@ -204,7 +204,7 @@ func begin(t *testing.T, o order) (killed bool) {
 	t.Helper()
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
@@ -284,7 +284,7 @@ func last(all []purchase.Purchase, key string) (found purchase.Purchase) {
 func (s *shop) recover(t *testing.T) {
 	t.Helper()
 	for round := 0; ; round++ {
-		require.Less(t, round, 40, "rounds until all was bought")
+		require.Less(t, round, 300, "rounds until all was bought") // on a starved machine most calls time out
 		s.start(t, waits, patient()...)
 		s.check(t)
 		_, err := s.Reconcile(t.Context())
