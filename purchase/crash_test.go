@@ -1,6 +1,7 @@
 package purchase_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,7 +74,8 @@ const lateness = 150 * time.Millisecond
 
 // punctual puts a gateway before the API that keeps what a buyer is told of it by
 // WithListDelay, however slow the machine is: an order whose call ended too long ago is
-// dropped, and one that is being taken is in any list that is asked for after that.
+// dropped, and one that is being taken is in any list that is asked for after that. An
+// order whose client has died it holds back for as long as it may.
 func punctual(t *testing.T, api *proxylitetest.Server) *httptest.Server {
 	t.Helper()
 	target, err := url.Parse(api.URL)
@@ -87,9 +89,23 @@ func punctual(t *testing.T, api *proxylitetest.Server) *httptest.Server {
 	}
 	var one sync.Mutex
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		end := time.Now().Add(time.Hour)
+		if nanos, err := strconv.ParseInt(r.Header.Get(endHeader), 10, 64); err == nil {
+			end = time.Unix(0, nanos).Add(lateness)
+			body, err := io.ReadAll(r.Body) // only then is a death noticed
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			select {
+			case <-r.Context().Done():
+				<-time.After(time.Until(end) - lateness/5)
+			case <-time.After(lateness / 5):
+			}
+		}
 		one.Lock()
 		defer one.Unlock()
-		if end, err := strconv.ParseInt(r.Header.Get(endHeader), 10, 64); err == nil && time.Now().After(time.Unix(0, end).Add(lateness)) {
+		if time.Now().After(end) {
 			panic(http.ErrAbortHandler)
 		}
 		// What has begun goes on when its client is gone.
@@ -99,8 +115,8 @@ func punctual(t *testing.T, api *proxylitetest.Server) *httptest.Server {
 
 const endHeader = "X-Test-Call-Ends"
 
-// timed tells the gateway when the call of an order ends, and calls sent when the whole
-// request was written.
+// timed tells the gateway when the call of an order ends, and calls sent when its request
+// is complete.
 func timed(sent func()) proxylite.Option {
 	return proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -178,7 +194,7 @@ func child() int {
 	}
 	client, err := proxylite.NewClient(proxylite.AppKey(o.Key), proxylite.WithBaseURL(o.URL), quickRetry, timed(func() {
 		if o.Sent--; o.Sent == 0 {
-			die()
+			time.AfterFunc(lateness/20, die) // its last bytes are still in a buffer
 		}
 	}))
 	if err != nil {
