@@ -251,6 +251,7 @@ type use struct {
 	responded bool // the response has begun
 
 	mu       sync.Mutex
+	served   bool        // there is a response: what is still being dialed is for the next requests
 	late     error       // connecting took too long
 	dials    []*dialing  // that may be given up
 	patience *time.Timer // with a proxy that says nothing
@@ -306,7 +307,7 @@ type dialing struct {
 // begin starts the timeout of connecting, so that waiting for a turn does not count.
 func (u *use) begin(ctx context.Context) (context.Context, *dialing) {
 	u.begun.Store(true)
-	d := &dialing{u: u}
+	d := &dialing{u: u, stop: func() bool { return false }}
 	ctx, d.cancel = context.WithCancel(ctx)
 	patience, late := u.l.pool.patience(u.l.a)
 	d.mu.Lock() // until all is there
@@ -318,24 +319,19 @@ func (u *use) begin(ctx context.Context) (context.Context, *dialing) {
 		u.mu.Unlock()
 		d.giveUp()
 	})
-	d.stop = context.AfterFunc(u.Context, d.giveUp)
-	d.mu.Unlock()
 	u.mu.Lock()
-	u.dials = append(u.dials, d)
+	if !u.served {
+		d.stop = context.AfterFunc(u.Context, d.giveUp)
+		u.dials = append(u.dials, d)
+	}
 	u.mu.Unlock()
+	d.mu.Unlock()
 	return ctx, d
 }
 
 // giveUp closes what no request has got.
 func (d *dialing) giveUp() {
-	d.mu.Lock()
-	c, done := d.conn, d.done
-	d.done = true
-	d.mu.Unlock()
-	d.cancel()
-	d.timer.Stop()
-	d.stop()
-	if c != nil && !done && !c.taken.Load() {
+	if c, done := d.end(); c != nil && !done && !c.taken.Load() {
 		_ = c.Close()
 	}
 }
@@ -348,14 +344,16 @@ func (d *dialing) reached(c *conn) bool {
 	return !d.done
 }
 
-// taken ends the timeout: a request has the connection.
-func (d *dialing) taken() {
+// end ends the timeout. It returns the connection, and whether it had ended before.
+func (d *dialing) end() (c *conn, done bool) {
 	d.mu.Lock()
+	c, done = d.conn, d.done
 	d.done = true
 	d.mu.Unlock()
 	d.cancel()
 	d.timer.Stop()
 	d.stop()
+	return c, done
 }
 
 // patience returns how long connecting may take, and the error when it takes longer.
@@ -372,7 +370,7 @@ func (u *use) gotConn(info httptrace.GotConnInfo) {
 	c := connOf(info.Conn)
 	if c != nil {
 		if !c.taken.Swap(true) && c.dialing != nil {
-			c.dialing.taken()
+			c.dialing.end()
 		}
 		c.payFor(u.l)
 	}
@@ -408,6 +406,7 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 	u.over.Store(true)
 	took := l.pool.now().mono.Sub(l.start)
 	u.mu.Lock()
+	u.served = err == nil
 	late, dials := u.late, u.dials
 	if u.patience != nil {
 		u.patience.Stop()
@@ -429,6 +428,9 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 			}
 		}
 		return nil, socksRefusal(l.String(), err)
+	}
+	for _, d := range dials { // net/http keeps for the next requests what this one did not need
+		d.stop()
 	}
 	u.responded = true
 	l.a.took(took)
