@@ -48,7 +48,7 @@ func findingOf(err error) finding {
 	if e, ok := errors.AsType[*Error](err); ok {
 		inner = e.Err
 	}
-	if op, ok := errors.AsType[*net.OpError](inner); ok && op.Op == "dial" {
+	if isConnecting(inner) {
 		inner = &dialError{inner}
 	}
 	f = judge(situation{err: socksRefusal("", inner), canceled: errors.Is(err, context.Canceled), late: errors.Is(err, context.DeadlineExceeded), tunnel: true})
@@ -130,6 +130,17 @@ func isRefusal(err error) bool {
 func isDial(err error) bool {
 	_, ok := errors.AsType[*dialError](err)
 	return ok
+}
+
+// isConnecting tells that an error of somebody's own client is of connecting to a proxy,
+// whatever layers are around it.
+func isConnecting(err error) bool {
+	for op, ok := errors.AsType[*net.OpError](err); ok; op, ok = errors.AsType[*net.OpError](op.Err) {
+		if op.Op == "dial" || op.Op == "proxyconnect" {
+			return true
+		}
+	}
+	return false
 }
 
 // local tells that a dial has failed for this machine's fault.

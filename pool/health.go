@@ -191,8 +191,9 @@ func (p *Pool) shrug(l *Lease, f finding, now moment) bool {
 	switch {
 	case f.verdict == Worked, f.verdict == UsedUp, f.class == byCaller && f.verdict == Dead, errors.Is(f.err, ErrProxyAuth) && f.class != byTarget:
 		return false
-	case errors.Is(f.err, ErrNotAllowed), f.class == byReach && isDial(f.err):
-		l.a.until.Store(int64(now.mono.Add(min(grace, p.coolFirst))))
+	case errors.Is(f.err, ErrNotAllowed), f.class == byReach && isDial(f.err): // a few are nothing, many in a row an outage
+		row := int(l.a.record.row.Add(1))
+		l.a.until.Store(int64(now.mono.Add(clock.Double(10*time.Millisecond, row-1, min(grace, p.coolFirst)))))
 	case f.verdict != Unjudged:
 		l.a.leave()
 	}
@@ -528,7 +529,7 @@ func (p *Pool) endOutage(now moment, q query) {
 	}
 	soon := now.mono.Add(grace)
 	for _, a := range p.all {
-		if a.record.refusals == 0 && clock.Instant(a.until.Load()) > soon {
+		if clock.Instant(a.until.Load()) > soon {
 			a.until.Store(int64(soon))
 		}
 		if f := a.out.get(q.addr); q.addr != q.host && f.why == outUnproven && f.until > soon {

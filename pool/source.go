@@ -71,7 +71,8 @@ type Source struct {
 	// repeated go on at once.
 	Rotating bool
 
-	final bool // there will never be others
+	final bool          // there will never be others
+	life  time.Duration // of each proxy, where it is known before
 
 	err error // why the source is unusable, for New
 }
@@ -88,7 +89,7 @@ type Extractor interface {
 //
 // It spends paid quota.
 func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
-	s := Source{Batch: params.Quantity, Size: params.Quantity, Costs: true}
+	s := Source{Batch: params.Quantity, Size: params.Quantity, Costs: true, life: params.Life}
 	switch {
 	case ip == nil:
 		s.err = errors.New("pool: Extract needs client.IP, not nil")

@@ -114,7 +114,7 @@ func (r *run) try(l *Lease, body io.ReadCloser) (*http.Response, error) {
 	}
 	r.failed = &Error{l.String(), r.attempts, r.sent, l.hide(err)}
 	l.finish(u.finding(err))
-	if r.req.Context().Err() != nil || !r.again() {
+	if ended(r.req) != nil || !r.again() {
 		return nil, r.failed
 	}
 	if r.next, err = r.lease(r.req.Context(), r.q); err != nil {
@@ -191,7 +191,7 @@ type rereadBody struct {
 // retryAfter reads the header, up to an hour.
 func (p *Pool) retryAfter(resp *http.Response) time.Duration {
 	s := resp.Header.Get("Retry-After")
-	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+	if n, err := strconv.ParseUint(s, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
 		return min(time.Hour, time.Duration(n)*time.Second)
 	}
 	if t, err := http.ParseTime(s); err == nil {
@@ -218,6 +218,24 @@ func keepFor(req *http.Request, k keeping) keeping {
 		return once
 	}
 	return k
+}
+
+// ended returns why the caller has given the request up, or nil. An http.Client with a
+// Timeout closes Cancel, which may be seen before the context's deadline is.
+func ended(req *http.Request) error {
+	ctx := req.Context()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-req.Cancel: //nolint:staticcheck // callers may set it, and http.Client does
+		if at, ok := ctx.Deadline(); ok && time.Until(at) <= 0 {
+			return context.DeadlineExceeded
+		}
+		return context.Canceled
+	default:
+		return nil
+	}
 }
 
 func closeBody(body io.Closer) {
@@ -444,10 +462,10 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 
 // finding judges an error of send, or of reading the response.
 func (u *use) finding(err error) finding {
-	ctx := u.req.Context()
+	why := ended(u.req)
 	s := situation{
 		err: err, plain: u.plain, reached: u.dialed.Load() || u.sent.Load(),
-		canceled: errors.Is(ctx.Err(), context.Canceled), late: errors.Is(ctx.Err(), context.DeadlineExceeded),
+		canceled: errors.Is(why, context.Canceled), late: errors.Is(why, context.DeadlineExceeded),
 		idle:   !u.begun.Load() && !u.sent.Load(),
 		tunnel: u.sent.Load() || u.tunnel.Load() || strings.HasPrefix(u.l.pool.scheme, "socks5") && !isSOCKS(err),
 	}
