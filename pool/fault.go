@@ -143,10 +143,12 @@ func isConnecting(err error) bool {
 	return false
 }
 
-// local tells that a dial has failed for this machine's fault.
+// local tells that a dial has failed for this machine's fault. Some dialers pass on the
+// text of an error only.
 func local(err error) bool {
+	text := err.Error()
 	for _, e := range localErrors {
-		if errors.Is(err, e) {
+		if errors.Is(err, e) || strings.Contains(text, e.Error()) {
 			return true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,6 +132,7 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM,
+		syscall.EAGAIN,
 	} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			t.Parallel()
@@ -140,8 +142,13 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 				dial := tr.DialContext
 				var broken atomic.Bool
 				tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-					if broken.Load() || rand.IntN(4) > 0 {
+					switch {
+					case broken.Load():
 						return nil, &net.OpError{Op: "dial", Net: network, Err: errno}
+					case rand.IntN(4) == 0:
+						return nil, fmt.Errorf("some dialer: %w", errors.Join(errors.New("v6"), os.NewSyscallError("connect", errno)))
+					case rand.IntN(2) == 0:
+						return nil, fmt.Errorf("some dialer: %v", errno) //nolint:errorlint // as some do
 					}
 					return dial(ctx, network, addr)
 				}
@@ -149,7 +156,7 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 				for range 300 {
 					_, err := get(t.Context(), p.Transport(), "http://target.test/")
 					if err != nil {
-						require.ErrorIs(t, err, errno)
+						require.ErrorContains(t, err, errno.Error())
 						failed, _ := errors.AsType[*pool.Error](err)
 						require.False(t, failed.Sent)
 					}
@@ -167,6 +174,40 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 				require.Zero(t, p.Stats().Dead)
 				require.Equal(t, 5, p.Stats().Live)
 			})
+		})
+	}
+}
+
+// A proxy whose own refusals look like responses rests for the target that others reach,
+// but not for one that says the same now and then.
+func TestAProxyThatRefusesWithoutATunnelRests(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 402, 403, 429, 500, 502, 503, 509, 512} {
+		synctest.Test(t, func(t *testing.T) {
+			n, m := newNetwork(), &made{life: time.Hour}
+			var page atomic.Int64
+			n.answer = func(addr string, req *http.Request) *http.Response {
+				if addr == first && req.Host == "target.test" || req.Host == "odd.test" && page.Add(1)%3 == 0 {
+					return plain(status, "")
+				}
+				return plain(200, addr)
+			}
+			p := newPool(t, m.source(5), pool.WithTransport(n.transport()))
+			for range 500 {
+				_, _ = get(t.Context(), p.Transport(), "http://target.test/")
+				time.Sleep(50 * time.Millisecond)
+			}
+			require.Less(t, n.hitsOf(first), 12, "of 100")
+			hits := n.hitsOf(first)
+			for range 500 {
+				begin := time.Now()
+				_, _ = get(t.Context(), p.Transport(), "http://odd.test/")
+				require.Zero(t, time.Since(begin))
+				time.Sleep(50 * time.Millisecond)
+			}
+			require.Greater(t, n.hitsOf(first)-hits, 80, "of 100")
+			require.Equal(t, 5, m.made())
+			require.Zero(t, p.Stats().Dead)
 		})
 	}
 }

@@ -383,7 +383,7 @@ func (p *Pool) sentence(a *address, target string, c *charge, now moment) {
 		p.condemn(a, now)
 		return
 	}
-	if target == "" || c.quiet {
+	if target == "" || c.quiet && r.proven[target] < strikesOut {
 		return
 	}
 	a.out.set(target, outFor{until: now.mono.Add(clock.Double(p.coolFirst, r.proven[target]-1, p.coolMax))}, now.mono)
