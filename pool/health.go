@@ -120,6 +120,7 @@ const (
 	// with nothing that works in between.
 	refusedLogins = 3
 	refusedFor    = time.Second
+	refusedFirst  = 2 // where all share one that has never worked
 )
 
 var errJudgedDead = errors.New("the last proxy was judged dead")
@@ -478,12 +479,12 @@ func (p *Pool) bury(l *Lease, f finding, now moment) {
 	p.publish()
 }
 
-// loginIsWrong tells that a login that was refused is wrong. One that has worked
-// must be refused again and again for that.
+// loginIsWrong tells that a login that was refused is wrong. One that has worked, or
+// that all share, must be refused again and again for that.
 func (p *Pool) loginIsWrong(l *Lease, f finding, now moment) bool {
 	a, d := l.a, &p.doubt
-	all := p.source.OneLogin && p.counters.worked.Load() > p.supply.resumed
-	if !all && a.worked.Load() == 0 {
+	one := p.source.OneLogin
+	if !one && a.worked.Load() == 0 {
 		return true
 	}
 	r := &a.record
@@ -494,10 +495,11 @@ func (p *Pool) loginIsWrong(l *Lease, f finding, now moment) bool {
 		r.loginAt = now.mono
 	}
 	n, since := r.logins, r.loginAt
-	if p.source.OneLogin {
+	if one {
 		n, since = d.login, d.loginAt
 	}
-	if n >= refusedLogins && now.mono.Sub(since) >= refusedFor {
+	never := one && p.counters.worked.Load() == p.supply.resumed
+	if never && n >= refusedFirst || n >= refusedLogins && now.mono.Sub(since) >= refusedFor {
 		return true
 	}
 	if p.source.Rotating { // so that a success comes here and settles it

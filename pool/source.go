@@ -60,8 +60,8 @@ type Source struct {
 	// of Fetch then counts as spent, unless a *proxylite.Error in its chain says
 	// that the call was refused or not sent.
 	Costs bool
-	// OneLogin means that all proxies share one login: a proxy that refuses it
-	// (407) stops the pool.
+	// OneLogin means that all proxies share one login: two refusals of it (407) in a
+	// row stop the pool, or three over a second if it has worked.
 	OneLogin bool
 	// Disposable means that a proxy without an end of life is replaced, too, when it
 	// fails where others work: the source makes others. It never comes again.
