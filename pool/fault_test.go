@@ -347,7 +347,7 @@ func TestACallerWhoGivesUpIsNotTheProxys(t *testing.T) {
 				for range 5 {
 					req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://target.test/", nil)
 					require.NoError(t, err)
-					_, err = (&http.Client{Transport: p.Transport(), Timeout: 100 * time.Millisecond}).Do(req) //nolint:bodyclose // there is none
+					_, err = (&http.Client{Transport: p.Transport(), Timeout: 100 * time.Millisecond}).Do(req)
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 
 					c := make(chan struct{})
