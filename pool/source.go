@@ -89,7 +89,7 @@ type Extractor interface {
 //
 // It spends paid quota.
 func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
-	s := Source{Batch: params.Quantity, Size: params.Quantity, Costs: true, life: params.Life}
+	s := Source{Batch: params.Quantity, Size: params.Quantity, Costs: true}
 	switch {
 	case ip == nil:
 		s.err = errors.New("pool: Extract needs client.IP, not nil")
@@ -98,6 +98,7 @@ func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
 	case params.Life <= 0 || params.Life%time.Minute != 0:
 		s.err = fmt.Errorf("pool: IPExtractParams.Life is required, in whole minutes, not %s: the pool must know when a proxy ends", params.Life)
 	}
+	s.life = params.Life
 	s.Fetch = func(ctx context.Context, need int) ([]Proxy, error) {
 		expires := clock.AddTo(time.Now(), params.Life)
 		params := params
