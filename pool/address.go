@@ -67,6 +67,10 @@ func (p *Pool) newAddress(proxy Proxy, now time.Time) *address {
 	}
 	if a.dialer == nil {
 		a.dialer = new(net.Dialer).DialContext
+		//lint:ignore SA1019 whoever sets the deprecated field wants it used
+		if dial := p.template.Dial; dial != nil { //nolint:staticcheck // the same
+			a.dialer = func(_ context.Context, network, addr string) (net.Conn, error) { return dial(network, addr) }
+		}
 	}
 	a.extend(proxy.Expires, now)
 	return a
@@ -256,6 +260,9 @@ func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, err
 		ctx, d = u.begin(ctx)
 	}
 	raw, err := a.dialer(ctx, network, addr)
+	if raw == nil && err == nil {
+		err = errors.New("DialContext of the transport returned neither a connection nor an error")
+	}
 	if err != nil {
 		if d != nil {
 			d.giveUp()

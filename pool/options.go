@@ -60,6 +60,9 @@ func (s *settings) apply(source Source, opts []Option) error {
 	if s.size < 0 || source.Batch < 0 {
 		return fmt.Errorf("pool: Source.Size and Source.Batch must not be negative, not %d and %d", s.size, source.Batch)
 	}
+	if source.life > 0 && s.margin >= source.life {
+		return fmt.Errorf("pool: the margin (%s) must be less than IPExtractParams.Life (%s), or all proxies are paid for and none is used", s.margin, source.life)
+	}
 	if s.size == 0 {
 		s.size = math.MaxInt32
 		if source.Costs {
@@ -80,7 +83,7 @@ func (s *settings) apply(source Source, opts []Option) error {
 	return nil
 }
 
-func positive[T int | time.Duration](what string, v T) error {
+func positive[T int | int64 | time.Duration](what string, v T) error {
 	if v <= 0 {
 		return fmt.Errorf("pool: %s must be positive, not %v", what, v)
 	}
@@ -257,7 +260,7 @@ func WithSessionLimit(n int) Option {
 // WithByteBudget stops all traffic with [ErrByteBudget] after n bytes, both ways, until
 // [Pool.Resume] starts a new one. Requests under way are cut. Default: none.
 func WithByteBudget(n int64) Option {
-	return func(s *settings) error { s.byteBudget = n; return positive("the byte budget", int(n)) }
+	return func(s *settings) error { s.byteBudget = n; return positive("the byte budget", n) }
 }
 
 // WithHooks adds what is called for metrics.

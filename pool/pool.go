@@ -87,7 +87,7 @@ func New(source Source, opts ...Option) (*Pool, error) {
 func (p *Pool) Get(ctx context.Context) (*Lease, error) { return p.GetFor(ctx, "") }
 
 // GetFor is [Pool.Get] for a target, for [PerHost] and for proxies that are out for
-// it. The target is a host name or host:port in any spelling.
+// it. The target is a host name, host:port or a URL, in any spelling.
 func (p *Pool) GetFor(ctx context.Context, target string) (*Lease, error) {
 	return p.lease(ctx, newQuery(ctx, targetOf(target)))
 }

@@ -60,8 +60,8 @@ type Source struct {
 	// of Fetch then counts as spent, unless a *proxylite.Error in its chain says
 	// that the call was refused or not sent.
 	Costs bool
-	// OneLogin means that all proxies share one login: a proxy that refuses it
-	// (407) stops the pool.
+	// OneLogin means that all proxies share one login: two refusals of it (407) in a
+	// row stop the pool, or three over a second if it has worked.
 	OneLogin bool
 	// Disposable means that a proxy without an end of life is replaced, too, when it
 	// fails where others work: the source makes others. It never comes again.
@@ -71,7 +71,8 @@ type Source struct {
 	// repeated go on at once.
 	Rotating bool
 
-	final bool // there will never be others
+	final bool          // there will never be others
+	life  time.Duration // of each proxy, where it is known before
 
 	err error // why the source is unusable, for New
 }
@@ -97,6 +98,7 @@ func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
 	case params.Life <= 0 || params.Life%time.Minute != 0:
 		s.err = fmt.Errorf("pool: IPExtractParams.Life is required, in whole minutes, not %s: the pool must know when a proxy ends", params.Life)
 	}
+	s.life = params.Life
 	s.Fetch = func(ctx context.Context, need int) ([]Proxy, error) {
 		expires := clock.AddTo(time.Now(), params.Life)
 		params := params

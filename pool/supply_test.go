@@ -751,6 +751,8 @@ func TestAPoolSaysWhatIsWrongWithItsOptions(t *testing.T) {
 		"size":         {fine, pool.WithSize(0), "the size must be positive, not 0"},
 		"attempts":     {fine, pool.WithAttempts(-1), "attempts must be positive"},
 		"margin":       {fine, pool.WithMargin(-1), "margin must not be negative"},
+		"long margin":  {pool.Extract(ip, proxylite.IPExtractParams{Quantity: 1, Life: time.Minute}), pool.WithMargin(time.Minute), "must be less than"},
+		"budget":       {fine, pool.WithByteBudget(0), "byte budget must be positive"},
 		"scheme":       {fine, pool.WithScheme("ftp"), `not "ftp"`},
 		"rotation":     {fine, pool.WithRotation(99), "no such rotation: 99"},
 		"quota":        {fine, pool.WithQuota(0, 0), "quota must be positive"},
