@@ -260,7 +260,7 @@ func (h handler) Forward(w http.ResponseWriter, in *http.Request, r *proxyserver
 func (h handler) Refuse(r *proxyserver.Request, err error) *proxyserver.Refusal {
 	h.books.refused.Add(1)
 	ref := refusalOf(err)
-	h.log.Info("refused", slog.String("protocol", r.Protocol), slog.String("target", r.Target),
+	h.log.Info("refused", slog.String("protocol", r.Protocol), slog.String("target", fmt.Sprintf("%.300s", r.Target)),
 		slog.String("reason", ref.reason), slog.String("error", ref.message))
 	return ref.response()
 }
