@@ -2,6 +2,11 @@
 // programs in any language use the pool through it and need no login: behind one
 // address, proxies rotate, stay, expire and are replaced.
 //
+//	p, err := pool.New(pool.Extract(client.IP, proxylite.IPExtractParams{Quantity: 20, Life: 30 * time.Minute}))
+//	if err != nil {
+//		return err
+//	}
+//	defer p.Close()
 //	local, err := localproxy.New(p)
 //	if err != nil {
 //		return err
@@ -10,11 +15,13 @@
 //	if err != nil {
 //		return err
 //	}
-//	go local.Serve(listener)
-//	defer local.Close()
-//	// curl -x http://127.0.0.1:8118 https://example.com
-//	// chromium --proxy-server=127.0.0.1:8118
-//	// curl -x http://session-a1:@127.0.0.1:8118 https://example.com
+//	return local.Serve(listener)
+//
+// Then others use it:
+//
+//   - curl -x http://127.0.0.1:8118 https://example.com
+//   - curl -x http://session-a1:@127.0.0.1:8118 https://example.com
+//   - chromium --proxy-server=127.0.0.1:8118
 //
 // One port speaks HTTP (requests for http:// and CONNECT) and SOCKS5. Names are
 // resolved by the proxies of the pool. It never connects to a target itself, also
