@@ -48,6 +48,7 @@ type lab struct {
 	secure    *httptest.Server
 	roots     *http.Transport // trusts secure.test
 	hosts     map[string]string
+	elsewhere string // where other targets lead; empty: they are refused
 }
 
 func newLab(t *testing.T, upstreams int, handler http.HandlerFunc, opts ...localproxy.Option) *lab {
@@ -72,7 +73,16 @@ func (l *lab) newPool(upstreams int, opts ...pool.Option) *pool.Pool {
 	l.t.Helper()
 	var endpoints []proxylite.Endpoint
 	for range upstreams {
-		u := proxylitetest.NewProxy(l.t, proxylitetest.ProxyOptions{Username: "bob", Password: "secret", Hosts: l.hosts})
+		opts := proxylitetest.ProxyOptions{Username: "bob", Password: "secret", Hosts: l.hosts}
+		if l.elsewhere != "" {
+			opts.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if !strings.HasPrefix(addr, "127.0.0.1:") {
+					addr = l.elsewhere
+				}
+				return new(net.Dialer).DialContext(ctx, network, addr)
+			}
+		}
+		u := proxylitetest.NewProxy(l.t, opts)
 		l.upstreams = append(l.upstreams, u)
 		endpoints = append(endpoints, u.Endpoint())
 	}
