@@ -58,11 +58,14 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		served := make(chan error, 1)
-		go func() { served <- local.Serve(listener) }()
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			_ = local.Serve(listener)
+		}()
 		err = visit(ctx, listener.Addr().String(), demoSite.URL)
 		_ = local.Close()
-		<-served // it was closed
+		<-served
 		if err != nil {
 			return err
 		}
