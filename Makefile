@@ -1,4 +1,4 @@
-.PHONY: help test race lint fmt tidy fuzz cover api demo edges platforms bench matrix mutation vuln snippets consumer ci
+.PHONY: help test race lint fmt tidy fuzz cover api demo edges browser platforms bench matrix mutation vuln snippets consumer ci
 .DEFAULT_GOAL := help
 
 # Every module of the repository.
@@ -51,6 +51,9 @@ demo: ## the quickstart, without an account
 
 edges: ## the SDK before nginx, Apache with the OWASP core rules, and HAProxy: a minute; installs Debian packages
 	scripts/edges.sh
+
+browser: ## a browser, curl and Python through the local proxy, where they are installed
+	scripts/browser.sh
 
 platforms: ## vet for other systems, and the tests with 32 bits
 	scripts/platforms.sh
