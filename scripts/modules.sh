@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 root=$(go list -m)
 version=v$(sed -n 's/^const Version = "\(.*\)"$/\1/p' client.go)
-modules="proxyliteotel"
+modules="proxyliteotel proxyliteprom"
 tmp=$(mktemp -d)
 trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
 
