@@ -61,34 +61,69 @@ type client struct {
 	calls    metric.Float64Histogram
 	attempts metric.Int64Counter
 	requests metric.Float64Histogram
+
+	started  cache[request, started]
+	ended    cache[response, []metric.RecordOption]
+	called   cache[result, []metric.RecordOption]
+	counters cache[string, []metric.AddOption]
 }
 
-// call is what the attempts of a call need to know about it.
+// call is the context of a call, which tells its attempts what they need to know about
+// it.
 type call struct {
+	context.Context
 	method, route string
 	sent          atomic.Int64
 }
 
 type callKey struct{}
 
+// Value lets the contexts of attempts find the call.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// String keeps fmt from reading a field that changes, as contexts of package context do.
+func (c *call) String() string { return "proxyliteotel.call" }
+
 func (c *client) observe(ctx context.Context, start proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
-	operation := operationKey.String(start.Operation)
-	ctx, span := c.tracer.Start(ctx, start.Operation, trace.WithAttributes(operation))
-	ctx = context.WithValue(ctx, callKey{}, &call{method: start.Method, route: start.Route})
-	return ctx, func(end proxylite.CallInfo) {
-		c.attempts.Add(ctx, int64(end.Attempts), metric.WithAttributeSet(attribute.NewSet(operation)))
-		labels := []attribute.KeyValue{operation}
-		if end.Err != nil {
-			labels = append(labels, semconv.ErrorTypeKey.String(string(end.Kind)), outcomeKey.String(end.Outcome.String()))
-			span.SetStatus(codes.Error, end.Err.Error())
-		}
+	ctx, span := c.tracer.Start(ctx, start.Operation)
+	return &call{Context: ctx, method: start.Method, route: start.Route}, func(end proxylite.CallInfo) {
+		r := result{end.Operation, end.Kind, end.Outcome}
+		c.attempts.Add(ctx, int64(end.Attempts), c.counters.get(end.Operation, func(operation string) []metric.AddOption {
+			return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(operationKey.String(operation)))}
+		})...)
+		c.calls.Record(ctx, end.Duration.Seconds(), c.called.get(r, func(r result) []metric.RecordOption {
+			return []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(r.attributes()...))}
+		})...)
 		if span.IsRecording() {
-			span.SetAttributes(append(labels[1:], attemptsKey.Int(end.Attempts))...)
+			attributes := append(r.attributes(), attemptsKey.Int(end.Attempts))
 			if end.Code != 0 {
-				span.SetAttributes(codeKey.Int(end.Code))
+				attributes = append(attributes, codeKey.Int(end.Code))
+			}
+			span.SetAttributes(attributes...)
+			if end.Err != nil {
+				span.SetStatus(codes.Error, end.Err.Error())
 			}
 		}
-		c.calls.Record(ctx, end.Duration.Seconds(), metric.WithAttributeSet(attribute.NewSet(labels...)))
 		span.End()
 	}
+}
+
+// result is the end of a call, as far as it has few values.
+type result struct {
+	operation string
+	kind      proxylite.Kind // empty if it succeeded
+	outcome   proxylite.Outcome
+}
+
+func (r result) attributes() []attribute.KeyValue {
+	attributes := append(make([]attribute.KeyValue, 0, 5), operationKey.String(r.operation))
+	if r.kind != "" {
+		attributes = append(attributes, semconv.ErrorTypeKey.String(string(r.kind)), outcomeKey.String(r.outcome.String()))
+	}
+	return attributes
 }

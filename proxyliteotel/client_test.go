@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -214,6 +215,28 @@ func TestTheSpanOfAnAttemptHasTheBody(t *testing.T) {
 	require.Equal(t, codes.Error, spans[0].Status.Code)
 	require.Equal(t, broken.Error(), spans[0].Status.Description)
 	require.Equal(t, int64(200), attributes(spans[0])["http.response.status_code"])
+}
+
+// More operations than are remembered are counted, too.
+func TestManyOperations(t *testing.T) {
+	t.Parallel()
+	tel := newTelemetry()
+	client, err := proxylite.NewClient(proxylite.AppKey("0123456789abcdef"), inMemory(), proxyliteotel.ForClient(tel.opts...))
+	require.NoError(t, err)
+	for range 2 {
+		for i := range 1200 {
+			name := strconv.Itoa(i)
+			_, err := proxylite.Call[any](t.Context(), client, proxylite.Operation{Name: name, Method: http.MethodGet, Path: "/" + name, Class: proxylite.ClassSafe}, nil, nil)
+			require.NoError(t, err)
+		}
+	}
+	for _, metric := range []string{"proxylite.client.call.duration", "proxylite.client.call.attempts", "http.client.request.duration"} {
+		points := tel.points(t, metric)
+		require.Len(t, points, 1200, metric)
+		for which, n := range points {
+			require.EqualValues(t, 2, n, which)
+		}
+	}
 }
 
 type brokenBody struct{ err error }
