@@ -1,4 +1,4 @@
-package otel_test
+package proxyliteotel_test
 
 import (
 	"bufio"
@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/httptrace/otelhttptrace"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel/codes"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -28,6 +27,7 @@ import (
 
 	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/internal/apitest"
+	"github.com/proxylite/proxylite-go/proxyliteotel"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -139,7 +139,8 @@ func TestNoSpanHoldsASecret(t *testing.T) {
 	})
 }
 
-// watch makes every call with all of OpenTelemetry on, and looks at what is exported.
+// watch makes every call with all of OpenTelemetry on, with the spans of otelhttp and of
+// net/http too, and looks at what is exported.
 func watch(t *testing.T, base string, tr *http.Transport) {
 	spans := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
@@ -154,16 +155,7 @@ func watch(t *testing.T, base string, tr *http.Transport) {
 						return otelhttptrace.NewClientTrace(ctx, otelhttptrace.WithTracerProvider(provider), otelhttptrace.WithInsecureHeaders())
 					}))
 			}),
-			proxylite.WithObserver(func(ctx context.Context, start proxylite.CallInfo) (context.Context, func(proxylite.CallInfo)) {
-				ctx, span := provider.Tracer("test").Start(ctx, start.Operation)
-				return ctx, func(end proxylite.CallInfo) {
-					if end.Err != nil {
-						span.RecordError(end.Err)
-						span.SetStatus(codes.Error, end.Err.Error())
-					}
-					span.End()
-				}
-			}))
+			proxyliteotel.ForClient(proxyliteotel.WithTracerProvider(provider), proxyliteotel.WithMeterProvider(meters)))
 		require.NoError(t, err)
 		for _, call := range operations {
 			_ = call(t.Context(), c)
@@ -172,7 +164,7 @@ func watch(t *testing.T, base string, tr *http.Transport) {
 	}
 	var metrics metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &metrics))
-	require.GreaterOrEqual(t, len(spans.GetSpans()), 2*2*len(operations), "a span of each call and one of each attempt")
+	require.GreaterOrEqual(t, len(spans.GetSpans()), 3*2*len(operations), "a span of each call and two of each attempt")
 
 	var out bytes.Buffer
 	for _, span := range spans.GetSpans() {
