@@ -35,7 +35,7 @@ fmt: $(filter-out $(released),$(linter)) ## format every module
 	@$(call each,$(linter) fmt)
 
 tidy: ## go mod tidy in every module
-	@$(call each,go mod tidy)
+	@$(call each,$(CURDIR)/scripts/tidy.sh)
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz.sh 60
