@@ -9,6 +9,7 @@ require (
 	github.com/proxylite/proxylite-go v0.1.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
 )
 
 require (
