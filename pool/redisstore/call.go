@@ -318,4 +318,3 @@ func (s *Store) holdings(namespace string, list []pool.Holding, id func(string) 
 func (s *Store) place(namespace, id string) string {
 	return strings.Join([]string{s.o.Prefix, s.o.Fleet, namespace, id}, "\x00")
 }
-

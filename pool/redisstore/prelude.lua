@@ -96,7 +96,7 @@ if type(info) == 'string' then run = string.match(info, 'run_id:(%w+)') or '-' e
 local epoch = tonumber(call('HGET', meta, 'epoch') or 0)
 if present < 10 or call('HGET', meta, 'run') ~= run or call('HGET', meta, 'ledger') ~= made then
   local fresh = present == 0 and a.create
-  epoch = math.max(now, epoch + 1)
+  epoch = math.max(now, epoch + 1, a.epoch + 1)
   call('DEL', meta, owners, held, own, free)
   call('HSET', meta, 'epoch', ms(epoch), 'run', run, 'ledger', made, 'config', a.config,
     'hold', fresh and '0' or ms(now + a.hold), 'token', '', 'until', '0')
