@@ -564,6 +564,7 @@ func (o *outs) forgive(target string) {
 // arrived makes the proxy that a session has tried its home, as it works.
 func (p *Pool) arrived(l *Lease) {
 	if l.moved != nil && l.session != nil && p.sessions.move(l.session, l.moved, l.a) {
+		p.member.pin(l.session, l.a)
 		p.moved(l.session, l.moved, l.a)
 	}
 }

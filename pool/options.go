@@ -32,6 +32,7 @@ type settings struct {
 	stopOn     func(error) bool
 	probe      func(context.Context, http.RoundTripper) error
 	store      Store
+	namespace  string
 	template   *http.Transport
 	connecting time.Duration
 	hooks      allHooks
@@ -68,9 +69,6 @@ func (s *settings) apply(source Source, opts []Option) error {
 		if source.Costs {
 			s.size = 10
 		}
-	}
-	if s.store == nil {
-		s.store = NewMemoryStore()
 	}
 	if s.template == nil {
 		s.template = proxylite.NewTransport()
@@ -218,10 +216,24 @@ func WithProbe(f func(ctx context.Context, through http.RoundTripper) error) Opt
 	return func(s *settings) error { s.probe = f; return nil }
 }
 
-// WithStore shares fetched proxies and the quota with other pools; default: a
-// store of its own in memory.
+// WithStore shares proxies, sessions, the right to fetch and the quota with other
+// pools: a proxy is used by one of them at a time, and what one has fetched and does
+// not need is for the others. While the store is not reached, nothing is bought, and the
+// pool uses what it has until its claims on that end; then connections are cut. A
+// session of a new key waits for the store to say where it lives. Default: nothing is shared.
+//
+// It does nothing for a source that is Rotating, whose exits are nobody's.
 func WithStore(store Store) Option {
 	return func(s *settings) error { s.store = store; return nil }
+}
+
+// WithNamespace names the stock that the pool shares in the store of [WithStore].
+// Pools with one namespace must have the same source; pools with different ones may
+// have the same proxies, such as for different targets. The default is the name of the
+// source, which for [Extract] says its parameters, or "default". The quota is for all
+// namespaces of the store together.
+func WithNamespace(name string) Option {
+	return func(s *settings) error { s.namespace = name; return nil }
 }
 
 // WithTransport sets what the transport of each proxy is cloned from: time-outs,
