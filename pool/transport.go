@@ -315,7 +315,7 @@ type dialing struct {
 	u      *use
 	cancel context.CancelFunc
 	timer  *time.Timer
-	stop   func() bool // looking at the request's context, or the pool's
+	stop   func() bool // looking at the request's context
 
 	mu   sync.Mutex
 	conn *conn // once the proxy is reached
@@ -325,7 +325,7 @@ type dialing struct {
 // begin starts the timeout of connecting, so that waiting for a turn does not count.
 func (u *use) begin(ctx context.Context) (context.Context, *dialing) {
 	u.begun.Store(true)
-	d := &dialing{u: u}
+	d := &dialing{u: u, stop: func() bool { return false }}
 	ctx, d.cancel = context.WithCancel(ctx)
 	patience, late := u.l.pool.patience(u.l.a)
 	d.mu.Lock() // until all is there
@@ -338,9 +338,7 @@ func (u *use) begin(ctx context.Context) (context.Context, *dialing) {
 		d.giveUp()
 	})
 	u.mu.Lock()
-	if u.served {
-		d.stop = context.AfterFunc(u.l.pool.ctx, d.giveUp)
-	} else {
+	if !u.served {
 		d.stop = context.AfterFunc(u.Context, d.giveUp)
 		u.dials = append(u.dials, d)
 	}
@@ -364,26 +362,15 @@ func (d *dialing) reached(c *conn) bool {
 	return !d.done
 }
 
-// keep lets it go on without its request, until the pool is closed: net/http keeps for
-// the next requests what one has not needed.
-func (d *dialing) keep() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.done && d.stop() {
-		d.stop = context.AfterFunc(d.u.l.pool.ctx, d.giveUp)
-	}
-}
-
 // end ends the timeout. It returns the connection, and whether it had ended before.
 func (d *dialing) end() (c *conn, done bool) {
 	d.mu.Lock()
 	c, done = d.conn, d.done
 	d.done = true
-	stop := d.stop
 	d.mu.Unlock()
 	d.cancel()
 	d.timer.Stop()
-	stop()
+	d.stop()
 	return c, done
 }
 
@@ -460,8 +447,8 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 		}
 		return nil, socksRefusal(l.String(), err)
 	}
-	for _, d := range dials {
-		d.keep()
+	for _, d := range dials { // net/http keeps for the next requests what this one did not need
+		d.stop()
 	}
 	u.responded = true
 	l.a.took(took)
