@@ -30,6 +30,7 @@ var (
 	role   = flag.String("role", "", "internal: target, upstream or local, with the address of the next one as the argument")
 	rounds = flag.Int("rounds", 5, "rounds")
 	quick  = flag.Bool("quick", false, "one short round")
+	work   = flag.String("work", "", "only the lines whose name contains `text`")
 	only   = flag.String("only", "", "only the forwarders whose name contains `text`")
 )
 
@@ -152,7 +153,7 @@ func run() error {
 
 // compare measures in turn and prints the table.
 func compare(contestants []*forwarder, target string) error {
-	metrics := metrics()
+	metrics := slices.DeleteFunc(metrics(), func(m metric) bool { return !strings.Contains(m.name, *work) })
 	samples := map[string][]float64{}
 	if *quick {
 		*rounds = 1
