@@ -596,7 +596,38 @@ func TestAWrongLoginStopsTheGateway(t *testing.T) {
 		require.ErrorIs(t, err, pool.ErrStopped)
 		require.ErrorIs(t, err, pool.ErrProxyAuth)
 	}
-	require.Equal(t, 1, proxy.Stats().Requests-before)
+	require.Equal(t, 2, proxy.Stats().Requests-before)
+}
+
+// One refusal does not stop a new pool of a login that works.
+func TestOneRefusedLoginStopsNoNewPool(t *testing.T) {
+	t.Parallel()
+	site := newTarget(t, true, nil)
+	g := pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}
+	for _, source := range []pool.Source{g.Sessions(5), g.Rotating()} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork()
+			var connects atomic.Int64
+			n.answer = func(addr string, req *http.Request) *http.Response {
+				if req.Method == http.MethodConnect && connects.Add(1)%50 == 1 {
+					return plain(407, "")
+				}
+				return plain(200, addr)
+			}
+			p := newPool(t, source, pool.WithTransport(n.secure(site)), pool.WithRotation(pool.PerRequest))
+			var work sync.WaitGroup
+			for range 16 {
+				work.Go(func() {
+					for range 20 {
+						_, err := get(t.Context(), p.Transport(), "https://target.test/")
+						require.NoError(t, err)
+					}
+				})
+			}
+			work.Wait()
+			require.Zero(t, p.Stats().Dead)
+		})
+	}
 }
 
 // Two logins of a list are two: the other one goes on.

@@ -1,0 +1,166 @@
+package proxyserver
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"slices"
+	"strings"
+	"time"
+)
+
+// httpListener gives the HTTP server the connections that speak HTTP.
+type httpListener struct {
+	s    *Server
+	addr net.Addr
+}
+
+func (l httpListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.s.handover:
+		return c, nil
+	case <-l.s.stopping:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l httpListener) Close() error   { return nil }
+func (l httpListener) Addr() net.Addr { return l.addr }
+
+// httpConnState finishes a connection when the server is done with it. Who takes one
+// over finishes it.
+func (s *Server) httpConnState(nc net.Conn, state http.ConnState) {
+	c := nc.(*conn)
+	switch state {
+	case http.StateHijacked:
+		c.hijacked.Store(true)
+	case http.StateClosed:
+		s.finish(c)
+	}
+}
+
+func (s *Server) serveHTTP(w http.ResponseWriter, in *http.Request) {
+	client := in.Context().Value(connKey{}).(*conn)
+	if in.Method == http.MethodConnect {
+		s.serveConnect(w, in, client)
+		return
+	}
+	defer func() {
+		if client.hijacked.Load() {
+			s.finish(client)
+		}
+	}()
+	r := request(in, HTTP, client)
+	var err error
+	if in.URL.Scheme == "http" && in.URL.Host != "" {
+		if in.URL.Port() == "" {
+			r.Target = net.JoinHostPort(in.URL.Hostname(), "80")
+		}
+		_ = http.NewResponseController(w).EnableFullDuplex() // a target may respond before it has read all
+		err = s.handler.Forward(w, in, r)
+	} else {
+		err = &Refusal{Status: http.StatusBadRequest, Text: "this is a proxy: want CONNECT host:port, or a request for http://host/path"}
+	}
+	if err != nil {
+		conn, _ := takeOver(w)
+		refuse(conn, in, s.handler.Refuse(r, err))
+	}
+}
+
+func request(in *http.Request, protocol string, c *conn) *Request {
+	r := &Request{Protocol: protocol, Target: in.URL.Host, Conn: c.Conn, Context: in.Context()}
+	// BasicAuth reads another header, of the same form.
+	r.Username, r.Password, r.HasLogin = (&http.Request{
+		Header: http.Header{"Authorization": in.Header["Proxy-Authorization"]},
+	}).BasicAuth()
+	return r
+}
+
+func (s *Server) serveConnect(w http.ResponseWriter, in *http.Request, client *conn) {
+	r := request(in, Connect, client)
+	// The context of in ends when the client has sent all that it will: too early.
+	target, err := s.handler.Connect(client.ctx, r)
+	if err != nil {
+		conn, _ := takeOver(w)
+		refuse(conn, in, s.handler.Refuse(r, err))
+		s.finish(client)
+		return
+	}
+	conn, early := takeOver(w)
+	_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n") // the tunnel sees the error too
+	go s.tunnel(client, early, target)                                         // which frees what net/http keeps until this returns
+}
+
+// takeOver takes a connection from net/http, with what the client has sent.
+func takeOver(w http.ResponseWriter) (*conn, []byte) {
+	c, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // nobody waits for a response
+	}
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	return c.(*conn), slices.Clone(early)
+}
+
+// Forward passes a plain request on and returns its error if there is no response.
+// httputil drops the headers of the hop, the login for the proxy among them, and
+// streams both bodies. Responded is called before the response is passed on.
+func Forward(w http.ResponseWriter, in *http.Request, through http.RoundTripper, responded func(*http.Response)) error {
+	var failed error
+	(&httputil.ReverseProxy{
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			// A reverse proxy distrusts these; a forward proxy leaves them alone.
+			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if v, ok := pr.In.Header[name]; ok {
+					pr.Out.Header[name] = v
+				}
+			}
+			pr.Out.URL.RawQuery = pr.In.URL.RawQuery
+		},
+		Transport: through, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
+		ModifyResponse: func(resp *http.Response) error {
+			responded(resp)
+			return nil
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
+	}).ServeHTTP(w, in)
+	return failed
+}
+
+// Refusal is the proxy's own response to a request. As an error, it is one that says
+// how it is to be responded to.
+type Refusal struct {
+	Status int
+	Reason string // phrase; default the usual one, and "OK" where there is none
+	Text   string // body, default the reason; a newline is added
+	Header http.Header
+	Reply  byte // of SOCKS5; 0 stands for a general failure
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// RefusalOf finds a refusal in an error.
+func RefusalOf(err error) (*Refusal, bool) { return errors.AsType[*Refusal](err) }
+
+// refuse ends a connection with a refusal. It writes the response by hand since
+// net/http has no say in the reason phrase.
+func refuse(c *conn, in *http.Request, r *Refusal) {
+	reason := cmp.Or(r.Reason, http.StatusText(r.Status), "OK")
+	body := cmp.Or(r.Text, reason) + "\n"
+	response := http.Response{
+		Status: fmt.Sprintf("%03d %s", r.Status, reason), StatusCode: r.Status, ProtoMajor: 1, ProtoMinor: 1,
+		Header: r.Header, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Close: true,
+		Request: in, // no body for HEAD
+	}
+	_ = response.Write(c)
+	// Closed now, what the client still sends would reset the connection, and it
+	// might not see the response.
+	if c.CloseWrite() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
