@@ -1,8 +1,8 @@
 // Package proxyliteotel reports the calls of a [proxylite.Client] and the work of a
 // [pool.Pool] to OpenTelemetry, as spans and metrics:
 //
-//	client, err := proxylite.NewClient(credential, proxyliteotel.ForClient())
-//	p, err := pool.New(pool.Extract(client.IP, params), proxyliteotel.ForPool("checkout"))
+//	client, err := proxylite.NewClientFromEnv(proxyliteotel.ForClient())
+//	p, err := pool.New(pool.Static(client.IP, proxylite.IPListStaticParams{}), proxyliteotel.ForPool("checkout"))
 //
 // Both use the global providers of package otel, unless [WithTracerProvider] and
 // [WithMeterProvider] name others. No span and no metric holds the credential, a

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -96,7 +97,7 @@ proxylite_up{part="usage"} 1
 func TestExporterAccounts(t *testing.T) {
 	t.Parallel()
 	gb := func(n float64) string { return fmt.Sprint(int64(n * float64(proxylite.GB/proxylite.KB))) }
-	a := &api{data: map[string]string{"whitelist-account/list": strings.Join([]string{
+	list := []string{
 		`{"username":"pl-full","status":1,"limit_flow":10,"usage_flow":` + gb(10) + `}`,
 		`{"username":"pl-most","status":1,"limit_flow":10,"usage_flow":` + gb(9.5) + `}`,
 		`{"username":"pl-most","status":1,"limit_flow":100,"usage_flow":` + gb(8) + `}`,
@@ -104,10 +105,13 @@ func TestExporterAccounts(t *testing.T) {
 		`{"username":"others","status":1,"limit_flow":0,"usage_flow":` + gb(3) + `}`,
 		`{"username":"pl-off","status":0,"limit_flow":1,"usage_flow":` + gb(2) + `}`,
 		`{"username":"pl-odd","status":7,"usage_flow":` + gb(1) + `}`,
-	}, ",")}}
-	e := a.exporter(t, proxyliteprom.ExporterConfig{Accounts: 3})
-	require.NoError(t, e.Poll(t.Context()))
-	expect(t, registry(t, e), `
+	}
+	for range 2 { // in either order
+		slices.Reverse(list)
+		a := &api{data: map[string]string{"whitelist-account/list": strings.Join(list, ",")}}
+		e := a.exporter(t, proxyliteprom.ExporterConfig{Accounts: 3})
+		require.NoError(t, e.Poll(t.Context()))
+		expect(t, registry(t, e), `
 # HELP proxylite_account_traffic_limit_bytes Traffic limit of an account; absent if it has none.
 # TYPE proxylite_account_traffic_limit_bytes gauge
 proxylite_account_traffic_limit_bytes{account="pl-eight"} 1.073741824e+10
@@ -130,6 +134,7 @@ proxylite_accounts_limit_reached{ratio="0.8"} 3
 proxylite_accounts_limit_reached{ratio="0.9"} 2
 proxylite_accounts_limit_reached{ratio="1"} 1
 `, "proxylite_accounts", "proxylite_accounts_limit_reached", "proxylite_account_traffic_used_bytes", "proxylite_account_traffic_limit_bytes")
+	}
 }
 
 // What is over, or has no time, is not the next to end.
@@ -147,17 +152,15 @@ func TestExporterExpiry(t *testing.T) {
 		require.NoError(t, e.Poll(t.Context()))
 		now := time.Now().Unix()
 		expect(t, registry(t, e), fmt.Sprintf(`
-# HELP proxylite_plan_next_expiry_timestamp_seconds When the next of the purchased plans ends.
-# TYPE proxylite_plan_next_expiry_timestamp_seconds gauge
-proxylite_plan_next_expiry_timestamp_seconds{product_type="dynamic residential traffic"} %d
-proxylite_plan_next_expiry_timestamp_seconds{product_type="static data-center IP"} %d
+# HELP proxylite_next_expiry_timestamp_seconds When the next of the purchased plans or static IPs ends.
+# TYPE proxylite_next_expiry_timestamp_seconds gauge
+proxylite_next_expiry_timestamp_seconds{of="plan",product_type="dynamic residential traffic"} %d
+proxylite_next_expiry_timestamp_seconds{of="plan",product_type="static data-center IP"} %d
+proxylite_next_expiry_timestamp_seconds{of="static_ip",product_type="static residential IP"} %d
 # HELP proxylite_plans Purchased plans that have not expired.
 # TYPE proxylite_plans gauge
 proxylite_plans{product_type="dynamic residential traffic"} 2
 proxylite_plans{product_type="static data-center IP"} 1
-# HELP proxylite_static_ip_next_expiry_timestamp_seconds When the next of the purchased static IPs ends.
-# TYPE proxylite_static_ip_next_expiry_timestamp_seconds gauge
-proxylite_static_ip_next_expiry_timestamp_seconds{product_type="static residential IP"} %d
 # HELP proxylite_static_ip_stock Static IPs for sale.
 # TYPE proxylite_static_ip_stock gauge
 proxylite_static_ip_stock{country="US",isp="data-center"} 3
@@ -165,7 +168,7 @@ proxylite_static_ip_stock{country="US",isp="residential"} 3
 # HELP proxylite_traffic_today_bytes Traffic used today by all accounts, in the time zone of the API.
 # TYPE proxylite_traffic_today_bytes gauge
 proxylite_traffic_today_bytes 3072
-`, now+86400, now+31*86400, now+7200), "proxylite_plans", "proxylite_plan_next_expiry_timestamp_seconds", "proxylite_static_ip_next_expiry_timestamp_seconds",
+`, now+86400, now+31*86400, now+7200), "proxylite_plans", "proxylite_next_expiry_timestamp_seconds",
 			"proxylite_static_ip_stock", "proxylite_traffic_today_bytes")
 	})
 }

@@ -3,6 +3,7 @@ package proxyliteprom
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 var exported = []*prometheus.Desc{
 	descUp, descLastSuccess, descPollDuration,
 	descAccounts, descAccountsUsed, descAccountsReached, descAccountUsed, descAccountLimit, descTrafficToday,
-	descPlans, descPlanExpiry, descStaticIPs, descStaticIPExpiry, descStock, descOrders, descBonus,
+	descPlans, descStaticIPs, descExpiry, descStock, descOrders, descBonus,
 }
 
 var (
@@ -31,13 +32,12 @@ var (
 	descAccountLimit    = describe("proxylite_account_traffic_limit_bytes", "Traffic limit of an account; absent if it has none.", "account")
 	descTrafficToday    = describe("proxylite_traffic_today_bytes", "Traffic used today by all accounts, in the time zone of the API.")
 
-	descPlans          = describe("proxylite_plans", "Purchased plans that have not expired.", "product_type")
-	descPlanExpiry     = describe("proxylite_plan_next_expiry_timestamp_seconds", "When the next of the purchased plans ends.", "product_type")
-	descStaticIPs      = describe("proxylite_static_ips", "Purchased static IPs, by status.", "status")
-	descStaticIPExpiry = describe("proxylite_static_ip_next_expiry_timestamp_seconds", "When the next of the purchased static IPs ends.", "product_type")
-	descStock          = describe("proxylite_static_ip_stock", "Static IPs for sale.", "country", "isp")
-	descOrders         = describe("proxylite_orders_awaiting_payment", "Orders that await payment.")
-	descBonus          = describe("proxylite_recharge_bonus_ratio", "Bonus for recharging this amount, as the API sends it.", "amount")
+	descPlans     = describe("proxylite_plans", "Purchased plans that have not expired.", "product_type")
+	descStaticIPs = describe("proxylite_static_ips", "Purchased static IPs, by status.", "status")
+	descExpiry    = describe("proxylite_next_expiry_timestamp_seconds", "When the next of the purchased plans or static IPs ends.", "of", "product_type")
+	descStock     = describe("proxylite_static_ip_stock", "Static IPs for sale.", "country", "isp")
+	descOrders    = describe("proxylite_orders_awaiting_payment", "Orders that await payment.")
+	descBonus     = describe("proxylite_recharge_bonus_ratio", "Bonus for recharging this amount, as the API sends it.", "amount")
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -63,7 +63,7 @@ func gauges(desc *prometheus.Desc, values map[string]float64) []prometheus.Metri
 
 func bytes(t proxylite.Traffic) float64 { return float64(t.KB()) * 1024 }
 
-var limitRatios = []struct {
+var limitRatios = [...]struct {
 	label string
 	ratio float64
 }{{"0.8", 0.8}, {"0.9", 0.9}, {"1", 1}}
@@ -73,28 +73,30 @@ func (e *Exporter) pollAccounts(ctx context.Context) ([]prometheus.Metric, error
 	if err != nil {
 		return nil, err
 	}
-	count := map[string]float64{"enabled": 0, "disabled": 0}
-	reached := map[string]float64{}
-	for _, r := range limitRatios {
-		reached[r.label] = 0
-	}
+	count := map[proxylite.AccountStatus]float64{proxylite.AccountEnabled: 0, proxylite.AccountDisabled: 0}
+	var reached [len(limitRatios)]float64
 	used := 0.0
 	for i := range list {
 		a := &list[i]
 		used += bytes(a.Used)
-		count[a.Status.String()]++
+		count[a.Status]++
 		limit, ok := a.Limit()
 		if !ok || limit == 0 || a.Status != proxylite.AccountEnabled {
 			continue
 		}
-		for _, r := range limitRatios {
+		for i, r := range limitRatios {
 			if float64(a.Used) >= r.ratio*float64(limit) {
-				reached[r.label]++
+				reached[i]++
 			}
 		}
 	}
-	metrics := append(gauges(descAccounts, count), gauges(descAccountsReached, reached)...)
-	metrics = append(metrics, gauge(descAccountsUsed, used))
+	metrics := []prometheus.Metric{gauge(descAccountsUsed, used)}
+	for status, n := range count {
+		metrics = append(metrics, gauge(descAccounts, n, status.String()))
+	}
+	for i, r := range limitRatios {
+		metrics = append(metrics, gauge(descAccountsReached, reached[i], r.label))
+	}
 	if e.config.Accounts > 0 {
 		metrics = append(metrics, perAccount(list, e.config.Accounts)...)
 	}
@@ -103,18 +105,39 @@ func (e *Exporter) pollAccounts(ctx context.Context) ([]prometheus.Metric, error
 
 const others = "others"
 
-// perAccount returns the series of the n accounts with the most traffic, and one of all
-// others. An account whose name another one has already is one of the others.
+// perAccount returns the series of at most n accounts, those with the most traffic, and
+// one of all others. An account whose name another one has already is one of the others.
 func perAccount(list []proxylite.Account, n int) []prometheus.Metric {
-	slices.SortFunc(list, func(a, b proxylite.Account) int {
-		return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(a.Username, b.Username))
-	})
-	used, limits := map[string]float64{}, map[string]float64{}
+	var top []*proxylite.Account
 	rest, left := 0.0, 0
+	cut := func() { // to the first n
+		slices.SortFunc(top, func(a, b *proxylite.Account) int {
+			return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(a.Username, b.Username))
+		})
+		for _, a := range top[min(n, len(top)):] {
+			rest += bytes(a.Used)
+			left++
+		}
+		top = top[:min(n, len(top))]
+	}
+	least := proxylite.Traffic(math.MinInt64) // of the first n so far
 	for i := range list {
 		a := &list[i]
+		if a.Used < least { // most accounts: to sort them all would cost a third of the call
+			rest += bytes(a.Used)
+			left++
+			continue
+		}
+		if top = append(top, a); len(top) == 2*n {
+			cut()
+			least = top[n-1].Used
+		}
+	}
+	cut()
+	used, limits := map[string]float64{}, map[string]float64{}
+	for _, a := range top {
 		name := strings.ToValidUTF8(a.Username, "?")
-		if _, twice := used[name]; twice || name == others || len(used) == n {
+		if _, twice := used[name]; twice || name == others {
 			rest += bytes(a.Used)
 			left++
 			continue
@@ -143,41 +166,50 @@ func (e *Exporter) pollUsage(ctx context.Context) ([]prometheus.Metric, error) {
 	return nil, nil
 }
 
-// next has the earliest time for each label. Times that are over or unknown are left out.
-type next map[string]float64
+// expiry has the next time that something of a type ends. Times that are over or unknown
+// are left out.
+type expiry map[proxylite.ProductType]time.Time
 
-func (n next) add(label string, at time.Time) {
-	if seconds := float64(at.Unix()); at.After(time.Now()) && (n[label] == 0 || seconds < n[label]) {
-		n[label] = seconds
+func (e expiry) add(t proxylite.ProductType, at time.Time) {
+	if at.After(time.Now()) && (e[t].IsZero() || at.Before(e[t])) {
+		e[t] = at
 	}
 }
 
+func (e expiry) metrics(of string) []prometheus.Metric {
+	var metrics []prometheus.Metric
+	for t, at := range e {
+		metrics = append(metrics, gauge(descExpiry, float64(at.Unix()), of, t.String()))
+	}
+	return metrics
+}
+
 func (e *Exporter) pollPlans(ctx context.Context) ([]prometheus.Metric, error) {
-	count, ends := map[string]float64{}, next{}
+	count, ends := map[string]float64{}, expiry{}
 	for plan, err := range e.client.Products.All(ctx, proxylite.ProductListParams{}) {
 		if err != nil {
 			return nil, err
 		}
-		if label := plan.ProductType.String(); plan.ExpiredAt.After(time.Now()) {
-			count[label]++
-			ends.add(label, plan.ExpiredAt)
+		if plan.ExpiredAt.After(time.Now()) {
+			count[plan.ProductType.String()]++
+			ends.add(plan.ProductType, plan.ExpiredAt)
 		}
 	}
-	return append(gauges(descPlans, count), gauges(descPlanExpiry, ends)...), nil
+	return append(gauges(descPlans, count), ends.metrics("plan")...), nil
 }
 
 func (e *Exporter) pollStaticIPs(ctx context.Context) ([]prometheus.Metric, error) {
-	count, ends := map[string]float64{}, next{}
+	count, ends := map[string]float64{}, expiry{}
 	for ip, err := range e.client.IP.AllStatic(ctx, proxylite.IPListStaticParams{}) {
 		if err != nil {
 			return nil, err
 		}
 		count[ip.Status.String()]++
 		if ip.Status != proxylite.StaticIPInvalid {
-			ends.add(ip.ProductType.String(), ip.ExpiredAt)
+			ends.add(ip.ProductType, ip.ExpiredAt)
 		}
 	}
-	return append(gauges(descStaticIPs, count), gauges(descStaticIPExpiry, ends)...), nil
+	return append(gauges(descStaticIPs, count), ends.metrics("static_ip")...), nil
 }
 
 func (e *Exporter) pollStock(ctx context.Context) ([]prometheus.Metric, error) {
