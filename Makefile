@@ -1,4 +1,4 @@
-.PHONY: help test race lint fmt tidy fuzz cover api demo edges platforms bench matrix mutation vuln snippets consumer ci
+.PHONY: help test race lint fmt tidy fuzz cover api demo edges browser platforms bench matrix mutation vuln snippets consumer ci
 .DEFAULT_GOAL := help
 
 # Every module of the repository.
@@ -14,15 +14,25 @@ test: ## the tests
 race: ## the tests of every module with the race detector, in random order
 	@$(call each,go test -race -shuffle=on ./...)
 
-.bin/golangci-lint: tools/go.mod tools/go.sum
+$(CURDIR)/.bin/golangci-lint .bin/golangci-lint: tools/go.mod tools/go.sum
 	go -C tools build -o ../.bin/ tool
 	@touch .bin/*
 
-lint: .bin/golangci-lint ## vet and lint every module
-	@$(call each,go vet ./... && $(CURDIR)/.bin/golangci-lint run)
+# A released golangci-lint of the pinned version, if there is one: building it takes minutes.
+pinned := $(shell sed -n 's|.*golangci/golangci-lint/v2 v\([^ ]*\).*|\1|p' tools/go.mod)
+released := $(shell command -v golangci-lint)
+ifneq ($(released),)
+ifeq ($(shell $(released) version --short),$(pinned))
+linter := $(released)
+endif
+endif
+linter ?= $(CURDIR)/.bin/golangci-lint
 
-fmt: .bin/golangci-lint ## format every module
-	@$(call each,$(CURDIR)/.bin/golangci-lint fmt)
+lint: $(filter-out $(released),$(linter)) ## vet and lint every module
+	@$(call each,go vet ./... && $(linter) run)
+
+fmt: $(filter-out $(released),$(linter)) ## format every module
+	@$(call each,$(linter) fmt)
 
 tidy: ## go mod tidy in every module
 	@$(call each,$(CURDIR)/scripts/tidy.sh)
@@ -41,6 +51,9 @@ demo: ## the quickstart, without an account
 
 edges: ## the SDK before nginx, Apache with the OWASP core rules, and HAProxy: a minute; installs Debian packages
 	scripts/edges.sh
+
+browser: ## a browser, curl and Python through the local proxy, where they are installed
+	scripts/browser.sh
 
 platforms: ## vet for other systems, and the tests with 32 bits
 	scripts/platforms.sh

@@ -71,7 +71,7 @@ func (c *Client) input() *request {
 // send makes a call and returns the data of its response. All service methods use it.
 func send[T any](ctx context.Context, c *Client, op *Operation, in *request, opts []CallOption) (T, error) {
 	var out T
-	if err := c.send(ctx, op, in, &out, opts); err != nil {
+	if err := c.call(ctx, op, in, &out, opts); err != nil {
 		var zero T
 		return zero, err
 	}
@@ -80,7 +80,7 @@ func send[T any](ctx context.Context, c *Client, op *Operation, in *request, opt
 
 // run is send for a call whose response has no data.
 func (c *Client) run(ctx context.Context, op *Operation, in *request, opts []CallOption) error {
-	return c.send(ctx, op, in, nil, opts)
+	return c.call(ctx, op, in, nil, opts)
 }
 
 // list is the data of a response with a list that has no pages.
@@ -134,7 +134,7 @@ type callOptions struct {
 	body    map[string]any // additional fields of the JSON body, from CallBody
 }
 
-func (c *Client) send(ctx context.Context, op *Operation, in *request, out any, opts []CallOption) error {
+func (c *Client) call(ctx context.Context, op *Operation, in *request, out any, opts []CallOption) error {
 	in.must(ctx != nil, "ctx", "", "must not be nil")
 	if ctx == nil {
 		ctx = context.Background()
@@ -291,7 +291,7 @@ func (c *call) attempt(req *http.Request) *Error {
 	ctx, cancel := context.WithTimeout(c.ctx, c.timeout)
 	defer cancel()
 	a.Begin(ctx, cancel, &c.transport)
-	resp, err := whole(c.client.chain.send(a, req, c.in.body != nil))
+	resp, err := whole(c.client.chain.roundTrip(a, req, c.in.body != nil))
 	var e *Error
 	if err != nil {
 		e = c.noResponse(err, a.End())

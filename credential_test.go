@@ -233,6 +233,31 @@ func TestAMiddlewareWithABodyThatBreaks(t *testing.T) {
 	require.Zero(t, mock.GetTotalCallCount())
 }
 
+func TestAMiddlewareWithABodyThatBlocks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		closed := 0
+		c, mock := apitest.Mocked(t, 200, apitest.Fine, apitest.TryOnce, proxylite.WithAttemptTimeout(time.Minute), proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return apitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				blocked := make(chan struct{})
+				r.Body = body{func() { closed++; close(blocked) }}
+				r.Body = struct {
+					io.Reader
+					io.Closer
+				}{apitest.ReaderFunc(func([]byte) (int, error) { <-blocked; return 0, io.EOF }), r.Body}
+				return next.RoundTrip(r)
+			})
+		}))
+		begin := time.Now()
+		err := c.Accounts.Enable(t.Context(), []string{"bob"})
+		require.Equal(t, time.Minute, time.Since(begin))
+		e := apitest.AsError(t, err)
+		require.Equal(t, []any{proxylite.KindTimeout, proxylite.OutcomeNotSent}, []any{e.Kind, e.Outcome}, "%v", err)
+		require.Equal(t, 1, closed)
+		require.Zero(t, mock.GetTotalCallCount())
+	})
+}
+
 // A redirect to nowhere is an error of net/http, which quotes where to.
 func TestABadLocationIsNotShown(t *testing.T) {
 	t.Parallel()

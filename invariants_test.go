@@ -32,7 +32,7 @@ var invariants = []struct {
 		"TestMiddlewareCanNotMisleadTheCredential", "TestACutAnswerShowsNoPartOfTheCredential", "TestPartsOfABadLocationAreNotShown",
 		"TestRetryAfterIsNotTheKey", "TestNamesInAnAnswerAreNotShown", "TestTokenIsRedacted", "TestTheLastTokenStaysHidden",
 		"TestNoPrinterShowsAPassword", "TestNoTextOfAHolderHasThePassword", "TestPersonalDataStaysOutOfTexts",
-		"internal/redact TestHostileTexts", "otel TestNoSpanHoldsASecret",
+		"internal/redact TestHostileTexts", "proxyliteotel TestNoSpanHoldsASecret",
 	}},
 	{"2. Nothing is paid for twice.", []string{
 		"TestNothingIsPaidTwice", "TestMiddlewareCanNotSpendTwice", "TestNoMiddlewareSpendsTwice", "TestATransportThatRetriesIsRefused",
@@ -71,7 +71,7 @@ var invariants = []struct {
 func TestInvariantsHaveTests(t *testing.T) {
 	t.Parallel()
 	said := map[string]string{} // what the comment of a test begins with, if it is an invariant
-	for _, dir := range []string{".", "internal/transport", "internal/redact", "internal/faultmatrix", "otel"} {
+	for _, dir := range []string{".", "internal/transport", "internal/redact", "internal/faultmatrix", "proxyliteotel"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 		require.NoError(t, err)
 		for _, file := range files {

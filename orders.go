@@ -22,13 +22,13 @@ type Order struct {
 	TradeNo     string      `json:"trade_no"` // up to 28 digits
 	ProductID   int64       `json:"product_id"`
 	ProductName string      `json:"product_name"`
-	TotalFee    Decimal     `json:"total_fee"` // before discounts
-	PayFee      Decimal     `json:"pay_fee"`   // amount to pay
+	TotalFee    Decimal     `json:"total_fee" wire:"soft"` // before discounts; empty if absent or in Unread
+	PayFee      Decimal     `json:"pay_fee" wire:"soft"`   // amount to pay; empty if absent or in Unread
 	Status      OrderStatus `json:"status" wire:"absent=-1"`
 	CreatedAt   time.Time   `json:"created_at"`
 
 	// Unread has the values that could not be read, by their names in the response, such
-	// as "N/A" for a time. The field itself is then zero. Unread is nil if everything
+	// as "N/A" for a time or "free" for a fee. The field itself is then zero. Unread is nil if everything
 	// could be read.
 	Unread map[string]string `json:"unread,omitempty" wire:"unread"`
 }

@@ -22,12 +22,15 @@ type address struct {
 	url      *url.URL
 	id       string
 	name     string // host:port
+	claim    string // what the store calls it
 
 	// A renewal moves both.
 	expires  atomic.Pointer[time.Time]
 	deadline atomic.Int64 // clock.Instant of the wall clock: end of life less the margin
 
 	gone     atomic.Bool
+	lost     atomic.Bool             // by the store: nothing may use it, leases neither
+	onClose  Drop                    // what becomes of the claim, from before gone is set
 	owner    atomic.Pointer[session] // has it exclusively
 	until    atomic.Int64            // clock.Instant: out until then
 	out      outs                    // for single targets
@@ -67,6 +70,10 @@ func (p *Pool) newAddress(proxy Proxy, now time.Time) *address {
 	}
 	if a.dialer == nil {
 		a.dialer = new(net.Dialer).DialContext
+		//lint:ignore SA1019 whoever sets the deprecated field wants it used
+		if dial := p.template.Dial; dial != nil { //nolint:staticcheck // the same
+			a.dialer = func(_ context.Context, network, addr string) (net.Conn, error) { return dial(network, addr) }
+		}
 	}
 	a.extend(proxy.Expires, now)
 	return a
@@ -123,7 +130,7 @@ func (a *address) usable(now moment, q query) bool {
 // open tells that the address is alive and has room.
 func (a *address) open(now moment) bool {
 	limit := a.pool.concurrency
-	return now.wall < a.deadlineAt() && !a.gone.Load() && (limit == 0 || a.inFlight.Load() < limit)
+	return a.pool.member.holds(now) && now.wall < a.deadlineAt() && !a.gone.Load() && (limit == 0 || a.inFlight.Load() < limit)
 }
 
 // hold counts a use, unless the address has gone or filled up in the meantime.
@@ -161,6 +168,7 @@ func (a *address) closeIfUnused() {
 		return
 	}
 	a.mu.Lock()
+	first := !a.closed
 	a.closed = true
 	conns := a.conns
 	a.conns = nil
@@ -168,6 +176,9 @@ func (a *address) closeIfUnused() {
 	a.closeIdle()
 	for c := range conns { // those of a dial that nobody waits for
 		_ = c.Conn.Close()
+	}
+	if first {
+		a.pool.member.drop(a)
 	}
 }
 
@@ -255,7 +266,13 @@ func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, err
 	if u != nil {
 		ctx, d = u.begin(ctx)
 	}
-	raw, err := a.dialer(ctx, network, addr)
+	err := a.bar()
+	var raw net.Conn
+	if err == nil {
+		if raw, err = a.dialer(ctx, network, addr); raw == nil && err == nil {
+			err = errors.New("DialContext of the transport returned neither a connection nor an error")
+		}
+	}
 	if err != nil {
 		if d != nil {
 			d.giveUp()
@@ -274,8 +291,8 @@ func (a *address) dial(ctx context.Context, network, addr string) (net.Conn, err
 	}
 	a.mu.Unlock()
 	switch {
-	case closed:
-		_ = raw.Close()
+	case closed, a.bar() != nil:
+		_ = c.Close()
 		return nil, ErrExpired
 	case d != nil && !d.reached(c):
 		_ = c.Close()
@@ -327,12 +344,18 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(b)
 	c.count(0, int64(n))
+	if err != nil && c.a.bar() != nil {
+		err = errClaimEnded
+	}
 	return n, err
 }
 
 func (c *conn) Write(b []byte) (int, error) {
 	if c.a.pool.overBudget() {
 		return 0, ErrByteBudget
+	}
+	if err := c.a.bar(); err != nil {
+		return 0, err
 	}
 	n, err := c.Conn.Write(b)
 	c.count(int64(n), 0)

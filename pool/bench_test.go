@@ -81,17 +81,16 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
-// BenchmarkTransport measures requests through 20 proxies on loopback, by 64
-// goroutines, beside what one would write by hand: a round robin over one
+// BenchmarkTransport measures requests of a client with a timeout through 20 proxies on
+// loopback, by 64 goroutines, beside what one would write by hand: a round robin over one
 // http.Transport for each proxy.
 func BenchmarkTransport(b *testing.B) {
-	for _, secure := range []bool{false, true} {
+	for _, name := range []string{"http", "https", "https over HTTP2"} {
+		secure := name != "http"
 		site := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 		site.Config.ErrorLog = quiet
-		site.EnableHTTP2 = true
-		name := "http"
+		site.EnableHTTP2 = name == "https over HTTP2"
 		if secure {
-			name = "https"
 			site.StartTLS()
 		} else {
 			site.Start()
@@ -117,13 +116,14 @@ func BenchmarkTransport(b *testing.B) {
 			name string
 			rt   http.RoundTripper
 		}{{"by hand", &byHand}, {"pool", p.Transport()}} {
+			client := &http.Client{Transport: way.rt, Timeout: time.Minute}
 			b.Run(name+"/"+way.name, func(b *testing.B) {
 				b.ReportAllocs()
 				b.SetParallelism(max(1, 64/runtime.GOMAXPROCS(0)))
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
 						req, _ := http.NewRequest(http.MethodGet, site.URL, nil)
-						resp, err := way.rt.RoundTrip(req)
+						resp, err := client.Do(req)
 						if err != nil {
 							b.Error(err)
 							return

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -29,6 +30,15 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	if err := checkHost(host); err != nil {
 		return nil, err
 	}
+	return p.connect(ctx, addr, askSOCKS5)
+}
+
+// handshake asks a proxy for a connection to addr. What the proxy has sent beyond its
+// response is early.
+type handshake func(ctx context.Context, c *conn, addr string) (opened net.Conn, early []byte, err error)
+
+// connect tries proxies until one connects.
+func (p *Pool) connect(ctx context.Context, addr string, ask handshake) (net.Conn, error) {
 	q := newQuery(ctx, targetOf(addr))
 	var failed *Error
 	for attempt := 1; ; attempt++ {
@@ -40,7 +50,7 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 			}
 			return nil, err
 		}
-		conn, f := l.socks5(ctx, network, addr)
+		conn, f := l.connect(ctx, addr, ask)
 		if conn != nil {
 			return conn, nil
 		}
@@ -53,32 +63,23 @@ func (p *Pool) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	}
 }
 
-func (l *Lease) socks5(ctx context.Context, network, addr string) (net.Conn, finding) {
+func (l *Lease) connect(ctx context.Context, addr string, ask handshake) (net.Conn, finding) {
 	a, p := l.a, l.pool
 	patience, late := p.patience(a)
 	inner, cancel := context.WithTimeoutCause(ctx, patience, late)
 	defer cancel()
-	var auth *proxy.Auth
-	if a.endpoint.Username != "" {
-		auth = &proxy.Auth{User: a.endpoint.Username, Password: a.endpoint.Password.Reveal()}
-	}
 	var raw *conn
-	dialer, err := proxy.SOCKS5("tcp", a.endpoint.Addr(), auth, dialFunc(func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := a.dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		raw = c.(*conn)
+	dialed, err := a.dial(inner, "tcp", a.endpoint.Addr())
+	if err == nil {
+		raw = dialed.(*conn)
 		raw.taken.Store(true)
 		raw.payFor(l)
-		return c, nil
-	}))
-	if err != nil {
-		return nil, finding{err: err}
-	}
-	c, err := dialer.(proxy.ContextDialer).DialContext(inner, network, addr)
-	if err == nil {
-		return &leasedConn{Conn: c, raw: raw, l: l}, finding{}
+		var opened net.Conn
+		var early []byte
+		if opened, early, err = ask(inner, raw, addr); err == nil {
+			return &leasedConn{Conn: opened, raw: raw, l: l, early: early}, finding{}
+		}
+		_ = raw.Close()
 	}
 	if ctx.Err() == nil && context.Cause(inner) == late {
 		if err = late; raw == nil && late != ErrExpired {
@@ -91,6 +92,23 @@ func (l *Lease) socks5(ctx context.Context, network, addr string) (net.Conn, fin
 	}
 	s.slow = s.late && p.now().mono.Sub(l.start) >= p.connecting/3
 	return nil, judge(s)
+}
+
+// askSOCKS5 is the handshake of SOCKS5.
+func askSOCKS5(ctx context.Context, c *conn, addr string) (net.Conn, []byte, error) {
+	endpoint := c.a.endpoint
+	var auth *proxy.Auth
+	if endpoint.Username != "" {
+		auth = &proxy.Auth{User: endpoint.Username, Password: endpoint.Password.Reveal()}
+	}
+	dialer, err := proxy.SOCKS5("tcp", endpoint.Addr(), auth, dialFunc(func(context.Context, string, string) (net.Conn, error) {
+		return c, nil
+	}))
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", addr)
+	return opened, nil, err
 }
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -108,11 +126,19 @@ type leasedConn struct {
 	net.Conn
 	raw    *conn
 	l      *Lease
+	early  []byte       // came with the proxy's response
 	got    atomic.Bool  // a byte came
+	ended  atomic.Bool  // this side has ended: that the other one ends, too, is no failure
 	broken atomic.Value // error: the other side ended it before
 }
 
 func (c *leasedConn) Read(b []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(b, c.early)
+		c.early = c.early[n:]
+		c.got.Store(true)
+		return n, nil
+	}
 	n, err := c.Conn.Read(b)
 	if n > 0 && !c.got.Load() {
 		c.got.Store(true)
@@ -129,7 +155,7 @@ func (c *leasedConn) Write(b []byte) (int, error) {
 
 // failed remembers that the other side ended the connection before it was of use.
 func (c *leasedConn) failed(err error) {
-	if err == nil || c.got.Load() || errors.Is(err, net.ErrClosed) {
+	if err == nil || c.got.Load() || c.ended.Load() || errors.Is(err, net.ErrClosed) {
 		return
 	}
 	if t, ok := errors.AsType[net.Error](err); !ok || !t.Timeout() {
@@ -138,7 +164,13 @@ func (c *leasedConn) failed(err error) {
 }
 
 // CloseWrite tells the target that nothing more will be sent.
-func (c *leasedConn) CloseWrite() error { return c.raw.CloseWrite() }
+func (c *leasedConn) CloseWrite() error {
+	c.ended.Store(true)
+	if half, ok := c.Conn.(*tls.Conn); ok {
+		return half.CloseWrite()
+	}
+	return c.raw.CloseWrite()
+}
 
 func (c *leasedConn) Close() error {
 	err := c.Conn.Close()

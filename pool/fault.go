@@ -48,7 +48,7 @@ func findingOf(err error) finding {
 	if e, ok := errors.AsType[*Error](err); ok {
 		inner = e.Err
 	}
-	if op, ok := errors.AsType[*net.OpError](inner); ok && op.Op == "dial" {
+	if isConnecting(inner) {
 		inner = &dialError{inner}
 	}
 	f = judge(situation{err: socksRefusal("", inner), canceled: errors.Is(err, context.Canceled), late: errors.Is(err, context.DeadlineExceeded), tunnel: true})
@@ -132,10 +132,23 @@ func isDial(err error) bool {
 	return ok
 }
 
-// local tells that a dial has failed for this machine's fault.
+// isConnecting tells that an error of somebody's own client is of connecting to a proxy,
+// whatever layers are around it.
+func isConnecting(err error) bool {
+	for op, ok := errors.AsType[*net.OpError](err); ok; op, ok = errors.AsType[*net.OpError](op.Err) {
+		if op.Op == "dial" || op.Op == "proxyconnect" {
+			return true
+		}
+	}
+	return false
+}
+
+// local tells that a dial has failed for this machine's fault. Some dialers pass on the
+// text of an error only.
 func local(err error) bool {
+	text := err.Error()
 	for _, e := range localErrors {
-		if errors.Is(err, e) {
+		if errors.Is(err, e) || strings.Contains(text, e.Error()) {
 			return true
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -130,6 +132,7 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES, syscall.EPERM,
+		syscall.EAGAIN,
 	} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			t.Parallel()
@@ -139,8 +142,13 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 				dial := tr.DialContext
 				var broken atomic.Bool
 				tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-					if broken.Load() || rand.IntN(4) > 0 {
+					switch {
+					case broken.Load():
 						return nil, &net.OpError{Op: "dial", Net: network, Err: errno}
+					case rand.IntN(4) == 0:
+						return nil, fmt.Errorf("some dialer: %w", errors.Join(errors.New("v6"), os.NewSyscallError("connect", errno)))
+					case rand.IntN(2) == 0:
+						return nil, fmt.Errorf("some dialer: %v", errno) //nolint:errorlint // as some do
 					}
 					return dial(ctx, network, addr)
 				}
@@ -148,7 +156,7 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 				for range 300 {
 					_, err := get(t.Context(), p.Transport(), "http://target.test/")
 					if err != nil {
-						require.ErrorIs(t, err, errno)
+						require.ErrorContains(t, err, errno.Error())
 						failed, _ := errors.AsType[*pool.Error](err)
 						require.False(t, failed.Sent)
 					}
@@ -166,6 +174,40 @@ func TestLocalErrorsCostNoProxy(t *testing.T) {
 				require.Zero(t, p.Stats().Dead)
 				require.Equal(t, 5, p.Stats().Live)
 			})
+		})
+	}
+}
+
+// A proxy whose own refusals look like responses rests for the target that others reach,
+// but not for one that says the same now and then.
+func TestAProxyThatRefusesWithoutATunnelRests(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 402, 403, 429, 500, 502, 503, 509, 512} {
+		synctest.Test(t, func(t *testing.T) {
+			n, m := newNetwork(), &made{life: time.Hour}
+			var page atomic.Int64
+			n.answer = func(addr string, req *http.Request) *http.Response {
+				if addr == first && req.Host == "target.test" || req.Host == "odd.test" && page.Add(1)%3 == 0 {
+					return plain(status, "")
+				}
+				return plain(200, addr)
+			}
+			p := newPool(t, m.source(5), pool.WithTransport(n.transport()))
+			for range 500 {
+				_, _ = get(t.Context(), p.Transport(), "http://target.test/")
+				time.Sleep(50 * time.Millisecond)
+			}
+			require.Less(t, n.hitsOf(first), 12, "of 100")
+			hits := n.hitsOf(first)
+			for range 500 {
+				begin := time.Now()
+				_, _ = get(t.Context(), p.Transport(), "http://odd.test/")
+				require.Zero(t, time.Since(begin))
+				time.Sleep(50 * time.Millisecond)
+			}
+			require.Greater(t, n.hitsOf(first)-hits, 80, "of 100")
+			require.Equal(t, 5, m.made())
+			require.Zero(t, p.Stats().Dead)
 		})
 	}
 }
@@ -219,26 +261,106 @@ func TestABadRequestTakesNoProxy(t *testing.T) {
 	m := &made{life: time.Hour}
 	p := newPool(t, m.source(2))
 	for url, want := range map[string]string{
-		"ftp://target.test/":  "unsupported protocol scheme",
-		"mailto:bob@test":     "unsupported protocol scheme",
-		"javascript:alert(1)": "unsupported protocol scheme",
-		"http:///path":        "no host",
+		"ftp://target.test/":                             "unsupported protocol scheme",
+		"mailto:bob@test":                                "unsupported protocol scheme",
+		"javascript:alert(1)":                            "unsupported protocol scheme",
+		"http:///path":                                   "no host",
+		"http://target.test:99999/":                      "invalid port",
 		"https://" + strings.Repeat("a.", 127) + "test/": "too long",
 		"http://" + strings.Repeat("a", 64) + ".test/":   "label",
 	} {
 		_, err := get(t.Context(), p.Transport(), url)
 		require.ErrorContains(t, err, want, url)
 	}
+	for want, spoil := range map[string]func(*http.Request){
+		"invalid method":              func(r *http.Request) { r.Method = "GE T" },
+		"Header of the request":       func(r *http.Request) { r.Header = nil },
+		"name of a header field":      func(r *http.Request) { r.Header["Bad Name"] = []string{"x"} },
+		"value of the header field":   func(r *http.Request) { r.Header.Set("Cookie", "secret\n") },
+		`header field: "Bad Trailer"`: func(r *http.Request) { r.Trailer = http.Header{"Bad Trailer": nil} },
+		"control character":           func(r *http.Request) { r.URL.RawQuery = "a=\r\n" },
+		"URL has a control":           func(r *http.Request) { r.URL.Opaque = "//target.test/\n" },
+		"Host of the request":         func(r *http.Request) { r.Host = "target.test\n" },
+		"invalid character":           func(r *http.Request) { r.URL.Host = "target test" },
+		"no body":                     func(r *http.Request) { r.Body = nil },
+		"no URL":                      func(r *http.Request) { r.URL = nil },
+	} {
+		req := post(t.Context(), t, "http://target.test/", "x")
+		spoil(req)
+		err := send(t, p.Transport(), req)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "secret")
+	}
 	_, err := p.DialContext(t.Context(), "tcp", strings.Repeat("a", 300)+":80")
 	require.ErrorContains(t, err, "too long")
 	require.Zero(t, m.made())
+}
 
-	// And what net/http finds afterwards is held against none.
-	req := post(t.Context(), t, "http://target.test/", "x")
-	req.Header["Bad Name"] = []string{"x"}
-	require.ErrorContains(t, send(t, p.Transport(), req), "header")
-	require.Zero(t, p.Stats().Failed)
-	require.Equal(t, 2, p.Stats().Live)
+// What net/http takes is taken.
+func TestAnOddRequestIsSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		p := newPool(t, (&made{}).source(1), pool.WithTransport(n.transport()))
+		for _, odd := range []func(*http.Request){
+			func(r *http.Request) { r.Method = "" },
+			func(r *http.Request) { r.Method = "M-SEARCH" },
+			func(r *http.Request) { r.Header["x_y!#$%&'*+.^`|~1"] = []string{"tab\tand \xff", ""} },
+			func(r *http.Request) { r.URL.Path = "/a\x00b" },
+			func(r *http.Request) { r.URL.Host = "b\u00fccher.test:" },
+			func(r *http.Request) { r.URL.Host = "[2001:db8::1]:80" },
+			func(r *http.Request) { r.URL.Host = "a_b.test." },
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://target.test/", nil)
+			require.NoError(t, err)
+			odd(req)
+			require.NoError(t, send(t, p.Transport(), req))
+		}
+	})
+}
+
+// The timeout of an http.Client, and the channel of a request, are the caller's as a
+// canceled context is: they cost no proxy, and no other one is tried.
+func TestACallerWhoGivesUpIsNotTheProxys(t *testing.T) {
+	t.Parallel()
+	site := newTarget(t, true, nil)
+	for _, phase := range []string{"dial", "connect", "response"} {
+		for _, scheme := range []string{"http", "https"} {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork()
+				n.answer = func(addr string, req *http.Request) *http.Response {
+					if phase == "connect" || phase == "response" && req.Method != http.MethodConnect {
+						time.Sleep(time.Minute)
+					}
+					return plain(200, addr)
+				}
+				tr := n.secure(site)
+				dial := tr.DialContext
+				tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if phase == "dial" {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					}
+					return dial(ctx, network, addr)
+				}
+				p := newPool(t, (&made{}).source(3), pool.WithTransport(tr))
+				for range 5 {
+					req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://target.test/", nil)
+					require.NoError(t, err)
+					_, err = (&http.Client{Transport: p.Transport(), Timeout: 100 * time.Millisecond}).Do(req)
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+
+					c := make(chan struct{})
+					req.Cancel = c //nolint:staticcheck // old callers set it
+					time.AfterFunc(100*time.Millisecond, func() { close(c) })
+					require.Error(t, send(t, p.Transport(), req))
+				}
+				require.Zero(t, p.Stats().Failed)
+				require.EqualValues(t, 10, p.Stats().Uses)
+				time.Sleep(time.Minute)
+			})
+		}
+	}
 }
 
 // A body that can't be read, or is shorter than it says, is the caller's.
@@ -278,6 +400,11 @@ func TestVerdictOf(t *testing.T) {
 		{fmt.Errorf("x: %w", dial(syscall.EMFILE)), pool.Unjudged},
 		{dial(&net.DNSError{IsTemporary: true}), pool.Unjudged},
 		{dial(&net.DNSError{IsNotFound: true}), pool.Failed},
+		{&url.Error{Err: &net.OpError{Op: "proxyconnect", Err: dial(syscall.ECONNREFUSED)}}, pool.Failed},
+		{&url.Error{Err: &net.OpError{Op: "proxyconnect", Err: dial(syscall.EMFILE)}}, pool.Unjudged},
+		{&net.OpError{Op: "proxyconnect", Err: fmt.Errorf("my dialer: %w", syscall.EADDRNOTAVAIL)}, pool.Unjudged},
+		{&net.OpError{Op: "socks connect", Err: dial(syscall.ENETUNREACH)}, pool.Unjudged},
+		{&net.OpError{Op: "socks connect", Err: dial(syscall.ECONNRESET)}, pool.Failed},
 		{io.ErrUnexpectedEOF, pool.FailedForHost},
 		{pool.ErrExpired, pool.Unjudged},
 		{errors.New("socks connect tcp 1.2.3.4:5->a.test:1: unknown error host unreachable"), pool.FailedForHost},

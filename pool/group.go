@@ -8,17 +8,17 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
-	"time"
 )
 
 // Group is several pools behind one handle, such as one for each country: a key, the
 // affinity of a context, says which one. Each has a stock of its own, and all have one
 // quota. Close it.
 type Group struct {
-	open   func(key string) (Source, error)
-	opts   []Option
-	ledger Store
+	open func(key string) (Source, error)
+	opts []Option
+	own  Store
 
 	mu     sync.Mutex
 	pools  map[string]*Pool
@@ -27,8 +27,8 @@ type Group struct {
 
 // NewGroup returns a group. open returns the source for a key, and is called when the
 // key is first used; an error is given to that use. The options are for each pool, but
-// the ceiling of [WithQuota] and the ledger of [WithStore] are for all together; what
-// is fetched is kept in memory.
+// the ceiling of [WithQuota] is for all together. With [WithStore], each key has a
+// namespace of its own in the store, and groups of other processes share it.
 //
 //	g := pool.NewGroup(func(country string) (pool.Source, error) {
 //		return pool.Extract(client.IP, proxylite.IPExtractParams{Quantity: 5, CountryCode: country, Life: time.Hour}), nil
@@ -38,7 +38,7 @@ type Group struct {
 //
 // A pool is kept until Close, so keys should be few, and not taken from strangers.
 func NewGroup(open func(key string) (Source, error), opts ...Option) *Group {
-	return &Group{open: open, opts: opts, ledger: NewMemoryStore(), pools: map[string]*Pool{}}
+	return &Group{open: open, opts: opts, own: newMemoryStore(0), pools: map[string]*Pool{}}
 }
 
 type affinityKey struct{}
@@ -63,11 +63,10 @@ func (g *Group) Pool(key string) (*Pool, error) {
 		return nil, fmt.Errorf("pool: opening the pool for %q: %w", key, err)
 	}
 	opts := slices.Concat(g.opts, []Option{func(s *settings) error {
-		shared := g.ledger
-		if s.store != nil {
-			shared = s.store
+		if s.store == nil {
+			s.store = g.own
 		}
-		s.store = groupStore{NewMemoryStore(), shared}
+		s.namespace = strings.TrimPrefix(s.namespace+"/"+key, "/")
 		return nil
 	}})
 	p, err := New(source, opts...)
@@ -154,15 +153,3 @@ func (g *Group) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// groupStore is a stock of one pool and the ledger of all.
-type groupStore struct {
-	Store
-	ledger Store
-}
-
-func (s groupStore) Spend(ctx context.Context, n, limit int, per time.Duration) (int, time.Time, error) {
-	return s.ledger.Spend(ctx, n, limit, per)
-}
-
-func (s groupStore) Refund(ctx context.Context, n int) error { return s.ledger.Refund(ctx, n) }

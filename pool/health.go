@@ -120,6 +120,7 @@ const (
 	// with nothing that works in between.
 	refusedLogins = 3
 	refusedFor    = time.Second
+	refusedFirst  = 2 // where all share one that has never worked
 )
 
 var errJudgedDead = errors.New("the last proxy was judged dead")
@@ -191,8 +192,9 @@ func (p *Pool) shrug(l *Lease, f finding, now moment) bool {
 	switch {
 	case f.verdict == Worked, f.verdict == UsedUp, f.class == byCaller && f.verdict == Dead, errors.Is(f.err, ErrProxyAuth) && f.class != byTarget:
 		return false
-	case errors.Is(f.err, ErrNotAllowed), f.class == byReach && isDial(f.err):
-		l.a.until.Store(int64(now.mono.Add(min(grace, p.coolFirst))))
+	case errors.Is(f.err, ErrNotAllowed), f.class == byReach && isDial(f.err): // a few are nothing, many in a row an outage
+		row := int(l.a.record.row.Add(1))
+		l.a.until.Store(int64(now.mono.Add(clock.Double(10*time.Millisecond, row-1, min(grace, p.coolFirst)))))
 	case f.verdict != Unjudged:
 		l.a.leave()
 	}
@@ -382,7 +384,7 @@ func (p *Pool) sentence(a *address, target string, c *charge, now moment) {
 		p.condemn(a, now)
 		return
 	}
-	if target == "" || c.quiet {
+	if target == "" || c.quiet && r.proven[target] < strikesOut {
 		return
 	}
 	a.out.set(target, outFor{until: now.mono.Add(clock.Double(p.coolFirst, r.proven[target]-1, p.coolMax))}, now.mono)
@@ -477,12 +479,12 @@ func (p *Pool) bury(l *Lease, f finding, now moment) {
 	p.publish()
 }
 
-// loginIsWrong tells that a login that was refused is wrong. One that has worked
-// must be refused again and again for that.
+// loginIsWrong tells that a login that was refused is wrong. One that has worked, or
+// that all share, must be refused again and again for that.
 func (p *Pool) loginIsWrong(l *Lease, f finding, now moment) bool {
 	a, d := l.a, &p.doubt
-	all := p.source.OneLogin && p.counters.worked.Load() > p.supply.resumed
-	if !all && a.worked.Load() == 0 {
+	one := p.source.OneLogin
+	if !one && a.worked.Load() == 0 {
 		return true
 	}
 	r := &a.record
@@ -493,10 +495,11 @@ func (p *Pool) loginIsWrong(l *Lease, f finding, now moment) bool {
 		r.loginAt = now.mono
 	}
 	n, since := r.logins, r.loginAt
-	if p.source.OneLogin {
+	if one {
 		n, since = d.login, d.loginAt
 	}
-	if n >= refusedLogins && now.mono.Sub(since) >= refusedFor {
+	never := one && p.counters.worked.Load() == p.supply.resumed
+	if never && n >= refusedFirst || n >= refusedLogins && now.mono.Sub(since) >= refusedFor {
 		return true
 	}
 	if p.source.Rotating { // so that a success comes here and settles it
@@ -528,7 +531,7 @@ func (p *Pool) endOutage(now moment, q query) {
 	}
 	soon := now.mono.Add(grace)
 	for _, a := range p.all {
-		if a.record.refusals == 0 && clock.Instant(a.until.Load()) > soon {
+		if clock.Instant(a.until.Load()) > soon {
 			a.until.Store(int64(soon))
 		}
 		if f := a.out.get(q.addr); q.addr != q.host && f.why == outUnproven && f.until > soon {
@@ -561,6 +564,7 @@ func (o *outs) forgive(target string) {
 // arrived makes the proxy that a session has tried its home, as it works.
 func (p *Pool) arrived(l *Lease) {
 	if l.moved != nil && l.session != nil && p.sessions.move(l.session, l.moved, l.a) {
+		p.member.pin(l.session, l.a)
 		p.moved(l.session, l.moved, l.a)
 	}
 }

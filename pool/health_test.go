@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -320,6 +321,68 @@ func TestABadExitOfARotatingGatewayIsLeftAtOnce(t *testing.T) {
 	}
 }
 
+// A gateway that now and then does not let one in, or is not reached, is used on.
+func TestAFewFailuresOfARotatingGatewayAreNoOutage(t *testing.T) {
+	t.Parallel()
+	site := newTarget(t, true, nil)
+	for _, how := range []string{"512", "dial"} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork()
+			var tries atomic.Int64
+			var down atomic.Bool
+			fails := func() bool { return tries.Add(1)%50 == 0 || down.Load() }
+			n.answer = func(addr string, req *http.Request) *http.Response {
+				if req.Method == http.MethodConnect {
+					time.Sleep(100 * time.Millisecond)
+					if how == "512" && fails() {
+						return plain(512, "")
+					}
+				}
+				return plain(200, addr)
+			}
+			tr := n.secure(site)
+			dial := tr.DialContext
+			tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if how == "dial" && fails() {
+					return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+				}
+				return dial(ctx, network, addr)
+			}
+			p := newPool(t, pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}.Rotating(),
+				pool.WithTransport(tr), pool.WithRotation(pool.PerRequest))
+			begin := time.Now()
+			var done atomic.Int64
+			var work sync.WaitGroup
+			for range 16 {
+				work.Go(func() {
+					for time.Since(begin) < 10*time.Second {
+						_, err := get(t.Context(), p.Transport(), "https://target.test/")
+						require.NoError(t, err)
+						done.Add(1)
+					}
+				})
+			}
+			work.Wait()
+			require.Greater(t, done.Load(), int64(1400), "of 1,600")
+
+			down.Store(true)
+			tries.Store(0)
+			for begin := time.Now(); time.Since(begin) < time.Minute; {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				_, err := get(ctx, p.Transport(), "https://target.test/")
+				require.Error(t, err)
+				cancel()
+			}
+			require.Less(t, tries.Load(), int64(100), "an outage is not made worse")
+			down.Store(false)
+			begin = time.Now()
+			_, err := get(t.Context(), p.Transport(), "https://target.test/")
+			require.NoError(t, err)
+			require.Less(t, time.Since(begin), 2*time.Second)
+		})
+	}
+}
+
 // A target's ban is that exit's, too: also where connections are kept.
 func TestABannedExitOfARotatingGatewayIsLeftAtOnce(t *testing.T) {
 	t.Parallel()
@@ -477,13 +540,49 @@ func TestSlowDownObeysRetryAfter(t *testing.T) {
 	})
 }
 
+// It is at most an hour, and what can't be read is left out.
+func TestFormsOfRetryAfter(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]time.Duration{
+		"120": 2 * time.Minute, "99999999999999999999": time.Hour, "86400": time.Hour,
+		"Sat, 01 Jan 2000 00:01:30 GMT": 90 * time.Second, "Fri, 31 Dec 9999 23:59:59 GMT": time.Hour, // a bubble begins at 2000-01-01
+		"soon": time.Second, "-5": time.Second, "0": time.Second, "Sat, 01 Jan 1990 00:00:00 GMT": time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork()
+			n.answer = func(addr string, _ *http.Request) *http.Response {
+				if n.hitsOf(addr) > 1 {
+					return plain(200, addr)
+				}
+				resp := plain(429, "slow")
+				resp.Header = http.Header{"Retry-After": {value}}
+				return resp
+			}
+			p := newPool(t, (&made{}).source(1), pool.WithTransport(n.transport()), pool.WithBanStatus(429))
+			_, err := get(t.Context(), p.Transport(), "http://target.test/")
+			require.ErrorContains(t, err, "429")
+			begin := time.Now()
+			_, err = get(t.Context(), p.Transport(), "http://target.test/")
+			require.NoError(t, err)
+			require.Equal(t, want, time.Since(begin), value)
+		})
+	}
+}
+
 func TestNamesOfAHostAreOne(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, pool.Fixed(proxylite.Endpoint{Host: "10.0.0.1", Port: 1}), pool.WithHostCoolDown(time.Hour), pool.WithFailFast())
 	l, err := p.GetFor(t.Context(), "Shop.Test")
 	require.NoError(t, err)
 	l.Done(pool.FailedForHost)
-	for _, name := range []string{"Shop.Test", "shop.test", "SHOP.TEST:443", "shop.test:80", "shop.test.", "Shop.test.:80"} {
+	for _, name := range []string{"Shop.Test", "shop.test", "SHOP.TEST:443", "shop.test:80", "shop.test.", "Shop.test.:80", "https://shop.test/path", "http://Shop.Test:8080"} {
+		_, err := p.GetFor(t.Context(), name)
+		require.ErrorIs(t, err, pool.ErrNoProxy, name)
+	}
+	l, err = p.GetFor(t.Context(), "2001:db8::1")
+	require.NoError(t, err)
+	l.Done(pool.FailedForHost)
+	for _, name := range []string{"2001:DB8::1", "[2001:db8::1]", "[2001:db8:0::0:1]:443", "https://[2001:0db8::1]/"} {
 		_, err := p.GetFor(t.Context(), name)
 		require.ErrorIs(t, err, pool.ErrNoProxy, name)
 	}

@@ -57,6 +57,7 @@ const (
 	ReasonFailed  Reason = "failed"  // fails where others work
 	ReasonUsedUp  Reason = "used up" // had its uses, or was dropped by the caller
 	ReasonClosed  Reason = "closed"  // the pool was closed
+	ReasonLost    Reason = "lost"    // the store of WithStore has given it to others, or forgotten it
 )
 
 // allHooks are the hooks of all calls of WithHooks.

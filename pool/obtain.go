@@ -10,77 +10,81 @@ import (
 	"time"
 
 	"github.com/proxylite/proxylite-go"
-	"github.com/proxylite/proxylite-go/internal/clock"
 )
 
 // batch is what one fetch brought.
 type batch struct {
-	fresh   []Proxy
+	fresh   []*address
 	renewed int // proxies that the pool has, with a later end of life
 	asked   int
+	usedUp  bool // the source has nothing that the pool has not had enough of
 	err     error
 }
 
-// obtain gets need proxies: from the store, and then from the source.
-func (p *Pool) obtain(need int) (b batch) { //nolint:cyclop // the steps of one extraction, in order
-	ctx := p.ctx
-	b.asked = need
-	take := func() error {
-		more, err := p.store.Take(ctx, need-len(b.fresh), clock.AddTo(time.Now(), max(0, p.margin)))
-		for _, proxy := range more {
-			if !p.renew(proxy, &b) {
-				b.fresh = append(b.fresh, proxy)
-			}
-		}
-		return err
-	}
-	if b.err = take(); b.err != nil || len(b.fresh) >= need {
-		return b
-	}
-	unlock, err := p.store.Lock(ctx)
-	if err != nil {
-		b.err = err
-		return b
-	}
-	defer unlock()
-	if b.err = take(); b.err != nil || len(b.fresh) >= need { // another pool may have fetched
-		return b
-	}
-	ask := need - len(b.fresh)
+// obtain gets need proxies: from the stock of the store, and then from the source.
+func (p *Pool) obtain(need int) (b batch) {
+	m := &p.member
+	want := Want{N: need, MinLeft: max(0, p.margin), Ask: need}
 	if p.source.Batch > 0 {
-		ask = min(ask, p.source.Batch)
+		want.Ask = min(need, p.source.Batch)
 	}
-	b.asked = len(b.fresh) + ask
-	if p.source.Costs && p.quota > 0 {
-		booked, again, err := p.store.Spend(ctx, ask, p.quota, p.per)
-		if err != nil {
-			b.err = err
-			return b
-		}
-		if booked == 0 {
-			b.err = &quotaError{again}
-			return b
-		}
-		ask = booked
+	if p.source.Costs {
+		want.Limit, want.Per = p.quota, p.per
 	}
-	fetched, err := p.ask(ctx, ask)
-	b.err = err
-	var fresh []Proxy
+	b.asked = need
+	var c Claim
+	var begun moment
+	if c, b.fresh, begun, b.err = m.claim(p.ctx, want, nil); b.err != nil || len(b.fresh) >= need {
+		return b
+	}
+	if c.Grant == nil {
+		b.err = &waitError{c.Why, time.Now().Add(c.Again)}
+		return b
+	}
+	b.asked = len(b.fresh) + c.Grant.N
+	keep, err := p.fetchWith(*c.Grant, begun, &b)
+	if b.err = err; len(keep) == 0 {
+		return b
+	}
+	want.N, want.Ask = need-len(b.fresh), 0
+	_, got, _, err := m.claim(p.ctx, want, keep)
+	b.fresh, b.err = append(b.fresh, got...), errors.Join(b.err, err)
+	return b
+}
+
+// fetchWith uses a grant, and settles it however that ends. It returns the proxies that
+// are new to the pool.
+func (p *Pool) fetchWith(g Grant, begun moment, b *batch) (fresh map[string]Proxy, err error) {
+	ctx := p.ctx
+	if g.Left < Forever { // the store gives the right to another one then
+		end := begun.mono.Add(g.Left * 9 / 10)
+		inner, cancel := context.WithTimeout(ctx, end.Sub(p.now().mono))
+		defer cancel()
+		if ctx = inner; ctx.Err() != nil {
+			return nil, errors.Join(errLate, p.member.settle(g, 0, nil))
+		}
+	}
+	spent := g.N // if a hook or the source ends the goroutine
+	var paid []Proxy
+	defer func() { err = errors.Join(err, p.member.settle(g, spent, paid)) }()
+	fetched, spent, err := p.ask(ctx, g.N)
+	fresh = map[string]Proxy{}
+	b.usedUp = len(fetched) > 0
 	for _, proxy := range fetched {
 		switch {
-		case p.renew(proxy, &b):
+		case p.renew(proxy, b):
 		case p.isKnown(proxy.id()):
 			if p.source.Costs {
 				p.counters.wasted.Add(1)
 			}
+			continue
 		default:
-			fresh = append(fresh, proxy)
+			fresh[proxy.id()] = proxy
 		}
+		b.usedUp = false
+		paid = append(paid, proxy)
 	}
-	if len(fresh) > 0 {
-		b.err = errors.Join(b.err, p.store.Put(ctx, fresh), take())
-	}
-	return b
+	return fresh, err
 }
 
 func (p *Pool) isKnown(id string) bool {
@@ -89,7 +93,7 @@ func (p *Pool) isKnown(id string) bool {
 	return p.known(id)
 }
 
-// renew extends the life of an address that the pool has and that has come again.
+// renew lets a proxy that the pool has live longer.
 func (p *Pool) renew(proxy Proxy, b *batch) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,13 +105,13 @@ func (p *Pool) renew(proxy Proxy, b *batch) bool {
 	return true
 }
 
-// ask calls the source and keeps the books.
-func (p *Pool) ask(ctx context.Context, n int) ([]Proxy, error) {
+// ask calls the source and returns what that has cost.
+func (p *Pool) ask(ctx context.Context, n int) (proxies []Proxy, spent int, err error) {
 	start := time.Now()
-	proxies, err := p.source.Fetch(ctx, n)
+	proxies, err = p.source.Fetch(ctx, n)
 	p.counters.fetches.Add(1)
 	p.counters.fetched.Add(uint64(len(proxies)))
-	spent, unknown := 0, false
+	unknown := false
 	if p.source.Costs {
 		spent = len(proxies)
 		if err != nil {
@@ -118,9 +122,6 @@ func (p *Pool) ask(ctx context.Context, n int) ([]Proxy, error) {
 			}
 		}
 		p.counters.spent.Add(uint64(spent))
-		if back := n - spent; p.quota > 0 && back > 0 {
-			err = errors.Join(err, p.store.Refund(ctx, back))
-		}
 	}
 	info := Fetch{Asked: n, Got: len(proxies), Spent: spent, Unknown: unknown, Duration: time.Since(start), Err: err}
 	p.hooks.fetched(info)
@@ -132,7 +133,7 @@ func (p *Pool) ask(ctx context.Context, n int) ([]Proxy, error) {
 		level, attrs = slog.LevelWarn, append(attrs, slog.Any("error", err))
 	}
 	p.log.LogAttrs(ctx, level, "proxies fetched", attrs...)
-	return proxies, err
+	return proxies, spent, err
 }
 
 // probed tries the new addresses, and those that are held, and returns those that
@@ -203,6 +204,7 @@ func (p *Pool) reject(a *address) {
 	if p.source.Costs {
 		p.counters.wasted.Add(1)
 	}
+	a.onClose.Retired = true
 	a.gone.Store(true)
 	a.closeIfUnused()
 }

@@ -32,6 +32,7 @@ type settings struct {
 	stopOn     func(error) bool
 	probe      func(context.Context, http.RoundTripper) error
 	store      Store
+	namespace  string
 	template   *http.Transport
 	connecting time.Duration
 	hooks      allHooks
@@ -60,14 +61,14 @@ func (s *settings) apply(source Source, opts []Option) error {
 	if s.size < 0 || source.Batch < 0 {
 		return fmt.Errorf("pool: Source.Size and Source.Batch must not be negative, not %d and %d", s.size, source.Batch)
 	}
+	if source.life > 0 && s.margin >= source.life {
+		return fmt.Errorf("pool: the margin (%s) must be less than IPExtractParams.Life (%s), or all proxies are paid for and none is used", s.margin, source.life)
+	}
 	if s.size == 0 {
 		s.size = math.MaxInt32
 		if source.Costs {
 			s.size = 10
 		}
-	}
-	if s.store == nil {
-		s.store = NewMemoryStore()
 	}
 	if s.template == nil {
 		s.template = proxylite.NewTransport()
@@ -80,7 +81,7 @@ func (s *settings) apply(source Source, opts []Option) error {
 	return nil
 }
 
-func positive[T int | time.Duration](what string, v T) error {
+func positive[T int | int64 | time.Duration](what string, v T) error {
 	if v <= 0 {
 		return fmt.Errorf("pool: %s must be positive, not %v", what, v)
 	}
@@ -215,10 +216,24 @@ func WithProbe(f func(ctx context.Context, through http.RoundTripper) error) Opt
 	return func(s *settings) error { s.probe = f; return nil }
 }
 
-// WithStore shares fetched proxies and the quota with other pools; default: a
-// store of its own in memory.
+// WithStore shares proxies, sessions, the right to fetch and the quota with other
+// pools: a proxy is used by one of them at a time, and what one has fetched and does
+// not need is for the others. While the store is not reached, nothing is bought, and the
+// pool uses what it has until its claims on that end; then connections are cut. A
+// session of a new key waits for the store to say where it lives. Default: nothing is shared.
+//
+// It does nothing for a source that is Rotating, whose exits are nobody's.
 func WithStore(store Store) Option {
 	return func(s *settings) error { s.store = store; return nil }
+}
+
+// WithNamespace names the stock that the pool shares in the store of [WithStore].
+// Pools with one namespace must have the same source; pools with different ones may
+// have the same proxies, such as for different targets. The default is the name of the
+// source, which for [Extract] says its parameters, or "default". The quota is for all
+// namespaces of the store together.
+func WithNamespace(name string) Option {
+	return func(s *settings) error { s.namespace = name; return nil }
 }
 
 // WithTransport sets what the transport of each proxy is cloned from: time-outs,
@@ -257,7 +272,7 @@ func WithSessionLimit(n int) Option {
 // WithByteBudget stops all traffic with [ErrByteBudget] after n bytes, both ways, until
 // [Pool.Resume] starts a new one. Requests under way are cut. Default: none.
 func WithByteBudget(n int64) Option {
-	return func(s *settings) error { s.byteBudget = n; return positive("the byte budget", int(n)) }
+	return func(s *settings) error { s.byteBudget = n; return positive("the byte budget", n) }
 }
 
 // WithHooks adds what is called for metrics.

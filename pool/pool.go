@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,12 +34,14 @@ type Pool struct {
 	counters counters
 	traffic  traffic
 	doubt    doubt // see health.go
+	member   membership
 
 	mu      sync.Mutex // for all below: what is rare
 	running sync.WaitGroup
 	busy    bool // a refill is running
 	closed  bool
 	all     []*address               // given out, or out for a while
+	byID    map[string]*address      // of all
 	held    []*address               // failed a probe, which may be the probe's fault
 	gone    map[string]clock.Instant // ids that never come back, until then
 	events  []func()                 // hooks to call when mu is free
@@ -70,13 +73,18 @@ func New(source Source, opts ...Option) (*Pool, error) {
 	if source.Fetch == nil {
 		return nil, errors.New("pool: Source.Fetch is required: see Extract, Static, Fixed and Gateway")
 	}
-	p := &Pool{source: source, born: time.Now(), gone: map[string]clock.Instant{}}
+	p := &Pool{source: source, born: time.Now(), gone: map[string]clock.Instant{}, byID: map[string]*address{}}
 	if err := p.apply(source, opts); err != nil {
 		return nil, err
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.supply.target = p.size
 	p.sessions.init(p.sessionLimit)
+	shared := p.store
+	if source.Rotating { // its exits are nobody's
+		shared = nil
+	}
+	p.member.init(p, shared, cmp.Or(p.namespace, source.Name, "default"))
 	p.live.Store(&snapshot{needAt: clock.Past, growAt: math.MaxUint64})
 	p.changed.Store(new(make(chan struct{})))
 	return p, nil
@@ -87,7 +95,7 @@ func New(source Source, opts ...Option) (*Pool, error) {
 func (p *Pool) Get(ctx context.Context) (*Lease, error) { return p.GetFor(ctx, "") }
 
 // GetFor is [Pool.Get] for a target, for [PerHost] and for proxies that are out for
-// it. The target is a host name or host:port in any spelling.
+// it. The target is a host name, host:port or a URL, in any spelling.
 func (p *Pool) GetFor(ctx context.Context, target string) (*Lease, error) {
 	return p.lease(ctx, newQuery(ctx, targetOf(target)))
 }
@@ -188,7 +196,10 @@ func (p *Pool) unlock() {
 
 // retire takes an address out for good. Its leases finish.
 func (p *Pool) retire(a *address, why Reason) {
-	p.all = slices.DeleteFunc(p.all, func(b *address) bool { return a == b })
+	if p.all = slices.DeleteFunc(p.all, func(b *address) bool { return a == b }); p.byID[a.id] == a {
+		delete(p.byID, a.id)
+	}
+	p.member.retired(a, p.dropOf(a, why))
 	a.gone.Store(true)
 	p.acquit(a)
 	uses := a.uses.Load()
@@ -196,7 +207,7 @@ func (p *Pool) retire(a *address, why Reason) {
 	switch {
 	case why == ReasonExpired:
 		p.counters.expired.Add(1)
-	case why != ReasonClosed:
+	case why != ReasonClosed && why != ReasonLost:
 		if why != ReasonUsedUp {
 			p.counters.dead.Add(1)
 		}
@@ -204,7 +215,7 @@ func (p *Pool) retire(a *address, why Reason) {
 			p.gone[a.id] = a.expiresAt()
 		}
 	}
-	if p.source.Costs && uses == 0 && why != ReasonClosed {
+	if p.source.Costs && uses == 0 && why != ReasonClosed && why != ReasonLost {
 		p.counters.wasted.Add(1)
 		if why == ReasonExpired {
 			p.supply.target = max(1, p.supply.target-1) // one less is needed
@@ -223,7 +234,8 @@ func (p *Pool) retire(a *address, why Reason) {
 // ErrClosed, a fetch that is under way is canceled (and counts as spent), and
 // every goroutine of the pool has ended when it returns. Leases and requests in
 // flight finish, and close their connections then. Proxies that nobody holds go
-// back to the store.
+// back to the store of [WithStore]; the others do when the pool's lease on them ends,
+// which cuts what is still in flight.
 func (p *Pool) Close() error {
 	p.cancel()
 	p.mu.Lock()
@@ -238,27 +250,38 @@ func (p *Pool) Close() error {
 	p.running.Wait()
 
 	p.mu.Lock()
-	var left []Proxy
-	now := p.now()
-	for _, a := range append(slices.Clone(p.all), p.held...) {
-		sound := !a.accused()
+	rest := slices.Concat(p.all, p.held)
+	p.all, p.held = nil, nil
+	for _, a := range rest {
 		p.retire(a, ReasonClosed)
-		if sound && a.inFlight.Load() == 0 && now.wall < a.deadlineAt() {
-			left = append(left, a.proxy())
-		}
 	}
-	p.held = nil
 	p.publish()
 	p.unlock()
-	if len(left) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := p.store.Put(ctx, left); err != nil {
-		return fmt.Errorf("pool: putting %d proxies back into the store: %w", len(left), err)
+	if err := p.member.leave(); err != nil {
+		return fmt.Errorf("pool: %w", err)
 	}
 	return nil
+}
+
+// dropOf says what becomes of the claim on an address that is retired.
+func (p *Pool) dropOf(a *address, why Reason) Drop {
+	switch why {
+	case ReasonExpired: // another pool may have paid for more of its life
+		return Drop{MinLeft: a.expiresAt().Sub(p.now().wall) + time.Second}
+	case ReasonLost:
+		return Drop{}
+	case ReasonClosed:
+		if !a.accused() {
+			return Drop{}
+		}
+	}
+	d := Drop{Retired: true}
+	if !p.source.Disposable {
+		if d.For = Forever; a.expiresAt() != clock.Never {
+			d.For = max(0, a.expiresAt().Sub(p.now().wall))
+		}
+	}
+	return d
 }
 
 // String tells how many proxies there are, and no more.

@@ -19,7 +19,7 @@ import (
 // becomes of the request is known here, unless [Pool.Report] tells. Prefer
 // [Pool.Transport].
 func (p *Pool) Proxy(req *http.Request) (*url.URL, error) {
-	if err := checkRequest(req); err != nil {
+	if err := checkURL(req.URL); err != nil { // libraries make a request of a URL alone
 		return nil, err
 	}
 	ctx := req.Context()
@@ -55,7 +55,7 @@ func (p *Pool) OnProxyConnectResponse(_ context.Context, proxy *url.URL, connect
 }
 
 // Report tells the pool what a use has shown that it could not see: of a URL of
-// [Pool.Proxy], or of a lease that is done. The target is a host name or host:port, or
+// [Pool.Proxy], or of a lease that is done. The target is as in [Pool.GetFor], or
 // empty. It returns false if the pool does not have the proxy any more.
 func (p *Pool) Report(e proxylite.Endpoint, target string, v Verdict) bool {
 	return p.tell(e, func(a *address) { p.reportOn(a, targetOf(target), finding{verdict: v}) })

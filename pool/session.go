@@ -53,6 +53,7 @@ func (p *Pool) EndSession(key string) bool {
 	if s == nil {
 		return false
 	}
+	p.member.pin(s, nil)
 	p.wake()
 	return true
 }
@@ -64,7 +65,8 @@ type session struct {
 	away  atomic.Pointer[address] // tried in place of a home that fails
 	meter meter
 
-	ended bool // under sessions.mu
+	asked atomic.Int32 // of the store, for its home
+	ended bool         // under sessions.mu
 }
 
 func (s *session) name() string {
@@ -256,6 +258,9 @@ func (p *Pool) settle(s *session, old *address, now moment, q query) (*Lease, er
 		return nil, ErrSessionLost
 	}
 	exclusive := q.exclusive()
+	if old == nil && p.member.asks(s) {
+		return nil, nil
+	}
 	a := p.fewest(old, exclusive, now, q)
 	if a == nil {
 		if exclusive {
@@ -276,6 +281,7 @@ func (p *Pool) settle(s *session, old *address, now moment, q query) (*Lease, er
 		a.unhold()
 		return p.pick(now, q) // somebody was quicker
 	}
+	p.member.pin(s, a)
 	if old != nil {
 		p.moved(s, old, a)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
@@ -14,7 +15,7 @@ import (
 
 // Proxy is a proxy with the end of its life.
 type Proxy struct {
-	Endpoint proxylite.Endpoint `json:"endpoint"` // json.Marshal redacts its password: a [Store] uses proxylite.MarshalRevealed
+	Endpoint proxylite.Endpoint `json:"endpoint"` // json.Marshal redacts its password: to store it use proxylite.MarshalRevealed
 	Expires  time.Time          `json:"expires"`  // zero: no known end
 }
 
@@ -34,14 +35,6 @@ func (p Proxy) id() string {
 	return e.Username + "@" + e.Addr()
 }
 
-// end is the end of life as a time that compares.
-func (p Proxy) end() time.Time {
-	if p.Expires.IsZero() {
-		return time.Unix(1<<40, 0) // later than any other
-	}
-	return p.Expires
-}
-
 // Source says where proxies come from: [Extract], [Static], [Fixed],
 // [Gateway.Sessions], or a literal with a function of your own.
 type Source struct {
@@ -51,6 +44,9 @@ type Source struct {
 	// twice at once by one pool. One that ends its goroutine, as t.FailNow does,
 	// stops the pool.
 	Fetch func(ctx context.Context, need int) ([]Proxy, error)
+	// Name says what the proxies are, as "US for an hour": pools that share a store
+	// share those of one name. See WithNamespace.
+	Name string
 	// Batch is the most to ask for at once; 0 means no limit.
 	Batch int
 	// Size is how many proxies to keep, unless [WithSize] says so; 0 means all
@@ -60,8 +56,8 @@ type Source struct {
 	// of Fetch then counts as spent, unless a *proxylite.Error in its chain says
 	// that the call was refused or not sent.
 	Costs bool
-	// OneLogin means that all proxies share one login: a proxy that refuses it
-	// (407) stops the pool.
+	// OneLogin means that all proxies share one login: two refusals of it (407) in a
+	// row stop the pool, or three over a second if it has worked.
 	OneLogin bool
 	// Disposable means that a proxy without an end of life is replaced, too, when it
 	// fails where others work: the source makes others. It never comes again.
@@ -71,7 +67,8 @@ type Source struct {
 	// repeated go on at once.
 	Rotating bool
 
-	final bool // there will never be others
+	final bool          // there will never be others
+	life  time.Duration // of each proxy, where it is known before
 
 	err error // why the source is unusable, for New
 }
@@ -89,6 +86,7 @@ type Extractor interface {
 // It spends paid quota.
 func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
 	s := Source{Batch: params.Quantity, Size: params.Quantity, Costs: true}
+	s.Name = strings.Join([]string{"extract", params.CountryCode, params.State, params.City, params.Life.String(), string(params.Entry)}, "/")
 	switch {
 	case ip == nil:
 		s.err = errors.New("pool: Extract needs client.IP, not nil")
@@ -97,6 +95,7 @@ func Extract(ip Extractor, params proxylite.IPExtractParams) Source {
 	case params.Life <= 0 || params.Life%time.Minute != 0:
 		s.err = fmt.Errorf("pool: IPExtractParams.Life is required, in whole minutes, not %s: the pool must know when a proxy ends", params.Life)
 	}
+	s.life = params.Life
 	s.Fetch = func(ctx context.Context, need int) ([]Proxy, error) {
 		expires := clock.AddTo(time.Now(), params.Life)
 		params := params

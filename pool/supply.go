@@ -99,7 +99,8 @@ func (p *Pool) grow(now moment) {
 func (p *Pool) refill(now moment) {
 	p.mu.Lock()
 	defer p.unlock()
-	if p.busy || p.closed || p.supply.stopped != nil || now.mono < p.supply.next || now.wall < p.needAt() {
+	due := p.supply.stopped == nil && now.mono >= p.supply.next && now.wall >= p.needAt()
+	if p.busy || p.closed || !due && !p.member.asked() {
 		return
 	}
 	p.busy = true
@@ -108,7 +109,9 @@ func (p *Pool) refill(now moment) {
 		returned := false
 		var work sync.WaitGroup
 		work.Go(func() { // so that its end is seen, however it comes
-			for p.fetch() {
+			p.recall()
+			for due {
+				due = p.fetch()
 			}
 			returned = true
 		})
@@ -129,17 +132,13 @@ var errGoexit = errors.New("the source, the store or a hook ended its goroutine 
 // plan drops what has expired and returns how many proxies to get.
 func (p *Pool) plan(now clock.Instant) (need int) {
 	expired := func(a *address) bool { return now >= a.deadlineAt() }
-	for _, a := range slices.Clone(p.all) {
-		if expired(a) {
+	for _, list := range []*[]*address{&p.all, &p.held} {
+		over := slices.DeleteFunc(slices.Clone(*list), func(a *address) bool { return !expired(a) })
+		*list = slices.DeleteFunc(*list, expired)
+		for _, a := range over {
 			p.retire(a, ReasonExpired)
 		}
 	}
-	p.held = slices.DeleteFunc(p.held, func(a *address) bool {
-		if expired(a) {
-			p.retire(a, ReasonExpired)
-		}
-		return expired(a)
-	})
 	for id, until := range p.gone {
 		if now >= until {
 			delete(p.gone, id)
@@ -163,7 +162,7 @@ func (p *Pool) plan(now clock.Instant) (need int) {
 
 // fetch gets what is missing, once. It returns true if more is missing that can be
 // had at once.
-func (p *Pool) fetch() (more bool) { //nolint:cyclop // the steps of one fetch, in order
+func (p *Pool) fetch() (more bool) {
 	start := time.Now()
 	p.mu.Lock()
 	need := p.plan(clock.Wall(start))
@@ -177,26 +176,12 @@ func (p *Pool) fetch() (more bool) { //nolint:cyclop // the steps of one fetch, 
 		b = p.obtain(need)
 	}
 	now := time.Now()
-	var fresh []*address
-	for _, proxy := range b.fresh {
-		fresh = append(fresh, p.newAddress(proxy, start))
-	}
-	fresh, probeErr := p.probed(fresh)
+	fresh, probeErr := p.probed(b.fresh)
 
 	p.mu.Lock()
 	defer p.unlock()
 	sp := &p.supply
-	added := b.renewed
-	for _, a := range fresh {
-		if p.known(a.id) || clock.Wall(now) >= a.deadlineAt() {
-			if p.source.Costs {
-				p.counters.wasted.Add(1)
-			}
-			continue
-		}
-		p.all = append(p.all, a)
-		added++
-	}
+	added := b.renewed + p.admit(fresh, p.now())
 	lost := sp.lastErr
 	sp.took, sp.lastErr = now.Sub(start), errors.Join(b.err, probeErr)
 	if sp.lastErr == nil && len(b.fresh)+b.renewed == 0 {
@@ -204,7 +189,7 @@ func (p *Pool) fetch() (more bool) { //nolint:cyclop // the steps of one fetch, 
 	}
 	sp.worked, sp.picks = p.counters.worked.Load(), p.counters.picks.Load()
 	if p.ctx.Err() == nil {
-		p.settled(b.err, added, barren, lost)
+		p.settled(b, added, barren, lost)
 	}
 	p.publish()
 	return b.err == nil && probeErr == nil && added > 0 && added == b.asked && b.asked < need
@@ -217,7 +202,10 @@ func (p *Pool) known(id string) bool {
 }
 
 func (p *Pool) has(id string) *address {
-	for _, a := range slices.Concat(p.all, p.held) {
+	if a := p.byID[id]; a != nil {
+		return a
+	}
+	for _, a := range p.held {
 		if a.id == id {
 			return a
 		}
@@ -232,8 +220,8 @@ func pause(strikes int, longest time.Duration) time.Duration {
 }
 
 // settled draws the conclusions of a fetch: when the next one may be, if any.
-func (p *Pool) settled(err error, added int, barren bool, lost error) { //nolint:cyclop // one list of the ways in which a fetch ends
-	sp := &p.supply
+func (p *Pool) settled(b batch, added int, barren bool, lost error) { //nolint:cyclop // one list of the ways in which a fetch ends
+	sp, err := &p.supply, b.err
 	wait := time.Second
 	switch {
 	case barren:
@@ -248,7 +236,7 @@ func (p *Pool) settled(err error, added int, barren bool, lost error) { //nolint
 	now := p.now()
 	sp.next = now.mono.Add(wait)
 
-	var limit *quotaError
+	var limit *waitError
 	var answer *proxylite.Error
 	switch {
 	case err == nil:
@@ -256,6 +244,8 @@ func (p *Pool) settled(err error, added int, barren bool, lost error) { //nolint
 	case errors.As(err, &limit):
 		sp.strikes = 0
 		sp.next = now.mono.Add(max(1, time.Until(limit.again)))
+	case errors.Is(err, ErrStore):
+		sp.next = min(sp.next, now.mono.Add(5*time.Second))
 	case errors.As(err, &answer):
 		sp.next = max(sp.next, now.mono.Add(min(answer.RetryAfter, time.Hour)))
 		// The code of an exhausted balance is not documented: a refusal that is
@@ -269,13 +259,13 @@ func (p *Pool) settled(err error, added int, barren bool, lost error) { //nolint
 	}
 	for _, final := range []error{
 		proxylite.ErrInvalidAppKey, proxylite.ErrNotVerified, proxylite.ErrVerificationNeeded,
-		proxylite.ErrIPNotAllowed, proxylite.ErrInvalidInput, ErrExhausted,
+		proxylite.ErrIPNotAllowed, proxylite.ErrInvalidInput, ErrExhausted, ErrStoreConfig,
 	} {
 		if errors.Is(err, final) {
 			p.stop(err)
 		}
 	}
-	if p.source.final && added == 0 && len(p.all) == 0 {
+	if p.source.final && b.usedUp && added == 0 && len(p.all) == 0 {
 		p.stop(fmt.Errorf("all proxies of the source are out for good: %w", lost))
 	}
 	if err != nil && p.stopOn != nil && p.stopOn(err) {
@@ -309,9 +299,28 @@ func (p *Pool) Resume() {
 
 var errNone = errors.New("the source had no proxy to give")
 
-type quotaError struct{ again time.Time }
+// errLate is why a grant was not used.
+var errLate = errors.New("the right to fetch ended before it could be used")
 
-func (e *quotaError) Error() string {
-	return ErrQuota.Error() + " until " + e.again.Format(time.TimeOnly)
+// waitError is why the store has given neither proxies nor the right to fetch.
+type waitError struct {
+	why   Wait
+	again time.Time
 }
-func (e *quotaError) Unwrap() error { return ErrQuota }
+
+func (e *waitError) Error() string {
+	switch e.why {
+	case WaitQuota:
+		return ErrQuota.Error() + " until " + e.again.Format(time.TimeOnly)
+	case WaitHold:
+		return "the store is new or has lost data, and gives nothing out until " + e.again.Format(time.TimeOnly)
+	}
+	return "another pool is fetching"
+}
+
+func (e *waitError) Unwrap() error {
+	if e.why == WaitQuota {
+		return ErrQuota
+	}
+	return nil
+}

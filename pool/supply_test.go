@@ -243,9 +243,13 @@ func TestAnUnknownOutcomeCountsAsSpentAndARefusalDoesNot(t *testing.T) {
 				require.EqualValues(t, 1, s.Fetches)
 				require.Equal(t, tt.spent, s.Spent)
 				require.Equal(t, tt.unknown, s.Unknown)
-				left, _, err := store.Spend(t.Context(), 15, 15, time.Hour)
+				m := pool.Member{Namespace: "other", ID: "other"}
+				st, err := store.Sync(t.Context(), m, pool.Report{Full: true})
 				require.NoError(t, err)
-				require.EqualValues(t, 15-tt.spent, left, "what the ledger leaves")
+				m.Epoch = st.Epoch
+				c, err := store.Claim(t.Context(), m, pool.Want{N: 15, Ask: 15, Limit: 15, Per: time.Hour})
+				require.NoError(t, err)
+				require.EqualValues(t, 15-tt.spent, c.Grant.N, "what the ledger leaves")
 			})
 		})
 	}
@@ -648,59 +652,6 @@ func TestPoolsShareAStore(t *testing.T) {
 	})
 }
 
-func TestTheMemoryStore(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, s := t.Context(), pool.NewMemoryStore()
-		proxy := func(port int, life time.Duration) pool.Proxy {
-			p := pool.Proxy{Endpoint: proxylite.Endpoint{Host: "10.0.0.1", Port: port}}
-			if life > 0 {
-				p.Expires = time.Now().Add(life)
-			}
-			return p
-		}
-		takes := func(n int, after time.Duration) (ports []int) {
-			got, err := s.Take(ctx, n, time.Now().Add(after))
-			require.NoError(t, err)
-			for _, p := range got {
-				ports = append(ports, p.Endpoint.Port)
-			}
-			return ports
-		}
-		require.NoError(t, s.Put(ctx, []pool.Proxy{proxy(1, time.Minute), proxy(2, time.Hour), proxy(3, 0), proxy(1, 2*time.Minute)}))
-		require.Equal(t, []int{3}, takes(1, 0), "the longest first")
-		require.Equal(t, []int{2}, takes(9, 10*time.Minute), "only what lasts")
-		require.Empty(t, takes(0, 0))
-		time.Sleep(90 * time.Second)
-		require.Equal(t, []int{1}, takes(9, 0), "the second one replaced the first")
-		require.Empty(t, takes(9, 0))
-
-		for _, want := range []int{7, 3, 0} {
-			got, again, err := s.Spend(ctx, 7, 10, time.Hour)
-			require.NoError(t, err)
-			require.Equal(t, want, got)
-			require.Equal(t, want == 0, again.Equal(time.Now().Add(time.Hour)))
-		}
-		require.NoError(t, s.Refund(ctx, 5))
-		got, _, _ := s.Spend(ctx, 9, 10, time.Hour)
-		require.Equal(t, 5, got)
-		time.Sleep(time.Hour)
-		got, _, _ = s.Spend(ctx, 99, 10, time.Hour)
-		require.Equal(t, 10, got)
-
-		unlock, err := s.Lock(ctx)
-		require.NoError(t, err)
-		short, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		_, err = s.Lock(short)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		unlock()
-		unlock, err = s.Lock(ctx)
-		require.NoError(t, err)
-		unlock()
-	})
-}
-
 func TestCloseWakesWhoWaitsAndEndsTheFetch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -751,6 +702,8 @@ func TestAPoolSaysWhatIsWrongWithItsOptions(t *testing.T) {
 		"size":         {fine, pool.WithSize(0), "the size must be positive, not 0"},
 		"attempts":     {fine, pool.WithAttempts(-1), "attempts must be positive"},
 		"margin":       {fine, pool.WithMargin(-1), "margin must not be negative"},
+		"long margin":  {pool.Extract(ip, proxylite.IPExtractParams{Quantity: 1, Life: time.Minute}), pool.WithMargin(time.Minute), "must be less than"},
+		"budget":       {fine, pool.WithByteBudget(0), "byte budget must be positive"},
 		"scheme":       {fine, pool.WithScheme("ftp"), `not "ftp"`},
 		"rotation":     {fine, pool.WithRotation(99), "no such rotation: 99"},
 		"quota":        {fine, pool.WithQuota(0, 0), "quota must be positive"},

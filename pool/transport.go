@@ -114,7 +114,7 @@ func (r *run) try(l *Lease, body io.ReadCloser) (*http.Response, error) {
 	}
 	r.failed = &Error{l.String(), r.attempts, r.sent, l.hide(err)}
 	l.finish(u.finding(err))
-	if r.req.Context().Err() != nil || !r.again() {
+	if ended(r.req) != nil || !r.again() {
 		return nil, r.failed
 	}
 	if r.next, err = r.lease(r.req.Context(), r.q); err != nil {
@@ -191,7 +191,7 @@ type rereadBody struct {
 // retryAfter reads the header, up to an hour.
 func (p *Pool) retryAfter(resp *http.Response) time.Duration {
 	s := resp.Header.Get("Retry-After")
-	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+	if n, err := strconv.ParseUint(s, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
 		return min(time.Hour, time.Duration(n)*time.Second)
 	}
 	if t, err := http.ParseTime(s); err == nil {
@@ -218,6 +218,24 @@ func keepFor(req *http.Request, k keeping) keeping {
 		return once
 	}
 	return k
+}
+
+// ended returns why the caller has given the request up, or nil. An http.Client with a
+// Timeout closes Cancel, which may be seen before the context's deadline is.
+func ended(req *http.Request) error {
+	ctx := req.Context()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-req.Cancel: //nolint:staticcheck // callers may set it, and http.Client does
+		if at, ok := ctx.Deadline(); ok && time.Until(at) <= 0 {
+			return context.DeadlineExceeded
+		}
+		return context.Canceled
+	default:
+		return nil
+	}
 }
 
 func closeBody(body io.Closer) {
@@ -251,6 +269,7 @@ type use struct {
 	responded bool // the response has begun
 
 	mu       sync.Mutex
+	served   bool        // there is a response: what is still being dialed is for the next requests
 	late     error       // connecting took too long
 	dials    []*dialing  // that may be given up
 	patience *time.Timer // with a proxy that says nothing
@@ -306,7 +325,7 @@ type dialing struct {
 // begin starts the timeout of connecting, so that waiting for a turn does not count.
 func (u *use) begin(ctx context.Context) (context.Context, *dialing) {
 	u.begun.Store(true)
-	d := &dialing{u: u}
+	d := &dialing{u: u, stop: func() bool { return false }}
 	ctx, d.cancel = context.WithCancel(ctx)
 	patience, late := u.l.pool.patience(u.l.a)
 	d.mu.Lock() // until all is there
@@ -318,24 +337,19 @@ func (u *use) begin(ctx context.Context) (context.Context, *dialing) {
 		u.mu.Unlock()
 		d.giveUp()
 	})
-	d.stop = context.AfterFunc(u.Context, d.giveUp)
-	d.mu.Unlock()
 	u.mu.Lock()
-	u.dials = append(u.dials, d)
+	if !u.served {
+		d.stop = context.AfterFunc(u.Context, d.giveUp)
+		u.dials = append(u.dials, d)
+	}
 	u.mu.Unlock()
+	d.mu.Unlock()
 	return ctx, d
 }
 
 // giveUp closes what no request has got.
 func (d *dialing) giveUp() {
-	d.mu.Lock()
-	c, done := d.conn, d.done
-	d.done = true
-	d.mu.Unlock()
-	d.cancel()
-	d.timer.Stop()
-	d.stop()
-	if c != nil && !done && !c.taken.Load() {
+	if c, done := d.end(); c != nil && !done && !c.taken.Load() {
 		_ = c.Close()
 	}
 }
@@ -348,14 +362,16 @@ func (d *dialing) reached(c *conn) bool {
 	return !d.done
 }
 
-// taken ends the timeout: a request has the connection.
-func (d *dialing) taken() {
+// end ends the timeout. It returns the connection, and whether it had ended before.
+func (d *dialing) end() (c *conn, done bool) {
 	d.mu.Lock()
+	c, done = d.conn, d.done
 	d.done = true
 	d.mu.Unlock()
 	d.cancel()
 	d.timer.Stop()
 	d.stop()
+	return c, done
 }
 
 // patience returns how long connecting may take, and the error when it takes longer.
@@ -372,7 +388,7 @@ func (u *use) gotConn(info httptrace.GotConnInfo) {
 	c := connOf(info.Conn)
 	if c != nil {
 		if !c.taken.Swap(true) && c.dialing != nil {
-			c.dialing.taken()
+			c.dialing.end()
 		}
 		c.payFor(u.l)
 	}
@@ -408,6 +424,7 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 	u.over.Store(true)
 	took := l.pool.now().mono.Sub(l.start)
 	u.mu.Lock()
+	u.served = err == nil
 	late, dials := u.late, u.dials
 	if u.patience != nil {
 		u.patience.Stop()
@@ -430,6 +447,9 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 		}
 		return nil, socksRefusal(l.String(), err)
 	}
+	for _, d := range dials { // net/http keeps for the next requests what this one did not need
+		d.stop()
+	}
 	u.responded = true
 	l.a.took(took)
 	u.via = Via{Proxy: l.String(), Session: l.session.name(), Took: took, lease: l}
@@ -442,10 +462,10 @@ func (u *use) send(req *http.Request, body io.ReadCloser) (*http.Response, error
 
 // finding judges an error of send, or of reading the response.
 func (u *use) finding(err error) finding {
-	ctx := u.req.Context()
+	why := ended(u.req)
 	s := situation{
 		err: err, plain: u.plain, reached: u.dialed.Load() || u.sent.Load(),
-		canceled: errors.Is(ctx.Err(), context.Canceled), late: errors.Is(ctx.Err(), context.DeadlineExceeded),
+		canceled: errors.Is(why, context.Canceled), late: errors.Is(why, context.DeadlineExceeded),
 		idle:   !u.begun.Load() && !u.sent.Load(),
 		tunnel: u.sent.Load() || u.tunnel.Load() || strings.HasPrefix(u.l.pool.scheme, "socks5") && !isSOCKS(err),
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -596,7 +597,38 @@ func TestAWrongLoginStopsTheGateway(t *testing.T) {
 		require.ErrorIs(t, err, pool.ErrStopped)
 		require.ErrorIs(t, err, pool.ErrProxyAuth)
 	}
-	require.Equal(t, 1, proxy.Stats().Requests-before)
+	require.Equal(t, 2, proxy.Stats().Requests-before)
+}
+
+// One refusal does not stop a new pool of a login that works.
+func TestOneRefusedLoginStopsNoNewPool(t *testing.T) {
+	t.Parallel()
+	site := newTarget(t, true, nil)
+	g := pool.Gateway{Account: "bob", Password: proxylite.NewPassword("pw"), Host: "10.0.0.1:1000"}
+	for _, source := range []pool.Source{g.Sessions(5), g.Rotating()} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork()
+			var connects atomic.Int64
+			n.answer = func(addr string, req *http.Request) *http.Response {
+				if req.Method == http.MethodConnect && connects.Add(1)%50 == 1 {
+					return plain(407, "")
+				}
+				return plain(200, addr)
+			}
+			p := newPool(t, source, pool.WithTransport(n.secure(site)), pool.WithRotation(pool.PerRequest))
+			var work sync.WaitGroup
+			for range 16 {
+				work.Go(func() {
+					for range 20 {
+						_, err := get(t.Context(), p.Transport(), "https://target.test/")
+						require.NoError(t, err)
+					}
+				})
+			}
+			work.Wait()
+			require.Zero(t, p.Stats().Dead)
+		})
+	}
 }
 
 // Two logins of a list are two: the other one goes on.
@@ -622,6 +654,9 @@ func TestTheProxyFuncWithItsHook(t *testing.T) {
 	list, source := proxies(t, 2, proxylitetest.ProxyOptions{Username: "u", Password: "pass-word"})
 	list[0].SetFault(proxylitetest.ProxyFault{Status: 509})
 	p := newPool(t, source)
+	alone, err := p.Proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: "target.test"}})
+	require.NoError(t, err)
+	require.NotNil(t, alone)
 	tr := &http.Transport{
 		Proxy: p.Proxy, OnProxyConnectResponse: p.OnProxyConnectResponse,
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: rootCAs(site)},
@@ -639,10 +674,10 @@ func TestTheProxyFuncWithItsHook(t *testing.T) {
 
 	// Of proxies that the pool does not know any more, too.
 	list[1].SetFault(proxylitetest.ProxyFault{Status: 512})
-	url := list[1].Endpoint().HTTP()
-	tr.Proxy = http.ProxyURL(url)
+	proxy := list[1].Endpoint().HTTP()
+	tr.Proxy = http.ProxyURL(proxy)
 	require.NoError(t, p.Close())
-	_, err := get(t.Context(), tr, site.URL)
+	_, err = get(t.Context(), tr, site.URL)
 	require.ErrorIs(t, err, pool.ErrNotAllowed)
 }
 

@@ -19,12 +19,12 @@ func DemoState(now time.Time) State {
 		IPStock: 1000,
 		Catalog: []proxylite.Product{
 			{ID: 3, Name: "余额充值", Type: proxylite.ProductBalance, Price: "1.00", Description: "充值金额由您决定"},
-			{ID: 901, Name: "入门级", Type: proxylite.ProductResidentialTraffic, Price: "18.20", Description: "5 GB"},
+			{ID: 901, Name: "入门级 (starter)", Type: proxylite.ProductResidentialTraffic, Price: "18.20", Description: "5 GB"},
 			{ID: 902, Name: "专业级", Type: proxylite.ProductResidentialTraffic, Price: "150.00", Description: "50 GB"},
 			{ID: 1101, Name: "动态住宅 IP 包时", Type: proxylite.ProductResidentialIP, Price: "99.00", Description: "1 天"},
-			{ID: 1401, Name: "静态数据中心 IP", Type: proxylite.ProductStaticDatacenter, Price: "3.00", Description: "30 天"},
-			{ID: 1901, Name: "静态 IP 续费", Type: proxylite.ProductStaticRenewal, Price: "4.50", Description: "30 天"},
-			{ID: 2501, Name: "静态住宅 IP", Type: proxylite.ProductStaticResidential, Price: "5.00", Description: "30 天"},
+			{ID: 1401, Name: "静态数据中心 IP (static data center)", Type: proxylite.ProductStaticDatacenter, Price: "3.00", Description: "30 天 (30 days)"},
+			{ID: 1901, Name: "静态 IP 续费", Type: proxylite.ProductStaticRenewal, Price: "4.50", Description: "30 天 (30 days)"},
+			{ID: 2501, Name: "静态住宅 IP", Type: proxylite.ProductStaticResidential, Price: "5.00", Description: "30 天 (30 days)"},
 		},
 		Coupons: []proxylite.Coupon{
 			{ID: 1, Name: "新用户优惠", Code: "WELCOME5", Discount: "5.00", ExpireTime: now.AddDate(0, 1, 0)},
@@ -32,15 +32,15 @@ func DemoState(now time.Time) State {
 		},
 		PaymentGroups: []proxylite.PaymentGroup{
 			{Name: "在线支付", Logos: []string{"https://example.com/alipay.png", "https://example.com/card.png"}, Items: []proxylite.PaymentMethod{
-				{ID: 1, Title: "支付宝", Logo: "https://example.com/alipay.png", Group: "online", Min: "1", Max: "5000"},
+				{ID: 1, Title: "支付宝 (Alipay)", Logo: "https://example.com/alipay.png", Group: "online", Min: "1", Max: "5000"},
 				{ID: 2, Title: "Visa / Mastercard", Logo: "https://example.com/card.png", Group: "online", Min: "10", Max: "5000"},
-				{ID: 3, Title: "微信支付", Logo: "https://example.com/wechat.png", Group: "online", Disabled: true, Min: "1", Max: "3000"},
+				{ID: 3, Title: "微信支付 (WeChat Pay)", Logo: "https://example.com/wechat.png", Group: "online", Disabled: true, Min: "1", Max: "3000"},
 			}},
 			{Name: "虚拟币", Logos: []string{"https://example.com/usdt.png"}, Items: []proxylite.PaymentMethod{
 				{ID: 7, Title: "USDT-TRC20", Logo: "https://example.com/usdt.png", Group: "crypto", Min: "20", Max: "50000"},
 			}},
 			{Name: "余额", Logos: []string{}, Items: []proxylite.PaymentMethod{
-				{ID: 0, Title: "余额支付", Logo: "https://example.com/balance.png", Group: balanceGroup, Min: "0", Max: "100000"},
+				{ID: 0, Title: "余额支付 (balance)", Logo: "https://example.com/balance.png", Group: balanceGroup, Min: "0", Max: "100000"},
 			}},
 		},
 		GiftRatios: []proxylite.RechargeGiftRatio{{Amount: "100", Ratio: "1.02"}, {Amount: "500", Ratio: "1.05"}, {Amount: "1000", Ratio: "1.2"}},
@@ -61,7 +61,7 @@ func (st *State) demoAccounts(now time.Time) {
 		daily                  proxylite.Traffic
 	}{
 		{"alice", "alice2024", "crawler", proxylite.ProductResidentialTraffic, 50, 1900 * proxylite.MB},
-		{"bob", "bob2024", "价格监控", proxylite.ProductResidentialTraffic, 5, 310 * proxylite.MB},
+		{"bob", "bob2024", "价格监控 (price monitor)", proxylite.ProductResidentialTraffic, 5, 310 * proxylite.MB},
 		{"carol", "carol2024", "", proxylite.ProductResidentialTraffic, 0, 64 * proxylite.MB},
 		{"dave", "dave2024", "unlimited plan", proxylite.ProductResidentialIP, 0, 920 * proxylite.MB},
 		{"erin", "erin2024", "left the company", proxylite.ProductResidentialTraffic, 1, 0},

@@ -60,7 +60,7 @@ func ExampleServer_FailNext() {
 	fmt.Println(orders[len(orders)-1].ProductName, len(server.Calls()))
 	// Output:
 	// true
-	// 入门级 1
+	// 入门级 (starter) 1
 }
 
 func ExampleServer_Update() {

@@ -163,7 +163,7 @@ func TestAnOrderAwaitsPaymentUntilItIsClosed(t *testing.T) {
 	require.NoError(t, err)
 	sameTime(t, now, &o.CreatedAt)
 	require.Equal(t, proxylite.Order{
-		ID: 50037, TradeNo: "2026030210300000000000050037", ProductID: 901, ProductName: "入门级", TotalFee: "54.60", PayFee: "54.60",
+		ID: 50037, TradeNo: "2026030210300000000000050037", ProductID: 901, ProductName: "入门级 (starter)", TotalFee: "54.60", PayFee: "54.60",
 		Status: proxylite.OrderAwaitingPayment, CreatedAt: now,
 	}, o)
 	listed := findOrder(t, c, o.TradeNo)
@@ -204,7 +204,7 @@ func TestAPaidOrderBringsItsPlan(t *testing.T) {
 	sameTime(t, at.AddDate(0, 0, 30), &p.ExpiredAt)
 	require.Equal(t, proxylite.PurchasedProduct{
 		ID: 24, CreatedAt: at, ExpiredAt: at.AddDate(0, 0, 30), ProductType: proxylite.ProductResidentialTraffic, TradeNo: o.TradeNo,
-		Order: proxylite.ProductOrder{CreatedAt: now, PaidAt: at, Title: "入门级"},
+		Order: proxylite.ProductOrder{CreatedAt: now, PaidAt: at, Title: "入门级 (starter)"},
 	}, *p)
 }
 

@@ -77,7 +77,7 @@ func (s *Server) endpoint(life time.Duration) string {
 func (s *Server) Proxies() []*Proxy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.proxies), func(p *Proxy) bool { return p.ctx.Err() != nil || p.expired() })
+	return slices.DeleteFunc(slices.Clone(s.proxies), func(p *Proxy) bool { return p.closed.Load() || p.expired() })
 }
 
 // Gateway returns the proxy for the traffic of accounts. The first call starts it;

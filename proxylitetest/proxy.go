@@ -2,7 +2,6 @@ package proxylitetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/proxyserver"
 )
 
 // ProxyOptions configure a [Proxy]. The zero value is a proxy without a login that
@@ -110,18 +111,14 @@ type ProxyStats struct {
 type Proxy struct {
 	opts      ProxyOptions
 	listener  net.Listener
-	server    http.Server
-	handover  chan net.Conn // connections that speak HTTP
+	server    *proxyserver.Server
 	transport http.Transport
-	ctx       context.Context
-	cancel    context.CancelFunc
-	running   sync.WaitGroup // the two accept loops, and one for each connection
+	serving   sync.WaitGroup
+	closed    atomic.Bool
 
 	mu       sync.Mutex
-	closed   bool
 	fault    ProxyFault
 	end      time.Time
-	conns    map[*clientConn]struct{}
 	requests []ProxyRequest
 	stats    ProxyStats
 }
@@ -144,26 +141,15 @@ func NewProxy(t TB, opts ProxyOptions) *Proxy {
 	if opts.Dial == nil {
 		opts.Dial = dialLoopback
 	}
-	p := &Proxy{
-		opts: opts, listener: listener,
-		handover: make(chan net.Conn), conns: map[*clientConn]struct{}{},
-	}
+	p := &Proxy{opts: opts, listener: listener}
 	if opts.Life > 0 {
 		p.end = opts.Now().Add(opts.Life)
 	}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.transport = http.Transport{
 		DialContext: p.dial, DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
 	}
-	p.server = http.Server{
-		Handler: http.HandlerFunc(p.serveHTTP), DisableGeneralOptionsHandler: true, ReadHeaderTimeout: handshakeTimeout,
-		ConnContext: func(_ context.Context, c net.Conn) context.Context {
-			return context.WithValue(c.(*clientConn).ctx, http.ServerContextKey, &p.server)
-		},
-		ConnState: p.httpConnState,
-	}
-	p.running.Go(p.accept)
-	p.running.Go(func() { _ = p.server.Serve(httpListener{p}) })
+	p.server = proxyserver.New(handler{p}, proxyserver.Options{Handshake: handshakeTimeout})
+	p.serving.Go(func() { _ = p.server.Serve(listener) })
 	if t != nil {
 		t.Cleanup(p.Close)
 	}
@@ -192,7 +178,7 @@ func (p *Proxy) SetFault(f ProxyFault) {
 	defer p.mu.Unlock()
 	p.fault = f
 	if f.Dead {
-		p.cutAll()
+		p.server.Cut()
 	}
 }
 
@@ -219,28 +205,18 @@ func (p *Proxy) Stats() ProxyStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stats := p.stats
-	stats.Open = len(p.conns)
+	stats.Open = p.server.Open()
 	return stats
 }
 
 // Close cuts every connection, frees the port and returns when all goroutines have
 // ended. It can be called more than once, but not by Auth or Dial.
 func (p *Proxy) Close() {
-	p.mu.Lock()
-	p.closed = true
-	p.cutAll()
-	p.mu.Unlock()
-	p.cancel()
-	_ = p.listener.Close()
-	_ = p.server.Close()
-	p.running.Wait()
+	p.closed.Store(true)
+	p.server.Close()
+	_ = p.listener.Close() // which Serve may not have got yet
+	p.serving.Wait()
 	p.transport.CloseIdleConnections() // and the dials that nobody waits for
-}
-
-func (p *Proxy) cutAll() {
-	for c := range p.conns {
-		reset(c)
-	}
 }
 
 func (p *Proxy) expired() bool {
@@ -263,7 +239,7 @@ func (p *Proxy) record(r *ProxyRequest) {
 	p.stats.Requests++
 	if r.Refused {
 		p.stats.Refused++
-	} else if r.Protocol != protocolHTTP {
+	} else if r.Protocol != proxyserver.HTTP {
 		p.stats.Tunnels++
 	}
 	if r.Expired {
@@ -271,68 +247,11 @@ func (p *Proxy) record(r *ProxyRequest) {
 	}
 }
 
-const (
-	protocolConnect = "connect"
-	protocolHTTP    = "http"
-	protocolSOCKS5  = "socks5"
-)
-
-// proxyRefusal is the proxy's own response to a request.
-type proxyRefusal struct {
-	status int
-	reason string
-	body   string
-	reply  byte // of SOCKS5; 0 stands for a general failure
-}
-
-func (r *proxyRefusal) Error() string { return r.body }
-
-// admit waits as the fault says and decides on everything but the target.
-func (p *Proxy) admit(ctx context.Context, r *ProxyRequest, loggedIn bool) (ProxyFault, error) {
-	p.mu.Lock()
-	fault := p.fault
-	p.mu.Unlock()
-	r.Expired = p.expired()
-	if fault.Delay > 0 {
-		timer := time.NewTimer(fault.Delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return fault, ctx.Err()
-		}
-	}
-	switch {
-	case fault.Status != 0:
-		ref := &proxyRefusal{status: fault.Status, reason: fault.Reason, body: fault.Body}
-		if fault.Status == http.StatusForbidden || fault.Status == 512 {
-			ref.reply = replyNotAllowed
-		}
-		return fault, ref
-	case !loggedIn:
-		return fault, &proxyRefusal{status: http.StatusProxyAuthRequired, reply: replyNotAllowed}
-	case r.Expired:
-		return fault, &proxyRefusal{status: 509, body: "the life of this address is over"}
-	}
-	return fault, nil
-}
-
-// login tells whether a login is good. It is, where none is asked for.
-func (p *Proxy) login(username, password string, given bool) bool {
-	switch {
-	case p.opts.Auth != nil:
-		return given && p.opts.Auth(username, password)
-	case p.opts.Username != "":
-		return username == p.opts.Username && password == p.opts.Password
-	}
-	return true
-}
-
 // dial connects to a target. Its errors are refusals.
 func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(target)
 	if err != nil {
-		return nil, &proxyRefusal{status: http.StatusBadRequest, body: fmt.Sprintf("not a target: want host:port, not %q", target)}
+		return nil, &proxyserver.Refusal{Status: http.StatusBadRequest, Text: fmt.Sprintf("not a target: want host:port, not %q", target)}
 	}
 	address := target
 	for _, name := range []string{target, host} {
@@ -345,12 +264,12 @@ func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, err
 		}
 	}
 	conn, err := p.opts.Dial(ctx, network, address)
-	if own := (*proxyRefusal)(nil); err == nil || errors.As(err, &own) {
+	if _, own := proxyserver.RefusalOf(err); err == nil || own {
 		return conn, err
 	}
-	ref := &proxyRefusal{status: http.StatusBadGateway, body: err.Error(), reply: replyHostUnreachable}
+	ref := &proxyserver.Refusal{Status: http.StatusBadGateway, Text: err.Error(), Reply: proxyserver.ReplyHostUnreachable}
 	if strings.Contains(err.Error(), "refused") { // each system has an error of its own for it
-		ref.reply = replyConnectionRefused
+		ref.Reply = proxyserver.ReplyConnectionRefused
 	}
 	return nil, ref
 }
@@ -365,9 +284,9 @@ func dialLoopback(ctx context.Context, network, address string) (net.Conn, error
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ip.IsLoopback() {
-		return nil, &proxyRefusal{
-			status: http.StatusForbidden, reply: replyNotAllowed,
-			body: fmt.Sprintf("%q is not a loopback address: map it with ProxyOptions.Hosts, or allow it with ProxyOptions.Dial", host),
+		return nil, &proxyserver.Refusal{
+			Status: http.StatusForbidden, Reply: proxyserver.ReplyNotAllowed,
+			Text: fmt.Sprintf("%q is not a loopback address: map it with ProxyOptions.Hosts, or allow it with ProxyOptions.Dial", host),
 		}
 	}
 	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(host, port))

@@ -3,96 +3,151 @@ package proxylitetest
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
-	"sync"
+	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/proxylite/proxylite-go/internal/proxyserver"
 )
 
 // handshakeTimeout is how long a client may take to say what it wants.
 const handshakeTimeout = time.Minute
 
-// accept takes connections and hands them to the protocol that their first byte
-// belongs to.
-func (p *Proxy) accept() {
-	for {
-		conn, err := p.listener.Accept()
-		if err != nil {
-			select {
-			case <-p.ctx.Done():
-				return
-			case <-time.After(5 * time.Millisecond): // out of files, most likely: others will be closed
-				continue
-			}
-		}
-		c := &clientConn{Conn: conn}
-		c.ctx, c.cancel = context.WithCancel(context.WithValue(p.ctx, clientConnKey{}, c))
-		p.mu.Lock()
-		if p.closed || p.fault.Dead {
-			p.mu.Unlock()
-			reset(c)
-			continue
-		}
-		p.conns[c] = struct{}{}
-		p.stats.Connections++
-		p.mu.Unlock()
-		p.running.Add(1)
-		go p.sniff(c)
-	}
-}
+// handler decides on what reaches a proxy.
+type handler struct{ *Proxy }
 
-func (p *Proxy) sniff(c *clientConn) {
-	_ = c.SetReadDeadline(time.Now().Add(handshakeTimeout))
-	_, err := io.ReadFull(c.Conn, c.first[:])
-	switch first := c.first[0]; {
-	case err == nil && first == socksVersion:
-		p.serveSOCKS5(c)
-	case err == nil && '!' <= first && first <= '~': // SOCKS4 or TLS, as HTTP, would wait for the end of a line
-		c.unread = true
-		_ = c.SetReadDeadline(time.Time{})
-		select {
-		case p.handover <- c:
-			return
-		case <-p.ctx.Done():
-		}
-	}
-	p.finish(c)
-}
-
-// finish ends what accept began, once for each connection.
-func (p *Proxy) finish(c *clientConn) {
-	_ = c.Close()
-	c.cancel()
+func (p handler) Accept(raw net.Conn) net.Conn {
 	p.mu.Lock()
-	delete(p.conns, c)
-	p.mu.Unlock()
-	p.running.Done()
+	defer p.mu.Unlock()
+	if p.fault.Dead {
+		return nil
+	}
+	p.stats.Connections++
+	return &clientConn{Conn: raw}
 }
 
-// clientConnKey is the key of a connection in its context.
-type clientConnKey struct{}
+func (p handler) Login(r *proxyserver.Request) bool {
+	p.mu.Lock()
+	wrong := p.fault.Status == http.StatusProxyAuthRequired
+	p.mu.Unlock()
+	return !wrong && p.login(r)
+}
+
+// login tells whether a login is good. It is, where none is asked for.
+func (p *Proxy) login(r *proxyserver.Request) bool {
+	switch {
+	case p.opts.Auth != nil:
+		return r.HasLogin && p.opts.Auth(r.Username, r.Password)
+	case p.opts.Username != "":
+		return r.Username == p.opts.Username && r.Password == p.opts.Password
+	}
+	return true
+}
+
+func (p handler) Connect(ctx context.Context, r *proxyserver.Request) (net.Conn, error) {
+	fault, err := p.admit(r)
+	if err != nil {
+		return nil, err
+	}
+	target, err := p.dial(ctx, "tcp", r.Target)
+	if err != nil {
+		return nil, err
+	}
+	p.record(p.seen(r, http.StatusOK))
+	return &targetConn{Conn: target, p: p.Proxy, cut: fault.Reset, left: max(fault.ResetAfter, 0)}, nil
+}
+
+func (p handler) Forward(w http.ResponseWriter, in *http.Request, r *proxyserver.Request) error {
+	fault, err := p.admit(r)
+	if err != nil {
+		return err
+	}
+	r.Conn.(*clientConn).cutBy(fault)
+	return proxyserver.Forward(w, in, &p.transport, func(resp *http.Response) { p.record(p.seen(r, resp.StatusCode)) })
+}
+
+// admit waits as the fault says and decides on everything but the target.
+func (p *Proxy) admit(r *proxyserver.Request) (ProxyFault, error) {
+	p.mu.Lock()
+	fault := p.fault
+	p.mu.Unlock()
+	c := r.Conn.(*clientConn)
+	c.arrived, c.late = p.opts.Now(), p.expired()
+	if fault.Delay > 0 {
+		timer := time.NewTimer(fault.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context.Done():
+			return fault, r.Context.Err()
+		}
+	}
+	switch {
+	case fault.Status != 0:
+		ref := &proxyserver.Refusal{Status: fault.Status, Reason: fault.Reason, Text: fault.Body}
+		if fault.Status == http.StatusForbidden || fault.Status == 512 {
+			ref.Reply = proxyserver.ReplyNotAllowed
+		}
+		return fault, ref
+	case r.Protocol != proxyserver.SOCKS5 && !p.login(r): // of SOCKS5, it has been checked
+		return fault, &proxyserver.Refusal{Status: http.StatusProxyAuthRequired, Reply: proxyserver.ReplyNotAllowed}
+	case c.late:
+		return fault, &proxyserver.Refusal{Status: 509, Text: "the life of this address is over"}
+	}
+	return fault, nil
+}
+
+func (p handler) Refuse(r *proxyserver.Request, err error) *proxyserver.Refusal {
+	own := &proxyserver.Refusal{Status: http.StatusBadGateway, Text: err.Error()}
+	if ref, ok := proxyserver.RefusalOf(err); ok {
+		own = ref
+	}
+	if c := r.Conn.(*clientConn); c.arrived.IsZero() { // refused before admit
+		c.arrived, c.late = p.opts.Now(), p.expired()
+	}
+	seen := p.seen(r, own.Status)
+	seen.Refused = true
+	p.record(seen)
+	own.Header = http.Header{
+		"Content-Type": {"text/plain; charset=utf-8"},
+		"Proxy-Status": {"proxylitetest; error=http_request_denied"},
+	}
+	switch own.Status {
+	case http.StatusProxyAuthRequired:
+		own.Header.Set("Proxy-Authenticate", `Basic realm="proxylitetest"`)
+	case http.StatusBadGateway:
+		own.Header.Set("Proxy-Status", "proxylitetest; error=destination_unavailable")
+	}
+	return own
+}
+
+// seen is a request as it is remembered.
+func (p *Proxy) seen(r *proxyserver.Request, status int) *ProxyRequest {
+	c := r.Conn.(*clientConn)
+	return &ProxyRequest{
+		Time: c.arrived, Protocol: r.Protocol, Target: r.Target, Username: r.Username, Status: status, Expired: c.late,
+	}
+}
 
 // clientConn is a connection from a client.
 type clientConn struct {
 	net.Conn
-	ctx      context.Context // holds the connection itself, and ends with it
-	cancel   context.CancelFunc
-	first    [1]byte
-	unread   bool         // first is still to be read
 	cutAfter atomic.Int64 // bytes to the client before it is reset, plus one; 0: never
-	hijacked atomic.Bool
+
+	// Of the request that is being served.
+	arrived time.Time
+	late    bool
 }
 
 var errCut = errors.New("proxylitetest: connection reset on purpose")
 
-func (c *clientConn) Read(b []byte) (int, error) {
-	if c.unread && len(b) > 0 {
-		c.unread = false
-		b[0] = c.first[0]
-		return 1, nil
+// cutBy arms the Reset of a fault, for the response to a plain request.
+func (c *clientConn) cutBy(f ProxyFault) {
+	c.cutAfter.Store(0)
+	if f.Reset {
+		c.cutAfter.Store(max(f.ResetAfter, 0) + 1)
 	}
-	return c.Conn.Read(b)
 }
 
 func (c *clientConn) Write(b []byte) (int, error) {
@@ -106,73 +161,37 @@ func (c *clientConn) Write(b []byte) (int, error) {
 		return c.Conn.Write(b)
 	}
 	n, _ := c.Conn.Write(b[:left])
-	reset(c)
+	proxyserver.Reset(c.Conn)
 	return n, errCut
 }
 
-// CloseWrite lets net/http end a connection without losing its last response.
-func (c *clientConn) CloseWrite() error { return closeWrite(c.Conn) }
-
-// cutBy arms the Reset of a fault.
-func (c *clientConn) cutBy(f ProxyFault) {
-	c.cutAfter.Store(0)
-	if f.Reset {
-		c.cutAfter.Store(max(f.ResetAfter, 0) + 1)
-	}
+// targetConn is the target of a tunnel. Its errors cut the tunnel.
+type targetConn struct {
+	net.Conn
+	p    *Proxy
+	cut  bool
+	left int64 // bytes to the client before it is cut
 }
 
-// reset closes a connection so that the other side sees it break.
-func reset(c net.Conn) {
-	if client, ok := c.(*clientConn); ok {
-		client.cancel()
-		c = client.Conn
-	}
-	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = c.Close()
-}
+// NetConn lets the tunnel half-close and reset what is underneath.
+func (c *targetConn) NetConn() net.Conn { return c.Conn }
 
-func closeWrite(c net.Conn) error {
-	if half, ok := c.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+func (c *targetConn) Read(b []byte) (int, error) {
+	if !c.cut {
+		return c.Conn.Read(b)
 	}
-	return c.Close()
-}
-
-// tunnel copies both ways until both sides have ended or one has failed. Early is
-// what the client has sent already.
-func (p *Proxy) tunnel(client *clientConn, early io.Reader, target net.Conn, f ProxyFault) {
-	// A target that does not read would hold up the end of a client that was cut.
-	defer context.AfterFunc(client.ctx, func() { reset(target) })()
-	if f.Reset && f.ResetAfter <= 0 {
-		reset(client)
-		return
-	}
-	client.cutBy(f)
-	pass := func(dst, src net.Conn, from io.Reader) {
-		if _, err := io.Copy(dst, from); err != nil || closeWrite(dst) != nil {
-			// The other side must not take a broken stream for a whole one.
-			reset(src)
-			reset(dst)
-		}
-	}
-	var up sync.WaitGroup
-	up.Go(func() { pass(target, client, livingReader{p, io.MultiReader(early, client)}) })
-	pass(client, target, target)
-	up.Wait()
-}
-
-// livingReader fails when something is read after the life of the proxy.
-type livingReader struct {
-	p *Proxy
-	io.Reader
-}
-
-func (r livingReader) Read(b []byte) (int, error) {
-	n, err := r.Reader.Read(b)
-	if n > 0 && r.p.expired() {
+	if c.left == 0 {
 		return 0, errCut
 	}
+	n, err := c.Conn.Read(b[:min(int64(len(b)), c.left)])
+	c.left -= int64(n)
 	return n, err
+}
+
+// Write fails after the life of the proxy.
+func (c *targetConn) Write(b []byte) (int, error) {
+	if c.p.expired() {
+		return 0, errCut
+	}
+	return c.Conn.Write(b)
 }

@@ -2,6 +2,7 @@ package purchase
 
 import (
 	"cmp"
+	"fmt"
 	"math/big"
 	"slices"
 	"time"
@@ -11,7 +12,8 @@ import (
 
 // book is what the records of a journal add up to.
 type book struct {
-	seq     int64 // of the last record
+	margin  time.Duration // by how much clocks may differ
+	seq     int64         // of the last record
 	intents []*intent
 	bySeq   map[int64]*intent
 	byKey   map[string]*intent // the last one of each key
@@ -27,6 +29,10 @@ type intent struct {
 	order  proxylite.Order
 	ips    int
 	note   string
+	unseen bool // see Record.Unseen
+	// ends is when the call has ended at the latest. It is measured from when this buyer
+	// read the record, on the clock that nobody sets.
+	ends time.Time
 }
 
 func (b *book) apply(r Record) {
@@ -45,12 +51,20 @@ func (b *book) apply(r Record) {
 		}
 	case i == nil: // its first record is no longer kept
 		return
-	case r.State == Unknown: // the call ended then
-		i.Until = r.Time
+	case r.State == Unknown: // the call had ended by then
+		if r.Time.Before(i.Until) {
+			i.Until = r.Time
+		}
 	default:
 		i.ips = r.IPs
 	}
-	i.state, i.note = r.State, cmp.Or(r.Note, i.note)
+	if r.State == Unknown {
+		// The clocks of two machines, or of one before and after it was set, are compared
+		// only as far as the margin allows.
+		now := time.Now()
+		i.ends = now.Add(min(i.Until.Sub(r.Time), i.Until.Sub(now)+b.margin))
+	}
+	i.state, i.note, i.unseen = r.State, cmp.Or(r.Note, i.note), r.Unseen
 	if r.Order != nil {
 		i.order = *r.Order
 		if i.order.ProductID != 0 {
@@ -61,6 +75,20 @@ func (b *book) apply(r Record) {
 
 // open reports whether an order of the purchase may exist that is not known yet.
 func (i *intent) open() bool { return i.state == Unknown && !i.extraction() }
+
+// unsettled reports whether the list of orders can tell more about the purchase.
+func (i *intent) unsettled(now time.Time) bool {
+	switch i.state {
+	case Made:
+		return !i.extraction() && !settled(i.order.Status)
+	case NotSent:
+		return i.unseen && now.Sub(i.opened) < lookBack
+	case Unknown, ClosePending:
+		return !i.extraction()
+	default:
+		return false
+	}
+}
 
 // owner returns the purchase that an order belongs to, nil if none.
 func (b *book) owner(tradeNo string) *intent {
@@ -86,7 +114,7 @@ const (
 )
 
 // fits judges an order that belongs to no purchase yet.
-func (b *book) fits(i *intent, o proxylite.Order, margin time.Duration) fit {
+func (b *book) fits(i *intent, o proxylite.Order) fit {
 	if slices.Contains(i.Before, orderKey(o)) {
 		return no
 	}
@@ -99,7 +127,7 @@ func (b *book) fits(i *intent, o proxylite.Order, margin time.Duration) fit {
 		product = i.ProductID
 	}
 	switch {
-	case o.ProductID == product && o.TradeNo != "" && !o.CreatedAt.Before(from.Add(-margin)) && !o.CreatedAt.After(to.Add(margin)):
+	case o.ProductID == product && o.TradeNo != "" && !o.CreatedAt.Before(from.Add(-b.margin)) && !o.CreatedAt.After(to.Add(b.margin)):
 		return likely
 	case o.ProductID == product, o.ProductID == 0, !known && !b.names(o.ProductID):
 		return possible // an order might name its product by another number than its pid
@@ -122,12 +150,26 @@ func orderKey(o proxylite.Order) string {
 	return o.TradeNo
 }
 
+// whole says what a list lacks that it had before the purchase.
+func (i *intent) whole(listed []proxylite.Order) error {
+	there := make(map[string]bool, len(listed))
+	for _, o := range listed {
+		there[orderKey(o)] = true
+	}
+	for _, before := range i.Before {
+		if !there[before] {
+			return fmt.Errorf("purchase: the list of orders lacks %s, which it had before the purchase: it may lack others", before)
+		}
+	}
+	return nil
+}
+
 // candidates returns the orders that the purchase may have made. found is the one that
 // it has made, nil if that is not certain enough.
-func (b *book) candidates(i *intent, listed []proxylite.Order, margin time.Duration) (all []proxylite.Order, found *proxylite.Order) {
+func (b *book) candidates(i *intent, listed []proxylite.Order) (all []proxylite.Order, found *proxylite.Order) {
 	count := 0
 	for _, o := range listed {
-		how := b.fits(i, o, margin)
+		how := b.fits(i, o)
 		if how == no || b.owner(o.TradeNo) != nil {
 			continue
 		}
@@ -141,11 +183,24 @@ func (b *book) candidates(i *intent, listed []proxylite.Order, margin time.Durat
 		return all, nil
 	}
 	for _, other := range b.intents {
-		if other != i && other.open() && b.fits(other, *found, margin) != no {
+		if other != i && other.open() && b.fits(other, *found) != no {
 			return all, nil
 		}
 	}
 	return all, found
+}
+
+// late returns the orders that may be a purchase whose order did not appear in time.
+func (b *book) late(i *intent, listed []proxylite.Order) (all []proxylite.Order) {
+	if i.state != NotSent || !i.unseen {
+		return nil
+	}
+	for _, o := range listed {
+		if b.fits(i, o) == likely && b.owner(o.TradeNo) == nil {
+			all = append(all, o)
+		}
+	}
+	return all
 }
 
 // money returns what purchases cost that were begun since then: their fee, and the

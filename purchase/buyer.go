@@ -25,7 +25,6 @@ type Buyer struct {
 
 	sendTimeout time.Duration
 	listDelay   time.Duration
-	clockMargin time.Duration
 	newestFirst bool
 
 	mu     sync.Mutex
@@ -36,14 +35,16 @@ type Buyer struct {
 // Option configures a [Buyer].
 type Option func(*Buyer)
 
-// WithListDelay sets how long the list of orders may take to show a new one. Only when
-// it has passed, an order that is not listed counts as not made. The default is 2
-// minutes, which is our choice: the vendor documents none.
+// WithListDelay sets how long after the end of the call the API may take to place the
+// order and to list it: a request that a proxy holds back can arrive when its client has
+// given up. Only when this time has passed, an order that is not listed counts as not
+// made. The default is 2 minutes, which is our choice: the vendor documents none.
 func WithListDelay(d time.Duration) Option { return func(b *Buyer) { b.listDelay = d } }
 
-// WithClockMargin sets by how much the vendor's clock and this machine's may differ. The
-// default is 5 minutes.
-func WithClockMargin(d time.Duration) Option { return func(b *Buyer) { b.clockMargin = d } }
+// WithClockMargin sets by how much clocks may differ: the vendor's, those of the machines
+// that share the journal, and one machine's before and after a restart. The default is 5
+// minutes.
+func WithClockMargin(d time.Duration) Option { return func(b *Buyer) { b.book.margin = d } }
 
 // WithSendTimeout sets the longest time for placing an order, retries of what was not
 // sent included. The default is 1 minute. After a crash the order counts as under way
@@ -65,14 +66,14 @@ func New(client *proxylite.Client, journal Journal, policy Policy, opts ...Optio
 	}
 	b := &Buyer{
 		client: client, journal: journal, policy: policy, flying: map[int64]bool{},
-		sendTimeout: time.Minute, listDelay: 2 * time.Minute, clockMargin: 5 * time.Minute,
+		sendTimeout: time.Minute, listDelay: 2 * time.Minute, book: book{margin: 5 * time.Minute},
 	}
 	for _, opt := range opts {
 		opt(b)
 	}
-	if b.sendTimeout <= 0 || b.listDelay < 0 || b.clockMargin < 0 || b.clockMargin > lookBack {
+	if b.sendTimeout <= 0 || b.listDelay < 0 || b.book.margin < 0 || b.book.margin > lookBack {
 		return nil, fmt.Errorf("purchase: the send timeout %s must be positive, the list delay %s not negative, and the clock margin %s from 0 to %s",
-			b.sendTimeout, b.listDelay, b.clockMargin, lookBack)
+			b.sendTimeout, b.listDelay, b.book.margin, lookBack)
 	}
 	return b, nil
 }
@@ -185,14 +186,14 @@ func (b *Buyer) buy(ctx context.Context, key string, params proxylite.OrderCreat
 			}
 			continue // the key can be bought again
 		}
-		seq, err := b.open(ctx, open, limit)
+		seq, deadline, err := b.open(ctx, open, limit)
 		if errors.Is(err, errOpened) {
 			continue
 		}
 		if err != nil {
 			return Purchase{}, err
 		}
-		return b.send(ctx, seq, params)
+		return b.send(ctx, seq, deadline, params)
 	}
 }
 
@@ -242,21 +243,28 @@ func (b *Buyer) resume(ctx context.Context, i *intent) (Purchase, error) {
 var errOpened = errors.New("purchase: the key is being bought")
 
 // open writes the first record of a purchase. All that could forbid it is checked
-// against the very journal that the record is added to.
-func (b *Buyer) open(ctx context.Context, open Opening, limit Limit) (seq int64, err error) {
+// against the very journal that the record is added to. Other buyers count on it that
+// nothing is sent after the deadline.
+func (b *Buyer) open(ctx context.Context, open Opening, limit Limit) (seq int64, deadline time.Time, err error) {
 	if err := b.policy.admits(&book{}, &open, limit, time.Now()); err != nil {
-		return 0, err // before the list is read
+		return 0, deadline, err // before the list is read
 	}
 	listed, err := b.list(ctx, time.Now().Add(-lookBack))
 	if err != nil {
-		return 0, fmt.Errorf("purchase: nothing was sent, as the orders before it can't be listed: %w", err)
+		return 0, deadline, fmt.Errorf("purchase: nothing was sent, as the orders before it can't be listed: %w", err)
 	}
 	for _, o := range listed {
 		open.Before = append(open.Before, orderKey(o))
 	}
-	return b.write(ctx, func(now time.Time) (*Record, error) {
-		if i := b.book.byKey[open.Key]; i != nil && i.state != NotSent {
-			return nil, errOpened
+	reopened := false
+	seq, err = b.write(ctx, func(now time.Time) (*Record, error) {
+		if i := b.book.byKey[open.Key]; i != nil {
+			if i.state != NotSent {
+				return nil, errOpened
+			}
+			if reopened = len(b.book.late(i, listed)) > 0; reopened {
+				return i.reopen(), nil
+			}
 		}
 		for id, expires := range open.Renews {
 			if i := b.book.renewed(id, expires); i != nil {
@@ -266,15 +274,27 @@ func (b *Buyer) open(ctx context.Context, open Opening, limit Limit) (seq int64,
 		if err := b.policy.admits(&b.book, &open, limit, now); err != nil {
 			return nil, err
 		}
+		deadline = time.Now().Add(b.sendTimeout)
 		open.Until = now.Add(b.sendTimeout)
 		b.flying[b.book.seq+1] = true
 		return &Record{State: Unknown, Open: &open}, nil
 	})
+	if err == nil && reopened {
+		err = errOpened
+	}
+	return seq, deadline, err
 }
 
-// list returns the orders created since then, and those that don't say when.
+// reopen is the record of a purchase whose order may have appeared late.
+func (i *intent) reopen() *Record {
+	return &Record{Intent: i.seq, State: Unknown, Unseen: true, Note: "an order appeared late that may be it"}
+}
+
+// list returns the orders created since then, those that don't say when, and the newest
+// one of the others.
 func (b *Buyer) list(ctx context.Context, since time.Time) ([]proxylite.Order, error) {
 	var listed []proxylite.Order
+	var older proxylite.Order
 	var raw proxylite.RawResponse
 	page := proxylite.OrderListParams{PageParams: proxylite.PageParams{Size: 100}}
 	for o, err := range b.client.Orders.All(ctx, page, proxylite.CallRaw(&raw)) {
@@ -284,9 +304,16 @@ func (b *Buyer) list(ctx context.Context, since time.Time) ([]proxylite.Order, e
 		switch {
 		case o.CreatedAt.IsZero() || !o.CreatedAt.Before(since):
 			listed = append(listed, o)
-		case b.newestFirst:
-			return listed, clockError(raw)
+			continue
+		case o.CreatedAt.After(older.CreatedAt):
+			older = o
 		}
+		if b.newestFirst {
+			break
+		}
+	}
+	if !older.CreatedAt.IsZero() {
+		listed = append(listed, older)
 	}
 	return listed, clockError(raw)
 }
@@ -302,9 +329,9 @@ func clockError(raw proxylite.RawResponse) error {
 }
 
 // send places the order of an opened purchase.
-func (b *Buyer) send(ctx context.Context, seq int64, params proxylite.OrderCreateParams) (Purchase, error) {
+func (b *Buyer) send(ctx context.Context, seq int64, deadline time.Time, params proxylite.OrderCreateParams) (Purchase, error) {
 	defer b.landed(seq)
-	sending, cancel := context.WithTimeout(ctx, b.sendTimeout)
+	sending, cancel := context.WithDeadline(ctx, deadline)
 	order, err := b.client.Orders.Create(sending, params)
 	cancel()
 	var e *proxylite.Error

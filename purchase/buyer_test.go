@@ -34,7 +34,7 @@ func TestAnOrderWithinItsLimitStays(t *testing.T) {
 // A fee that is too high, absent or no number: the order is closed, and stays so.
 func TestAnOrderAboveItsLimitIsClosed(t *testing.T) {
 	t.Parallel()
-	fee := regexp.MustCompile(`"pay_fee":"?18\.20"?`)
+	fee := regexp.MustCompile(`("total_fee":"?18\.20"?,)?"pay_fee":"?18\.20"?`)
 	for name, test := range map[string]struct{ limit, fee string }{
 		"a cent above": {"18.19", `"pay_fee":"18.20"`},
 		"far above":    {"0", `"pay_fee":18.20`},
@@ -43,12 +43,20 @@ func TestAnOrderAboveItsLimitIsClosed(t *testing.T) {
 		"empty":        {"1000", `"pay_fee":""`},
 		"negative":     {"1000", `"pay_fee":-1`},
 		"exponent":     {"1000", `"pay_fee":1e2`},
+		"a word":       {"1000", `"pay_fee":"free"`},
+		"huge":         {"1000", `"pay_fee":1e400`},
+		"NaN":          {"1000", `"pay_fee":"NaN"`},
+		"infinite":     {"1000", `"pay_fee":"Inf"`},
+		"a comma":      {"2000", `"total_fee":"1,234.50","pay_fee":"1,234.50"`},
+		"currency":     {"1000", `"pay_fee":"¥5"`},
+		"fraction":     {"1000", `"pay_fee":"5/1"`},
+		"a list":       {"1000", `"pay_fee":[]`},
+		"an object":    {"1000", `"pay_fee":{}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, waits, onCreate(func(body []byte) []byte {
-				require.Regexp(t, fee, string(body))
-				return fee.ReplaceAll(body, []byte(test.fee))
+			s := open(t, waits, everywhere(func(body []byte) []byte {
+				return fee.ReplaceAllLiteral(body, []byte(test.fee))
 			}))
 			for range 2 {
 				p, err := s.Buy(t.Context(), "a", plan(traffic), upTo(proxylite.Decimal(test.limit)))
@@ -57,6 +65,8 @@ func TestAnOrderAboveItsLimitIsClosed(t *testing.T) {
 			}
 			require.Equal(t, []proxylite.OrderStatus{proxylite.OrderCancelled}, s.orders())
 			require.Equal(t, 1, s.count("Orders.Create"))
+			_, err := s.Buy(t.Context(), "b", plan(902), upTo("150"))
+			require.NoError(t, err, "the list with that order can still be read")
 		})
 	}
 }
@@ -188,6 +198,9 @@ func TestALostOrderIsFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, waits)
+			if fault.Delay > 0 {
+				s.restart(t, waits, purchase.WithSendTimeout(300*time.Millisecond), purchase.WithListDelay(20*time.Second))
+			}
 			s.api.FailNext("Orders.Create", fault)
 			p, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
 			require.NoError(t, err)
@@ -397,4 +410,29 @@ func TestTheJournalHasNoSecret(t *testing.T) {
 	require.Contains(t, text, `"key":"a","params":"fe30dd7d3dcd4ab6"`, "the hash of a later version must be the same")
 	require.Contains(t, text, `"max_pay":"20"`)
 	require.Equal(t, 4, strings.Count(text, "\n"))
+}
+
+// slow is a journal on a disk that hangs.
+type slow struct {
+	purchase.Journal
+	by time.Duration
+}
+
+func (j slow) Append(ctx context.Context, r purchase.Record) error {
+	err := j.Journal.Append(ctx, r)
+	<-time.After(j.by)
+	return err
+}
+
+// Other machines count on it that an order is not sent later than its record says, even
+// if writing the record took longer.
+func TestAnOrderIsNotSentAfterItsTime(t *testing.T) {
+	t.Parallel()
+	s := open(t, waits)
+	buyer, err := purchase.New(s.client, slow{s.journal, 30 * time.Millisecond}, waits, purchase.WithSendTimeout(25*time.Millisecond))
+	require.NoError(t, err)
+	p, err := buyer.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, purchase.NotSent, p.State)
+	require.Zero(t, s.count("Orders.Create"))
 }

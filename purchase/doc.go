@@ -39,8 +39,10 @@
 // call, is taken as the one if there is exactly one, if no other purchase of the
 // journal has it, and if no other purchase that is still open could have made it.
 // Anything else is [ErrAmbiguous]: nothing is sent again, and a person decides with
-// [Buyer.Settle]. Only if there is no new order at all, after the list had time to
-// show it ([WithListDelay]), the purchase counts as not made.
+// [Buyer.Settle]. Only if there is no new order at all, after the API had time to place
+// it and to list it ([WithListDelay]), the purchase counts as not made. An order that
+// comes later still is ambiguous for the next Buy with its key, as long as that has not
+// been bought again.
 //
 // An order that somebody else places for the same product at the same time, in the
 // dashboard or from a program with another journal, can be taken for that of a lost

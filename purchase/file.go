@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +21,8 @@ import (
 // bought on other machines.
 //
 // Each record is on the disk before Append returns. A last line that a crash cut is
-// removed when the file is opened: nothing was sent for it. The file and its lock are
+// removed when the file is opened: nothing was sent for it. A line that is damaged
+// otherwise is an error. The file and its lock are
 // readable by their owner only.
 //
 // When the file has grown to twice what is needed, and to 1 MiB, it is renamed, with the
@@ -50,6 +52,9 @@ const (
 // OpenFile opens the journal at path, or creates it. Close it at the end. If another
 // process has it open, the error is [ErrLocked]. Do not put it on a network file system.
 func OpenFile(path string) (*File, error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // it has one lock, whatever it is called
+	}
 	lock, err := acquire(path + ".lock")
 	if err != nil {
 		return nil, err
@@ -80,8 +85,8 @@ func (f *File) load() (err error) {
 		}
 		var r Record
 		if err := json.Unmarshal(line, &r); err != nil || r.Seq <= f.last() || r.Intent <= 0 {
-			if _, more := lines.Peek(1); more == io.EOF {
-				break
+			if _, more := lines.Peek(1); more == io.EOF && bytes.IndexByte(line, 0) >= 0 {
+				break // some of its blocks never came to the disk
 			}
 			return fmt.Errorf("purchase: line %d of %s is not a valid record there: restore the file, or fix the line by hand: %w", n, f.path, errors.Join(err, errDamaged))
 		}

@@ -293,3 +293,37 @@ func FuzzJournalFile(f *testing.F) {
 		require.ErrorIs(t, err, purchase.ErrBudget)
 	})
 }
+
+// A last line that is whole was sent for, so it is not forgotten when it is damaged later.
+func TestALastLineThatIsNotTornIsKept(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "j")
+	f := openFile(t, path)
+	appendAll(t, f, bought(1, "a", time.Now(), 0)...)
+	require.NoError(t, f.Close())
+	lines := strings.SplitAfter(readFile(t, path), "\n")
+	for name, last := range map[string]string{
+		"no JSON": strings.Replace(lines[1], `"seq":2`, `"seq"=2`, 1),
+		"twice":   lines[0],
+		"empty":   "\n",
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(lines[0]+last), 0o600))
+		_, err := purchase.OpenFile(path)
+		require.ErrorContains(t, err, "line 2 of "+path, name)
+	}
+}
+
+// A file has one owner, whatever it is called.
+func TestAFileWithTwoNamesHasOneOwner(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "j"), filepath.Join(dir, "link")
+	f := openFile(t, path)
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip(err)
+	}
+	_, err := purchase.OpenFile(link)
+	require.ErrorIs(t, err, purchase.ErrLocked)
+	require.NoError(t, f.Close())
+	openFile(t, link)
+}

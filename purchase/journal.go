@@ -42,6 +42,9 @@ type Record struct {
 	Order *proxylite.Order `json:"order,omitempty"` // unless the state is NotSent or Unknown
 	IPs   int              `json:"ips,omitempty"`   // of an extraction: how many were returned
 	Note  string           `json:"note,omitempty"`  // why, for a person
+	// Unseen says that the order did not appear in the list in time. It may still come: then
+	// the state is Unknown again, and a person decides.
+	Unseen bool `json:"unseen,omitempty"`
 }
 
 // Opening is what the first record of a purchase says about it.
@@ -54,7 +57,7 @@ type Opening struct {
 	MaxPay        proxylite.Decimal `json:"max_pay,omitempty"`
 	Until         time.Time         `json:"until,omitzero"` // when the call has ended at the latest
 	// Before has the numbers of the orders of the last two days that were listed before
-	// the order was sent.
+	// the order was sent, and that of the newest one before these.
 	Before []string `json:"before,omitempty"`
 	// Renews has the static IPs that the order renews, with the time at which they
 	// expired when it was placed.

@@ -86,21 +86,27 @@ func (p *Policy) validate() error {
 }
 
 // day and month begin at or before now.
-func (p *Policy) day(now time.Time) time.Time {
-	now = p.in(now)
-	return time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
-}
+func (p *Policy) day(now time.Time) time.Time { return p.first(now, now.In(p.zone()).Day()) }
 
-func (p *Policy) month(now time.Time) time.Time {
-	now = p.in(now)
-	return time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, now.Location())
-}
+func (p *Policy) month(now time.Time) time.Time { return p.first(now, 1) }
 
-func (p *Policy) in(now time.Time) time.Time {
-	if p.Zone == nil {
-		return now.UTC()
+// first returns the beginning of a day of this month. Where clocks are set back at
+// midnight it comes twice, and [time.Date] may return the second one.
+func (p *Policy) first(now time.Time, day int) time.Time {
+	now = now.In(p.zone())
+	start := time.Date(now.Year(), now.Month(), day, 0, 0, 0, 0, now.Location())
+	const step = 15 * time.Minute
+	for start.Add(-step).Day() == day {
+		start = start.Add(-step)
 	}
-	return now.In(p.Zone)
+	return start
+}
+
+func (p *Policy) zone() *time.Location {
+	if p.Zone == nil {
+		return time.UTC
+	}
+	return p.Zone
 }
 
 // admits says why an order may not be placed.

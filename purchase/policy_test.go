@@ -2,9 +2,14 @@ package purchase_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -124,4 +129,36 @@ func TestBuyersShareABudget(t *testing.T) {
 	all.Wait()
 	require.Len(t, s.orders(), 3)
 	require.Equal(t, 2, s.count("IP.Extract"))
+}
+
+// Where clocks are set back at midnight, the first hour of the day is part of it.
+func TestADayMayBeginTwice(t *testing.T) {
+	t.Parallel()
+	amman, err := time.LoadLocation("Asia/Amman")
+	if err != nil {
+		t.Skip(err) // no time zones on this machine
+	}
+	path := filepath.Join(t.TempDir(), "j")
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2000, 9, 28, 20, 59, 0, 0, time.UTC))) // 23:59 there
+		client, err := proxylite.NewClient(proxylite.AppKey("0123456789abcdef"), proxylite.WithTransport(roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+				Body: io.NopCloser(strings.NewReader(`{"code":200,"data":{"list":["192.0.2.1:80"]}}`)), Request: r,
+			}, nil
+		})))
+		require.NoError(t, err)
+		buyer, err := purchase.New(client, openFile(t, path), purchase.Policy{MaxIPsPerDay: 2, Zone: amman})
+		require.NoError(t, err)
+		perDay := map[int]int{}
+		for range 4 * 26 {
+			if _, err := buyer.Extract(t.Context(), proxylite.IPExtractParams{Quantity: 1}); err == nil {
+				perDay[time.Now().In(amman).Day()]++
+			} else {
+				require.ErrorIs(t, err, purchase.ErrBudget)
+			}
+			time.Sleep(15 * time.Minute)
+		}
+		require.Equal(t, map[int]int{28: 1, 29: 2, 30: 2}, perDay)
+	})
 }

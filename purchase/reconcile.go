@@ -19,15 +19,21 @@ import (
 // again, or Buy with the same key, which waits for it. The error is of calls and of the
 // journal; a purchase that is not settled yet is no error.
 //
+// For two days Reconcile also looks for orders that appear after their purchase counted
+// as not made. Such a purchase is Unknown again, with Candidates. If its key has been
+// bought again in the meantime it stays NotSent, and the Candidates are orders that may
+// be one too many: look at them in the dashboard.
+//
 // It calls Orders.All once, and Orders.Close and Orders.All for each order to close.
 func (b *Buyer) Reconcile(ctx context.Context) ([]Purchase, error) {
-	var todo []int64
-	since := time.Now()
+	var todo []intent
+	at := time.Now()
+	since := at
 	b.mu.Lock()
 	err := b.sync(ctx)
 	for _, i := range b.book.intents {
-		if i.open() || i.state == ClosePending || i.state == Made && !i.extraction() && !settled(i.order.Status) {
-			todo = append(todo, i.seq)
+		if i.unsettled(at) {
+			todo = append(todo, *i)
 			if i.opened.Before(since) {
 				since = i.opened
 			}
@@ -37,20 +43,22 @@ func (b *Buyer) Reconcile(ctx context.Context) ([]Purchase, error) {
 	if err != nil || len(todo) == 0 {
 		return []Purchase{}, err
 	}
-	at := time.Now()
-	listed, err := b.list(ctx, since.Add(-lookBack))
+	at = time.Now()
+	listed, err := b.list(ctx, since.Add(-2*lookBack))
 	if err != nil {
 		return nil, err
 	}
 	all := []Purchase{}
 	var failed []error
-	for _, seq := range todo {
-		p, err := b.judge(ctx, seq, listed, at)
+	for _, i := range todo {
+		p, err := b.judge(ctx, i.seq, listed, at)
 		if p.State == ClosePending && err == nil {
-			p, err = b.close(ctx, seq, p.Order)
+			p, err = b.close(ctx, i.seq, p.Order)
 		}
-		all = append(all, p)
 		failed = append(failed, err)
+		if i.state != NotSent || len(p.Candidates) > 0 {
+			all = append(all, p)
+		}
 	}
 	return all, errors.Join(failed...)
 }
@@ -67,7 +75,7 @@ func (b *Buyer) look(ctx context.Context, seq int64) (Purchase, error) {
 		if !flying {
 			var listed []proxylite.Order
 			if i.state == Unknown {
-				listed, err = b.list(ctx, i.opened.Add(-lookBack))
+				listed, err = b.list(ctx, i.opened.Add(-2*lookBack))
 			}
 			if err == nil {
 				p, err = b.judge(ctx, seq, listed, at)
@@ -75,12 +83,12 @@ func (b *Buyer) look(ctx context.Context, seq int64) (Purchase, error) {
 			if err != nil {
 				return i.purchase(), fmt.Errorf("purchase: key %q: %w: %w", i.Key, proxylite.ErrOutcomeUnknown, err)
 			}
-			late := at.After(i.Until.Add(b.listDelay))
+			late := at.After(i.ends.Add(b.listDelay))
 			if p.State != Unknown || late && len(p.Candidates) > 0 {
 				return b.finish(ctx, seq, p)
 			}
 		}
-		left := time.Until(i.Until.Add(b.listDelay))
+		left := time.Until(i.ends.Add(b.listDelay))
 		timer := time.NewTimer(max(min(wait, left), 0) + time.Millisecond)
 		select {
 		case <-timer.C:
@@ -125,19 +133,35 @@ func (b *Buyer) judge(ctx context.Context, seq int64, listed []proxylite.Order, 
 				}
 			}
 		case i.state == Unknown && !b.flying[seq]:
-			all, found := b.book.candidates(i, listed, b.clockMargin)
-			switch {
-			case found != nil:
-				return &Record{State: i.verdict(*found), Order: found, Note: "found in the list of orders"}, nil
-			case len(all) == 0 && at.After(i.Until.Add(b.listDelay)):
-				return &Record{State: NotSent, Note: "did not appear in the list of orders"}, nil
-			}
+			r, all, err := b.prove(i, listed, at)
 			candidates = all
+			return r, err
+		default:
+			candidates = b.book.late(i, listed)
+			if len(candidates) > 0 && b.book.byKey[i.Key] == i {
+				return i.reopen(), nil
+			}
 		}
 		return nil, nil //nolint:nilnil // nothing is proved
 	})
 	p.Candidates = candidates
 	return p, err
+}
+
+// prove compares a purchase whose outcome is unknown with the orders that were listed at
+// a time. r is nil if that proves nothing: then the purchase may be one of all.
+func (b *Buyer) prove(i *intent, listed []proxylite.Order, at time.Time) (r *Record, all []proxylite.Order, err error) {
+	if err := i.whole(listed); err != nil {
+		return nil, nil, err
+	}
+	all, found := b.book.candidates(i, listed)
+	switch {
+	case found != nil && !i.unseen: // one that came late is for a person
+		return &Record{State: i.verdict(*found), Order: found, Note: "found in the list of orders"}, nil, nil
+	case len(all) == 0 && at.After(i.ends.Add(b.listDelay)):
+		return &Record{State: NotSent, Unseen: true, Note: "did not appear in the list of orders"}, nil, nil
+	}
+	return nil, all, nil
 }
 
 // verdict is the state of a purchase with this order.

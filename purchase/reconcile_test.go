@@ -3,6 +3,7 @@ package purchase_test
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -391,5 +392,151 @@ func TestNewestFirstReadsNoOldOrders(t *testing.T) {
 		_, err := s.Buy(t.Context(), time.Now().String(), plan(traffic), upTo("20"))
 		require.NoError(t, err)
 		require.InDelta(t, pages, s.count("Orders.List")-before, 1)
+	}
+}
+
+// An order that comes when its purchase counted as not made already is not bought again:
+// a person decides. If it was bought again before, Reconcile shows the order.
+func TestAnOrderMayComeLate(t *testing.T) {
+	t.Parallel()
+	late := func(t *testing.T) *shop {
+		t.Helper()
+		s := open(t, waits)
+		s.api.FailNext("Orders.Create", proxylitetest.Fault{Cut: true})
+		_, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+		require.ErrorIs(t, err, purchase.ErrNotMade)
+		return s
+	}
+	comes := func(t *testing.T, s *shop) string {
+		t.Helper()
+		o, err := s.client.Orders.Create(t.Context(), plan(traffic))
+		require.NoError(t, err)
+		return o.TradeNo
+	}
+	t.Run("before it is bought again", func(t *testing.T) {
+		t.Parallel()
+		s := late(t)
+		tradeNo := comes(t, s)
+		for range 2 {
+			s.restart(t, waits)
+			p, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+			require.ErrorIs(t, err, purchase.ErrAmbiguous)
+			require.Len(t, p.Candidates, 1)
+		}
+		_, err := s.Settle(t.Context(), "a", tradeNo)
+		require.NoError(t, err)
+		p, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+		require.NoError(t, err)
+		require.Equal(t, tradeNo, p.Order.TradeNo)
+		require.Len(t, s.orders(), 1)
+	})
+	t.Run("seen by Reconcile", func(t *testing.T) {
+		t.Parallel()
+		s := late(t)
+		all, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, all, "not made, and nothing has changed that")
+		comes(t, s)
+		for range 2 {
+			all, err = s.Reconcile(t.Context())
+			require.NoError(t, err)
+			require.Len(t, all, 1)
+			require.Equal(t, purchase.Unknown, all[0].State)
+			require.Len(t, all[0].Candidates, 1)
+		}
+		_, err = s.Settle(t.Context(), "a", "")
+		require.NoError(t, err)
+		p, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+		require.NoError(t, err, "it is not asked again")
+		require.Equal(t, s.api.State().Orders[1].TradeNo, p.Order.TradeNo)
+		require.Len(t, s.orders(), 2)
+	})
+	t.Run("when it was bought again", func(t *testing.T) {
+		t.Parallel()
+		s := late(t)
+		_, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+		require.NoError(t, err)
+		tradeNo := comes(t, s)
+		all, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		require.Len(t, all, 2)
+		require.Equal(t, purchase.NotSent, all[0].State)
+		require.Len(t, all[0].Candidates, 1)
+		require.Equal(t, tradeNo, all[0].Candidates[0].TradeNo)
+		require.Equal(t, purchase.Made, all[1].State)
+		require.Empty(t, all[1].Candidates)
+	})
+}
+
+// How long an order may still come is not told from clocks that may differ: a call that
+// seems to have ended a while ago is waited for as long as the margin allows, and one that
+// seems to be in the future not for longer than a call takes.
+func TestAnotherClockDoesNotEndACall(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		begun time.Duration // from now
+		lasts time.Duration
+		ends  bool
+	}{
+		{-4 * time.Minute, time.Minute, false},
+		{-5 * time.Minute, time.Minute, false},
+		{-7 * time.Minute, time.Minute, true},
+		{10 * time.Hour, time.Millisecond, true},
+		{10 * time.Hour, time.Minute, false},
+	} {
+		s := open(t, waits)
+		begun := time.Now().Add(test.begun)
+		appendAll(t, s.journal, purchase.Record{
+			Seq: 1, Intent: 1, Time: begun, State: purchase.Unknown,
+			Open: &purchase.Opening{Key: "a", Params: "f00d", ProductID: traffic, MaxPay: "20", Until: begun.Add(test.lasts)},
+		})
+		s.restart(t, waits)
+		if test.ends { // the list has had its time, if the call has ended
+			_, err := s.Reconcile(t.Context())
+			require.NoError(t, err)
+			<-time.After(50 * time.Millisecond)
+		}
+		all, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		if test.ends {
+			all, err = s.Purchases(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, purchase.NotSent, all[0].State, test)
+		} else {
+			require.Equal(t, purchase.Unknown, all[0].State, test)
+		}
+	}
+}
+
+// A list that lacks what it had before proves nothing, whether all of it is missing or a
+// page.
+func TestAListMayLackOrders(t *testing.T) {
+	t.Parallel()
+	for name, age := range map[string]time.Duration{"new": time.Hour, "old": 100 * 24 * time.Hour} {
+		for _, opts := range [][]purchase.Option{nil, {purchase.WithNewestFirst()}} {
+			s := open(t, waits)
+			for n := range 3 {
+				s.api.Update(func(st *proxylitetest.State) {
+					st.Orders = append(st.Orders, proxylite.Order{
+						ID: int64(n + 1), TradeNo: strconv.Itoa(n + 1), ProductID: traffic, PayFee: "1",
+						Status: proxylite.OrderPaid, CreatedAt: time.Now().Add(-age),
+					})
+				})
+			}
+			s.restart(t, waits, append(opts, purchase.WithListDelay(0))...)
+			s.api.FailNext("Orders.Create", lost)
+			empty := proxylitetest.Fault{Body: `{"code":0,"data":{"list":[]}}`}
+			s.api.FailNext("Orders.List", proxylitetest.Fault{}, empty, empty)
+			_, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+			require.ErrorIs(t, err, proxylite.ErrOutcomeUnknown, name)
+			require.ErrorContains(t, err, "the list of orders lacks")
+			all, err := s.Reconcile(t.Context())
+			require.ErrorContains(t, err, "the list of orders lacks", name)
+			require.Equal(t, purchase.Unknown, all[0].State)
+			p, err := s.Buy(t.Context(), "a", plan(traffic), upTo("20"))
+			require.NoError(t, err)
+			require.Equal(t, purchase.Made, p.State)
+			require.Len(t, s.orders(), 4)
+		}
 	}
 }

@@ -183,3 +183,27 @@ func TestRenewSaysWhatIsWrong(t *testing.T) {
 	}
 	require.Empty(t, s.api.Calls())
 }
+
+// A renewal that comes late is not ordered again, also if the group is another by then.
+func TestALateRenewalIsNotOrderedAgain(t *testing.T) {
+	t.Parallel()
+	s := open(t, waits)
+	s.api.FailNext("Orders.Create", proxylitetest.Fault{Cut: true})
+	_, err := s.Renew(t.Context(), renewParams(), week, upTo("27"))
+	require.ErrorIs(t, err, purchase.ErrNotMade)
+	params := renewParams()
+	params.StaticIPs = expiring
+	_, err = s.client.Orders.Create(t.Context(), params)
+	require.NoError(t, err)
+	for range 2 {
+		s.restart(t, waits)
+		r := week
+		r.PerOrder = 2
+		orders, err := s.Renew(t.Context(), renewParams(), r, upTo("27"))
+		require.NoError(t, err)
+		require.Len(t, orders, 1)
+		require.Equal(t, purchase.Unknown, orders[0].State)
+		require.Len(t, orders[0].Candidates, 1)
+	}
+	require.Len(t, s.orders(), 1)
+}

@@ -183,7 +183,7 @@ func TestDocumentsShowWhatRuns(t *testing.T) {
 		return strings.Join(lines, "\n")
 	}
 	here, seen := plain(readFile(t, "snippets_test.go")), 0
-	for _, doc := range []string{"../README.md", "../docs/purchase.md", "../docs/reliability.md"} {
+	for _, doc := range []string{"../docs/guide.md", "../docs/purchase.md", "../docs/reliability.md"} {
 		for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readFile(t, doc), -1) {
 			if strings.Contains(block[1], "purchase.") || strings.Contains(block[1], "ErrRateLimited") {
 				require.True(t, strings.Contains(here, plain(block[1])), "%s shows what snippets_test.go has not:\n%s", doc, block[1]) //nolint:testifylint // the file is long

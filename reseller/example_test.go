@@ -49,3 +49,32 @@ func ExampleNewPlan() {
 	// cust0001 [add limit]
 	// erin [delete]
 }
+
+// Run it again whenever it was interrupted: it does what is left.
+func ExampleManager_Ensure() {
+	server := proxylitetest.NewServer(nil) // or a client of the real API
+	defer server.Close()
+	client := server.Client()
+	defer client.CloseIdleConnections()
+	m, err := reseller.New(client)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 2 {
+		results, err := m.Ensure(context.Background(), []reseller.Want{
+			{Name: "cust0001", Password: proxylite.NewPassword("s3cretpw"), Limit: 5 * proxylite.GB},
+			{Name: "bob", State: reseller.StateDisabled},
+		})
+		for _, r := range results {
+			fmt.Println(r.Name, r.Done, r.Err)
+		}
+		fmt.Println(err)
+	}
+	// Output:
+	// cust0001 [add limit] <nil>
+	// bob [disable] <nil>
+	// <nil>
+	// cust0001 [] <nil>
+	// bob [] <nil>
+	// <nil>
+}

@@ -9,7 +9,7 @@ for package in "$@"; do
 	echo "== $package"
 	exclude=
 	# From the root, gremlins would go down into all packages.
-	[ "$package" != . ] || exclude='^(internal|pool|proxylitetest|examples|otel|bench|tools)/'
+	[ "$package" != . ] || exclude='^(internal|pool|proxylitetest|examples|proxyliteotel|proxyliteprom|bench|tools)/'
 	nice go run github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0 unleash \
 		--workers "${WORKERS:-2}" --timeout-coefficient 40 ${exclude:+--exclude-files "$exclude"} "$package"
 done

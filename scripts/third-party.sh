@@ -8,7 +8,8 @@ dir=$(mktemp -d)
 pids=
 trap 'for pid in $pids; do kill "$pid" 2>/dev/null || true; done; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
-http=${HTTP_PORT:-18888} socks=${SOCKS_PORT:-18880}
+# Most likely free: the ports of no well-known service, other ones in each run.
+http=${HTTP_PORT:-$((10000 + $$ % 10000))} socks=${SOCKS_PORT:-$((20000 + $$ % 10000))}
 
 if command -v tinyproxy >/dev/null; then
 	cat >"$dir/tinyproxy.conf" <<-CONF

@@ -1,5 +1,5 @@
 // Package faultmatrix_test plays every fault of a connection, a server and a response to
-// every operation, and measures what becomes of the calls. docs/reliability.md has the tables.
+// every operation, and measures what becomes of the calls. docs/faults.md has the tables.
 package faultmatrix_test
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/proxylite/proxylite-go/internal/apitest"
 )
 
-var update = flag.Bool("update", false, "write the tables of docs/reliability.md and the requests in testdata as they are measured")
+var update = flag.Bool("update", false, "write the tables of docs/faults.md and docs/reliability.md, and the requests in testdata as they are measured")
 
 // textExtraction is an operation whose response is no JSON.
 var textExtraction = apitest.Operation{
@@ -79,7 +79,7 @@ var matched = []struct {
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestFaultMatrix plays every fault to every operation. What it measures must be
-// what docs/reliability.md says, and keep the rules that no table can change.
+// what docs/faults.md says, and keep the rules that no table can change.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	apitest.Certificate() // outside of all bubbles
@@ -108,7 +108,7 @@ func TestFaultMatrix(t *testing.T) {
 			t.Skip("only a part was run: the tables are not compared")
 		}
 	}
-	checkDocument(t, all, measured)
+	checkDocuments(t, all, measured)
 }
 
 func (f wireFault) title() string {
@@ -203,30 +203,29 @@ func (f wireFault) measure(t *testing.T, op apitest.Operation) cell {
 	return got
 }
 
-// checkDocument compares the tables of docs/reliability.md with what is measured.
-func checkDocument(t *testing.T, all []apitest.Operation, measured [][]cell) {
-	const name = "docs/reliability.md"
+// checkDocuments compares the tables of the documents with what is measured.
+func checkDocuments(t *testing.T, all []apitest.Operation, measured [][]cell) {
+	faults, exceptions := faultTables(t, all, measured)
+	checkTable(t, "docs/reliability.md", "operations", operationTable())
+	checkTable(t, "docs/faults.md", "faults", faults)
+	checkTable(t, "docs/faults.md", "exceptions", exceptions)
+}
+
+func checkTable(t *testing.T, name, title, table string) {
 	file := filepath.Join(apitest.Root(), name)
-	b, err := os.ReadFile(file)
+	document, err := os.ReadFile(file)
 	require.NoError(t, err)
-	document := string(b)
-	faultTable, exceptionTable := faultTables(t, all, measured)
-	for title, table := range map[string]string{"operations": operationTable(), "faults": faultTable, "exceptions": exceptionTable} {
-		begin, end := "<!-- "+title+": made by TestFaultMatrix -->\n", "<!-- end of "+title+" -->"
-		before, rest, ok := strings.Cut(document, begin)
-		require.True(t, ok, title)
-		old, after, ok := strings.Cut(rest, end)
-		require.True(t, ok, title)
-		if *update {
-			document = before + begin + "\n" + table + "\n" + end + after
-			continue
-		}
-		require.Equal(t, strings.TrimSpace(table), strings.TrimSpace(old),
-			name+" does not say what happens. If the new behaviour is right: go test ./internal/faultmatrix -run TestFaultMatrix -update, and review the diff")
-	}
+	begin, end := "<!-- "+title+": made by TestFaultMatrix -->\n", "<!-- end of "+title+" -->"
+	before, rest, ok := strings.Cut(string(document), begin)
+	require.True(t, ok, title)
+	old, after, ok := strings.Cut(rest, end)
+	require.True(t, ok, title)
 	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(document), 0o644))
+		require.NoError(t, os.WriteFile(file, []byte(before+begin+"\n"+table+"\n"+end+after), 0o644))
+		return
 	}
+	require.Equal(t, strings.TrimSpace(table), strings.TrimSpace(old),
+		name+" does not say what happens. If the new behaviour is right: go test ./internal/faultmatrix -run TestFaultMatrix -update, and review the diff")
 }
 
 func operationTable() string {

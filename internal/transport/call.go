@@ -43,8 +43,8 @@ func (c *Call) Hide(s *Secret) *redact.Set {
 	return c.hide
 }
 
-// sends records a credential that the call is about to send.
-func (c *Call) sends(set *redact.Set) {
+// hasSent records a credential that the call is about to send.
+func (c *Call) hasSent(set *redact.Set) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch c.sent {

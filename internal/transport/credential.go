@@ -48,7 +48,7 @@ func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, refuse("a middleware replaced the request's context; it must derive from it")
 	}
-	resp, err := l.Send(req.Context(), a, req, req.Header)
+	resp, err := l.receive(req, a)
 	hide := a.call.Hide(l.secret)
 	if err != nil {
 		return nil, hide.Error(err)
@@ -62,6 +62,37 @@ func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	return resp, nil
+}
+
+// receive sends a request of a middleware. Its body may block, for longer than the attempt
+// may take.
+func (l *Credential) receive(req *http.Request, a *Attempt) (*http.Response, error) {
+	ctx := req.Context()
+	out := req
+	if req.Body != nil {
+		type read struct {
+			body []byte
+			err  error
+		}
+		ended := make(chan read, 1)
+		go func() {
+			body, err := io.ReadAll(req.Body)
+			ended <- read{body, err}
+		}()
+		select {
+		case r := <-ended:
+			closeBody(req)
+			if r.err != nil {
+				return nil, refuse("the request body can't be read")
+			}
+			out = req.WithContext(ctx)
+			out.Body = io.NopCloser(bytes.NewReader(r.body))
+		case <-ctx.Done():
+			closeBody(req)
+			return nil, fmt.Errorf("the request body that a middleware set did not end: %w", ctx.Err())
+		}
+	}
+	return l.Send(ctx, a, out, req.Header)
 }
 
 // Send sends a copy of the request with the given context and header. Without middleware
@@ -87,7 +118,7 @@ func (l *Credential) Send(ctx context.Context, a *Attempt, req *http.Request, he
 		closeBody(out)
 		return nil, err
 	}
-	a.call.sends(secret.hide)
+	a.call.hasSent(secret.hide)
 	sent = true // until the base transport returns, also if it panics
 	if resp, err = base.RoundTrip(out); err != nil {
 		sent = l.std == nil || s.sent(err)

@@ -20,7 +20,8 @@ import (
 //	absent=-1   the value of an integer if the response does not have it, or null
 //	round       round a fraction to the nearest whole number
 //	soft        leave the field empty if the value has the wrong type; for
-//	            entries that are not documented
+//	            entries that are not documented, and for fees, of which one must
+//	            not make a whole list an error
 //	flat        the entries of the list may be lists of entries, which are joined;
 //	            skip null
 //	total       soft, and the number of entries on all pages: if it is 0, the list

@@ -10,6 +10,9 @@
 // that is not meant to compile has another fence. Indented code in the comment of
 // a package is a go block too.
 //
+// The go blocks of a translation, X.zh-CN.md or zh/X.md, must be those of X.md, but for
+// the comments.
+//
 // The files that relative links and the sh blocks (go run ./x, scripts/x.sh)
 // name must exist, and so must what a doc link names.
 package main
@@ -84,11 +87,17 @@ func check(root string, files []string) (problems []string, err error) {
 			return nil, err
 		}
 		problems = append(problems, deadNames(root, file, string(text))...)
-		for _, b := range blocks(string(text)) {
-			if b.lang == "go" {
-				b.file = file
-				snippets = append(snippets, b)
+		if original(root, file) != "" { // whose code is compiled
+			other, err := checkTranslation(root, file, string(text))
+			if err != nil {
+				return nil, err
 			}
+			problems = append(problems, other...)
+			continue
+		}
+		for _, b := range goBlocks(string(text)) {
+			b.file = file
+			snippets = append(snippets, b)
 		}
 	}
 	compiled := 0

@@ -1,0 +1,10 @@
+package main
+
+import "testing"
+
+func TestItRunsToItsEnd(t *testing.T) {
+	t.Parallel()
+	if err := run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
