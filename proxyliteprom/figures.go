@@ -2,8 +2,8 @@ package proxyliteprom
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// figure is one number of S, which has many. Figures of one name follow each other and
-// differ in the value of a label.
+// figure is one number of S, which has many. Figures of one name differ in
+// the value of a label.
 type figure[S any] struct {
 	name, help   string
 	label, value string
@@ -32,10 +32,8 @@ func newFigures[S any](read func() S, list []figure[S], of prometheus.Labels) *f
 
 // Describe implements prometheus.Collector.
 func (c *figures[S]) Describe(descs chan<- *prometheus.Desc) {
-	for i, desc := range c.descs {
-		if i == 0 || c.list[i].name != c.list[i-1].name {
-			descs <- desc
-		}
+	for _, desc := range c.descs {
+		descs <- desc
 	}
 }
 
