@@ -151,7 +151,7 @@ func TestExporterExpiry(t *testing.T) {
 			"user-product/list": `{"id":1,"product_type":9,"expired_at":"1999-12-31 00:00:00"},{"id":2,"product_type":9,"expired_at":"2000-01-03 08:00:00"},` +
 				`{"id":3,"product_type":9,"expired_at":"2000-01-02 08:00:00"},{"id":4,"product_type":9,"expired_at":"N/A"},{"id":5,"product_type":14,"expired_at":"2000-02-01 08:00:00"}`,
 			"ip/get-static-ip":      `{"id":"1","product_type":25,"status":2,"expired_at":"2000-01-01 09:00:00"},{"id":"3","product_type":25,"status":1,"expired_at":"2000-01-01 07:00:00"},{"id":"2","product_type":25,"status":3,"expired_at":"2000-01-01 10:00:00"}`,
-			"user-usage-flow/total": `{"day":"1999-12-31","flow":5},{"day":"2000-01-01","flow":3}`,
+			"user-usage-flow/total": `{"day":"1999-12-31","flow":5},{"day":"2000-01-02","flow":7},{"day":"2000-01-01","flow":3}`,
 			"static-ip-region":      `{"code":"US","number":2},{"code":"US","number":1}`,
 		}}
 		e := a.exporter(t, proxyliteprom.ExporterConfig{})
