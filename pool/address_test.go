@@ -139,6 +139,43 @@ func TestAConnectionThatItsRequestDidNotNeedIsKept(t *testing.T) {
 	})
 }
 
+// Close of the pool ends it.
+func TestCloseEndsAConnectionThatIsBeingMade(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.answer = func(addr string, _ *http.Request) *http.Response {
+			time.Sleep(500 * time.Millisecond)
+			return plain(200, addr)
+		}
+		tr := n.transport()
+		dial := tr.DialContext
+		var dials, ended atomic.Int64
+		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dials.Add(1) == 2 {
+				<-ctx.Done()
+				ended.Add(1)
+				return nil, ctx.Err()
+			}
+			return dial(ctx, network, addr)
+		}
+		p := newPool(t, (&made{}).source(1), pool.WithTransport(tr))
+		var work sync.WaitGroup
+		for range 2 {
+			work.Go(func() {
+				_, err := get(t.Context(), p.Transport(), "http://target.test/")
+				require.NoError(t, err)
+			})
+		}
+		work.Wait()
+		synctest.Wait()
+		require.Zero(t, ended.Load())
+		require.NoError(t, p.Close())
+		synctest.Wait()
+		require.EqualValues(t, 1, ended.Load())
+	})
+}
+
 // Waiting for a turn is no failure to connect.
 func TestWaitingForAConnectionIsNotConnecting(t *testing.T) {
 	t.Parallel()

@@ -128,6 +128,7 @@ type leasedConn struct {
 	l      *Lease
 	early  []byte       // came with the proxy's response
 	got    atomic.Bool  // a byte came
+	ended  atomic.Bool  // this side has ended: that the other one ends, too, is no failure
 	broken atomic.Value // error: the other side ended it before
 }
 
@@ -154,7 +155,7 @@ func (c *leasedConn) Write(b []byte) (int, error) {
 
 // failed remembers that the other side ended the connection before it was of use.
 func (c *leasedConn) failed(err error) {
-	if err == nil || c.got.Load() || errors.Is(err, net.ErrClosed) {
+	if err == nil || c.got.Load() || c.ended.Load() || errors.Is(err, net.ErrClosed) {
 		return
 	}
 	if t, ok := errors.AsType[net.Error](err); !ok || !t.Timeout() {
@@ -164,6 +165,7 @@ func (c *leasedConn) failed(err error) {
 
 // CloseWrite tells the target that nothing more will be sent.
 func (c *leasedConn) CloseWrite() error {
+	c.ended.Store(true)
 	if half, ok := c.Conn.(*tls.Conn); ok {
 		return half.CloseWrite()
 	}

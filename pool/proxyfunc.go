@@ -19,7 +19,7 @@ import (
 // becomes of the request is known here, unless [Pool.Report] tells. Prefer
 // [Pool.Transport].
 func (p *Pool) Proxy(req *http.Request) (*url.URL, error) {
-	if err := checkRequest(req); err != nil {
+	if err := checkURL(req.URL); err != nil { // libraries make a request of a URL alone
 		return nil, err
 	}
 	ctx := req.Context()

@@ -67,12 +67,10 @@ func newTarget(host, port string) target {
 // checkRequest finds errors that no proxy could fix, before one is used for the request:
 // net/http finds them later.
 func checkRequest(req *http.Request) error {
-	u := req.URL
-	switch {
-	case u == nil:
-		return errors.New("pool: the request has no URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("pool: unsupported protocol scheme %q: only http and https go through a proxy", u.Scheme)
+	if err := checkURL(req.URL); err != nil {
+		return err
+	}
+	switch u := req.URL; {
 	case req.Method != "" && !isToken(req.Method):
 		return fmt.Errorf("pool: invalid method %q", req.Method)
 	case strings.ContainsFunc(u.Opaque, isControl), strings.ContainsFunc(u.RawQuery, isControl):
@@ -84,12 +82,22 @@ func checkRequest(req *http.Request) error {
 	case req.Header == nil:
 		return errors.New("pool: the Header of the request is nil")
 	}
+	return cmp.Or(checkHeader(req.Header), checkHeader(req.Trailer))
+}
+
+func checkURL(u *url.URL) error {
+	switch {
+	case u == nil:
+		return errors.New("pool: the request has no URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("pool: unsupported protocol scheme %q: only http and https go through a proxy", u.Scheme)
+	}
 	if port := u.Port(); port != "" {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return fmt.Errorf("pool: the target has an invalid port: %q", port)
 		}
 	}
-	return cmp.Or(checkHeader(req.Header), checkHeader(req.Trailer), checkHost(u.Hostname()))
+	return checkHost(u.Hostname())
 }
 
 func checkHeader(h http.Header) error {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -653,6 +654,9 @@ func TestTheProxyFuncWithItsHook(t *testing.T) {
 	list, source := proxies(t, 2, proxylitetest.ProxyOptions{Username: "u", Password: "pass-word"})
 	list[0].SetFault(proxylitetest.ProxyFault{Status: 509})
 	p := newPool(t, source)
+	alone, err := p.Proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: "target.test"}})
+	require.NoError(t, err)
+	require.NotNil(t, alone)
 	tr := &http.Transport{
 		Proxy: p.Proxy, OnProxyConnectResponse: p.OnProxyConnectResponse,
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: rootCAs(site)},
@@ -670,10 +674,10 @@ func TestTheProxyFuncWithItsHook(t *testing.T) {
 
 	// Of proxies that the pool does not know any more, too.
 	list[1].SetFault(proxylitetest.ProxyFault{Status: 512})
-	url := list[1].Endpoint().HTTP()
-	tr.Proxy = http.ProxyURL(url)
+	proxy := list[1].Endpoint().HTTP()
+	tr.Proxy = http.ProxyURL(proxy)
 	require.NoError(t, p.Close())
-	_, err := get(t.Context(), tr, site.URL)
+	_, err = get(t.Context(), tr, site.URL)
 	require.ErrorIs(t, err, pool.ErrNotAllowed)
 }
 

@@ -194,3 +194,26 @@ func TestATunnelOverTLS(t *testing.T) {
 	require.Equal(t, "ping", string(back))
 	require.NoError(t, conn.Close())
 }
+
+// Browsers open tunnels that they do not use: the target closes them when the browser
+// does, which is no failure of the proxy.
+func TestAnUnusedTunnelIsNoFailure(t *testing.T) {
+	t.Parallel()
+	addr := echo(t)
+	_, source := proxies(t, 1, proxylitetest.ProxyOptions{})
+	for _, dial := range []func(*pool.Pool) (net.Conn, error){
+		func(p *pool.Pool) (net.Conn, error) { return p.Tunnel(t.Context(), addr) },
+		func(p *pool.Pool) (net.Conn, error) { return p.DialContext(t.Context(), "tcp", addr) },
+	} {
+		p := newPool(t, source)
+		for range 3 {
+			conn, err := dial(p)
+			require.NoError(t, err)
+			require.NoError(t, conn.(interface{ CloseWrite() error }).CloseWrite())
+			_, err = conn.Read(make([]byte, 1))
+			require.ErrorIs(t, err, io.EOF)
+			require.NoError(t, conn.Close())
+		}
+		require.Zero(t, p.Stats().Failed)
+	}
+}

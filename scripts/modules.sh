@@ -1,37 +1,39 @@
 #!/bin/sh
-# Gets the modules that users import, as go get does when a release is tagged: from a
-# repository with tags, without the replace directives that build them here. It fails
-# when one requires a version of the root module other than the one being released.
+# Gets the modules that users import, and installs the command, as on release day: on an
+# empty machine, with the modules of this tree served as if they were released. The go
+# command ignores their replace directives there, so it fails if one requires another
+# version of the root module than the one to be released.
 set -eu
 cd "$(dirname "$0")/.."
 root=$(go list -m)
 version=v$(sed -n 's/^const Version = "\(.*\)"$/\1/p' client.go)
-modules="proxyliteotel proxyliteprom"
+libraries="pool/redisstore proxyliteotel proxyliteprom" command=cmd/proxylite
 tmp=$(mktemp -d)
-trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
+trap 'chmod -R u+w "$tmp" && rm -rf "$tmp"' EXIT
+mkdir "$tmp/tree" "$tmp/home"
+git ls-files -z --cached --others --exclude-standard | xargs -0 tar cf - | tar xf - -C "$tmp/tree"
+(cd tools && go build -o "$tmp/modproxy" ./cmd/modproxy)
+(cd "$tmp/tree" && "$tmp/modproxy" "$tmp/proxy" "$version" . $libraries "$command")
 
-mkdir "$tmp/release" "$tmp/user"
-git ls-files -z | xargs -0 tar cf - | tar xf - -C "$tmp/release"
-git() { command git -C "$tmp/release" -c user.name=release -c user.email=release@example.com -c init.defaultBranch=main "$@"; }
-git init -q
-git add -Af
-git commit -qm release
-git tag "$version"
-for module in $modules; do git tag "$module/$version"; done
+# What this machine has downloaded already need not be fetched again.
+cat >"$tmp/empty" <<SH
+exec env -i PATH="$PATH" HOME="$tmp/home" TMPDIR="$tmp" GOCACHE="$(go env GOCACHE)" GOTOOLCHAIN="$(go env GOTOOLCHAIN)" \\
+	GOPROXY="file://$tmp/proxy,file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" \\
+	GONOSUMDB="$root" GOSUMDB="$(go env GOSUMDB)" GOBIN="$tmp/bin" "\$@"
+SH
+empty() { (cd "$tmp/home" && sh "$tmp/empty" "$@"); }
 
-# Only this repository comes from there. The module cache is another one, which must not
-# keep what is no release; other modules come from the usual one, or as ever.
-export GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOMODCACHE="$tmp/cache"
-export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0="url.file://$tmp/release.insteadOf" GIT_CONFIG_VALUE_0="https://$root"
-export GOPRIVATE="$root" GIT_ALLOW_PROTOCOL=file
-cd "$tmp/user"
-cat >go.mod <<GO
-module example.com/user
-
-go 1.26
-GO
-for module in $modules; do
-	go get "$root/$module@$version"
-	go build "$root/$module"
+empty go mod init example.com/user 2>/dev/null
+for module in $libraries; do
+	empty go get "$root/$module@$version"
+	empty go build "$root/$module"
 done
-go list -m "$root/..."
+empty go list -m "$root/..."
+
+empty go install "$root/$command@$version"
+"$tmp/bin/proxylite" version | tee "$tmp/version"
+grep -q "^proxylite	$version\$" "$tmp/version" || {
+	echo "modules.sh: the installed command is not $version" >&2
+	exit 1
+}
+env -i HOME="$tmp/home" "$tmp/bin/proxylite" accounts list --demo

@@ -32,12 +32,13 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	run := fleet
 	if os.Getenv("FLEET_WORKER") != "" {
 		run = worker
 	}
-	if err := run(ctx); err != nil {
+	err := run(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "fleet:", err)
 		os.Exit(1)
 	}
@@ -146,7 +147,7 @@ func fleet(ctx context.Context) error {
 // supervise starts a worker, and another one in its place when it dies.
 func supervise(ctx context.Context, env []string, first chan<- *os.Process) {
 	for ctx.Err() == nil {
-		w := exec.CommandContext(ctx, os.Args[0])
+		w := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // this program
 		w.Cancel = func() error { return w.Process.Signal(os.Interrupt) }
 		w.Env, w.Stdout, w.Stderr = env, os.Stdout, os.Stderr
 		if err := w.Start(); err != nil {

@@ -1,6 +1,7 @@
 package proxyserver
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -20,19 +21,42 @@ type conn struct {
 	raw      net.Conn        // as it was accepted
 	ctx      context.Context // holds the connection itself, and ends with it
 	cancel   context.CancelFunc
-	first    [1]byte
-	unread   bool // first is still to be read
+	unread   []byte // was read, and is still to be served
 	sniffing atomic.Bool
 	hijacked atomic.Bool
 }
 
 func (c *conn) Read(b []byte) (int, error) {
-	if c.unread && len(b) > 0 {
-		c.unread = false
-		b[0] = c.first[0]
-		return 1, nil
+	if len(c.unread) > 0 {
+		n := copy(b, c.unread)
+		if c.unread = c.unread[n:]; len(c.unread) == 0 {
+			c.unread = nil // and its buffer
+		}
+		return n, nil
 	}
 	return c.Conn.Read(b)
+}
+
+// watch returns a context that ends when the client goes while its target is connected
+// to, if that takes long. Nothing else may read from r until stop has returned.
+func (c *conn) watch(r *bufio.Reader) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	done := make(chan struct{})
+	_ = c.raw.SetReadDeadline(time.Time{})
+	timer := time.AfterFunc(time.Second, func() {
+		defer close(done)
+		if _, err := r.Peek(1); err != nil {
+			cancel()
+		}
+	})
+	return ctx, func() {
+		if !timer.Stop() {
+			_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+			<-done
+			_ = c.raw.SetReadDeadline(time.Time{})
+		}
+		cancel()
+	}
 }
 
 // CloseWrite lets net/http end a connection without losing its last response.

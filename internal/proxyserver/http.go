@@ -1,6 +1,7 @@
 package proxyserver
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -46,8 +47,9 @@ func (s *Server) httpConnState(nc net.Conn, state http.ConnState) {
 
 func (s *Server) serveHTTP(w http.ResponseWriter, in *http.Request) {
 	client := in.Context().Value(connKey{}).(*conn)
-	if in.Method == http.MethodConnect {
-		s.serveConnect(w, in, client)
+	if in.Method == http.MethodConnect { // after a plain request
+		_, r := takeOver(w)
+		s.serveConnect(client, in, r)
 		return
 	}
 	defer func() {
@@ -67,8 +69,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, in *http.Request) {
 		err = &Refusal{Status: http.StatusBadRequest, Text: "this is a proxy: want CONNECT host:port, or a request for http://host/path"}
 	}
 	if err != nil {
+		refusal := s.handler.Refuse(r, err)
 		conn, _ := takeOver(w)
-		refuse(conn, in, s.handler.Refuse(r, err))
+		refuse(conn, in, refusal)
 	}
 }
 
@@ -81,29 +84,35 @@ func request(in *http.Request, protocol string, c *conn) *Request {
 	return r
 }
 
-func (s *Server) serveConnect(w http.ResponseWriter, in *http.Request, client *conn) {
-	r := request(in, Connect, client)
-	// The context of in ends when the client has sent all that it will: too early.
-	target, err := s.handler.Connect(client.ctx, r)
+// serveConnect opens a tunnel. What the client has sent behind its request is in buffered.
+func (s *Server) serveConnect(c *conn, in *http.Request, buffered *bufio.Reader) {
+	r := request(in, Connect, c)
+	ctx, stop := c.watch(buffered)
+	r.Context = ctx
+	target, err := s.handler.Connect(c.ctx, r)
+	stop()
 	if err != nil {
-		conn, _ := takeOver(w)
-		refuse(conn, in, s.handler.Refuse(r, err))
-		s.finish(client)
+		refuse(c, in, s.handler.Refuse(r, err))
+		s.finish(c)
 		return
 	}
-	conn, early := takeOver(w)
-	_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection established\r\n\r\n") // the tunnel sees the error too
-	go s.tunnel(client, early, target)                                         // which frees what net/http keeps until this returns
+	_, _ = io.WriteString(c, "HTTP/1.1 200 Connection established\r\n\r\n") // the tunnel sees the error too
+	go s.tunnel(c, rest(buffered), target)                                  // on a stack of its own, which is smaller
+}
+
+// rest is what was read too much.
+func rest(r *bufio.Reader) []byte {
+	b, _ := r.Peek(r.Buffered())
+	return slices.Clone(b)
 }
 
 // takeOver takes a connection from net/http, with what the client has sent.
-func takeOver(w http.ResponseWriter) (*conn, []byte) {
+func takeOver(w http.ResponseWriter) (*conn, *bufio.Reader) {
 	c, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // nobody waits for a response
 	}
-	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	return c.(*conn), slices.Clone(early)
+	return c.(*conn), buffered.Reader
 }
 
 // Forward passes a plain request on and returns its error if there is no response.

@@ -4,6 +4,8 @@
 package proxyserver
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,8 +33,8 @@ type Request struct {
 	OffersLogin        bool // the client has not sent one, but could: SOCKS5
 
 	Conn net.Conn // the client's, as Handler.Accept returned it
-	// Context ends with the client's connection, over HTTP already when the client
-	// says that it sends no more.
+	// Context ends when the client has gone, or says that it sends no more. Of a tunnel,
+	// that is found out after a second.
 	Context context.Context
 }
 
@@ -60,6 +62,7 @@ type Handler interface {
 type Server struct {
 	handler   Handler
 	handshake time.Duration
+	header    int
 	most      int
 	server    http.Server
 	handover  chan net.Conn // connections that speak HTTP
@@ -86,7 +89,7 @@ type Options struct {
 // New returns a server that listens nowhere yet.
 func New(h Handler, o Options) *Server {
 	s := &Server{
-		handler: h, handshake: o.Handshake, most: o.Conns,
+		handler: h, handshake: o.Handshake, header: cmp.Or(o.Header, http.DefaultMaxHeaderBytes), most: o.Conns,
 		handover: make(chan net.Conn), stopping: make(chan struct{}),
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
 	}
@@ -174,24 +177,48 @@ func (s *Server) accepted(raw net.Conn) {
 	go s.sniff(c)
 }
 
-// sniff hands a connection to the protocol that its first byte belongs to.
+// sniff serves a connection in the protocol that its first byte belongs to. CONNECT and
+// SOCKS5 are served here, which takes less time and memory than net/http does.
 func (s *Server) sniff(c *conn) {
-	_, err := io.ReadFull(c.Conn, c.first[:])
+	var first [1]byte // a connection that says nothing holds no buffer
+	_, err := io.ReadFull(c.Conn, first[:])
 	c.sniffing.Store(false)
-	switch first := c.first[0]; {
-	case err == nil && first == socksVersion:
-		s.serveSOCKS5(c)
+	if err != nil || first[0] != socksVersion && (first[0] < '!' || first[0] > '~') {
+		s.finish(c) // SOCKS4 or TLS, as HTTP, would wait for the end of a line
 		return
-	case err == nil && '!' <= first && first <= '~': // SOCKS4 or TLS, as HTTP, would wait for the end of a line
-		c.unread = true
-		_ = c.SetReadDeadline(time.Time{})
-		select {
-		case s.handover <- c:
-			return
-		case <-s.stopping:
-		}
 	}
-	s.finish(c)
+	c.unread = first[:]
+	header := &io.LimitedReader{R: c, N: int64(s.header)}
+	r := bufio.NewReader(header)
+	if first[0] == socksVersion {
+		s.serveSOCKS5(c, r)
+		return
+	}
+	if method, _ := r.Peek(len("CONNECT ")); string(method) == "CONNECT " {
+		in, err := http.ReadRequest(r)
+		if err == nil {
+			s.serveConnect(c, in, r)
+			return
+		}
+		if header.N <= 0 || !isNetError(err) {
+			r := &Request{Protocol: Connect, Conn: c.Conn, Context: c.ctx}
+			refuse(c, nil, s.handler.Refuse(r, &Refusal{Status: http.StatusBadRequest, Text: "malformed request"}))
+		}
+		s.finish(c)
+		return
+	}
+	c.unread, _ = r.Peek(r.Buffered())
+	_ = c.SetReadDeadline(time.Time{})
+	select {
+	case s.handover <- c:
+	case <-s.stopping:
+		s.finish(c)
+	}
+}
+
+func isNetError(err error) bool {
+	_, ok := errors.AsType[net.Error](err)
+	return ok || err == io.EOF || err == io.ErrUnexpectedEOF
 }
 
 // finish ends what accepted began, once for each connection.

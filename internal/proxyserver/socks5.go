@@ -1,6 +1,7 @@
 package proxyserver
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -9,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"time"
 )
 
 // The numbers of RFC 1928 and, for the login, RFC 1929.
@@ -38,25 +38,24 @@ const (
 	ReplyAddressUnsupported = 8
 )
 
-// serveSOCKS5 goes on after the first byte. What is not SOCKS5 ends it without a
-// reply.
-func (s *Server) serveSOCKS5(c *conn) {
+// serveSOCKS5 serves a connection. What is not SOCKS5 ends it without a reply.
+func (s *Server) serveSOCKS5(c *conn, buffered *bufio.Reader) {
+	_, _ = buffered.Discard(1) // the version
 	r := &Request{Protocol: SOCKS5, Conn: c.Conn, Context: c.ctx}
-	target := s.socksConnect(c, r)
+	target := s.socksConnect(c, r, buffered)
 	if target == nil {
 		s.finish(c)
 		return
 	}
-	_ = c.SetReadDeadline(time.Time{})
-	go s.tunnel(c, nil, target) // on a stack of its own, which is smaller
+	go s.tunnel(c, rest(buffered), target) // on a stack of its own, which is smaller
 }
 
 // socksConnect returns the connection to the target, or nil if it has refused.
-func (s *Server) socksConnect(c *conn, r *Request) net.Conn {
-	if !s.socksLogin(c, r) {
+func (s *Server) socksConnect(c *conn, r *Request, buffered *bufio.Reader) net.Conn {
+	if !s.socksLogin(c, r, buffered) {
 		return nil
 	}
-	target, reply, err := ReadTarget(c)
+	target, reply, err := ReadTarget(buffered)
 	if err != nil {
 		return nil
 	}
@@ -65,7 +64,10 @@ func (s *Server) socksConnect(c *conn, r *Request) net.Conn {
 	if reply != 0 {
 		err = &Refusal{Status: http.StatusNotImplemented, Reply: reply, Text: "SOCKS5: only CONNECT to a name or an IP"}
 	} else {
+		var stop func()
+		r.Context, stop = c.watch(buffered)
 		conn, err = s.handler.Connect(c.ctx, r)
+		stop()
 	}
 	if err != nil {
 		reply = max(s.handler.Refuse(r, err).Reply, ReplyGeneralFailure)
@@ -79,8 +81,8 @@ func (s *Server) socksConnect(c *conn, r *Request) net.Conn {
 }
 
 // socksLogin agrees on a method and reads the login where one is asked for.
-func (s *Server) socksLogin(c *conn, r *Request) bool {
-	methods, err := readCounted(c)
+func (s *Server) socksLogin(c *conn, r *Request, buffered *bufio.Reader) bool {
+	methods, err := readCounted(buffered)
 	if err != nil {
 		return false
 	}
@@ -97,7 +99,7 @@ func (s *Server) socksLogin(c *conn, r *Request) bool {
 	case methodNone:
 		return true
 	case methodLogin:
-		if readLogin(c, r) != nil {
+		if readLogin(buffered, r) != nil {
 			return false
 		}
 		if s.handler.Login(r) {

@@ -8,7 +8,7 @@ import (
 )
 
 // piece is how many bytes may pass before they are counted.
-const piece = 256 << 10
+const piece = 1 << 20
 
 // To copies from a connection to w until its end. Count is called after each piece, and
 // ends the copy by an error.

@@ -46,7 +46,7 @@ func TestCopiesAreWholeAndCounted(t *testing.T) {
 	require.True(t, bytes.Equal(data, got))
 	require.EqualValues(t, len(data), read)
 	require.EqualValues(t, len(data), written)
-	require.Greater(t, pieces, int64(len(data)/(256<<10)))
+	require.Greater(t, pieces, int64(1))
 
 	to, out = pair(t)
 	go func() { _, _ = io.Copy(io.Discard, out) }()
@@ -71,13 +71,13 @@ func TestTheCountEndsACopy(t *testing.T) {
 	enough := errors.New("enough")
 	to, out := pair(t)
 	go func() { _, _ = io.Copy(io.Discard, out) }()
-	n, err := splice.From(to, bytes.NewReader(make([]byte, 1<<20)), func(int64) error { return enough })
+	n, err := splice.From(to, bytes.NewReader(make([]byte, 4<<20)), func(int64) error { return enough })
 	require.ErrorIs(t, err, enough)
-	require.Less(t, n, int64(1<<20))
+	require.Less(t, n, int64(4<<20))
 
 	in, from := pair(t)
-	go func() { _, _ = in.Write(make([]byte, 1<<20)) }()
+	go func() { _, _ = in.Write(make([]byte, 4<<20)) }()
 	n, err = splice.To(io.Discard, from, func(int64) error { return enough })
 	require.ErrorIs(t, err, enough)
-	require.Less(t, n, int64(1<<20))
+	require.Less(t, n, int64(4<<20))
 }

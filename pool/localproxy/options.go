@@ -140,7 +140,7 @@ func WithMaxPerSession(n int) Option {
 
 // WithSessionBytes is the most that a session may transfer, both ways, as clients see it.
 // Then its connections are cut and its requests refused with 503, until
-// [Server.EndSession]. It may go over by what is under way, up to 256 KiB a connection.
+// [Server.EndSession]. It may go over by what is under way, up to 1 MiB a connection.
 // The sessions used last are remembered, 5,000 or more of them. Default: no limit.
 func WithSessionBytes(n int64) Option {
 	return func(s *settings) error { s.sessionBytes = n; return positive("the bytes of a session", n) }

@@ -7,7 +7,8 @@
 //		return err
 //	}
 //	defer store.Close()
-//	p, err := pool.New(pool.Extract(client.IP, params), pool.WithStore(store), pool.WithQuota(500, time.Hour))
+//	source := pool.Extract(client.IP, proxylite.IPExtractParams{Quantity: 20, CountryCode: "US", Life: 30 * time.Minute})
+//	p, err := pool.New(source, pool.WithStore(store), pool.WithQuota(500, time.Hour))
 //
 // It needs Redis 7 or later: one server, a master behind Sentinel, or a cluster, where
 // everything of one fleet is in one slot. It starts no goroutine and logs nothing of

@@ -2,7 +2,7 @@
 //
 //	func TestMyStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) storetest.Harness {
-//			return storetest.Harness{Store: newMyStore(), Advance: time.Sleep}
+//			return storetest.Harness{Store: pool.NewMemoryStore(), Advance: time.Sleep} // your own
 //		})
 //	}
 package storetest

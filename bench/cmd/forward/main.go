@@ -30,6 +30,7 @@ var (
 	role   = flag.String("role", "", "internal: target, upstream or local, with the address of the next one as the argument")
 	rounds = flag.Int("rounds", 5, "rounds")
 	quick  = flag.Bool("quick", false, "one short round")
+	work   = flag.String("work", "", "only the lines whose name contains `text`")
 	only   = flag.String("only", "", "only the forwarders whose name contains `text`")
 )
 
@@ -59,6 +60,7 @@ type forwarder struct {
 	name string
 	addr string
 	cmd  *exec.Cmd
+	base int // KiB of memory when it began
 }
 
 // metric is a line of the table.
@@ -152,7 +154,7 @@ func run() error {
 
 // compare measures in turn and prints the table.
 func compare(contestants []*forwarder, target string) error {
-	metrics := metrics()
+	metrics := slices.DeleteFunc(metrics(), func(m metric) bool { return !strings.Contains(m.name, *work) })
 	samples := map[string][]float64{}
 	if *quick {
 		*rounds = 1
@@ -212,13 +214,13 @@ func metrics() []metric {
 		scale = 8
 	}
 	return []metric{
+		{"KiB an idle tunnel", false, func(f *forwarder, to string) ([]float64, error) { return f.idle(to, 1000/scale) }},
 		{"CONNECT, µs", false, func(f *forwarder, to string) ([]float64, error) { return f.latency(to, 400/scale) }},
 		{"requests/s, 64 tunnels; CPU µs a request", true, func(f *forwarder, to string) ([]float64, error) {
 			return f.requests(to, 64, 2*time.Second/time.Duration(scale))
 		}},
 		{"MB/s, one download; CPU ms a MB", true, func(f *forwarder, to string) ([]float64, error) { return f.downloads(to, 1, 512<<20/scale) }},
 		{"MB/s, 64 downloads; CPU ms a MB, 64", true, func(f *forwarder, to string) ([]float64, error) { return f.downloads(to, 64, 16<<20/scale) }},
-		{"KiB an idle tunnel", false, func(f *forwarder, to string) ([]float64, error) { return f.idle(to, 1000/scale) }},
 	}
 }
 
@@ -258,9 +260,10 @@ func header(c io.Reader) error {
 
 func (f *forwarder) ready(target string) error {
 	var err error
-	for begin := time.Now(); time.Since(begin) < 20*time.Second; time.Sleep(50 * time.Millisecond) {
+	for begin := time.Now(); time.Since(begin) < 20*time.Second; <-time.After(50 * time.Millisecond) {
 		var c net.Conn
 		if c, err = f.connect(target); err == nil {
+			f.base = f.memory()
 			return c.Close()
 		}
 	}
@@ -350,9 +353,9 @@ func (f *forwarder) downloads(target string, tunnels, size int) ([]float64, erro
 	return []float64{mb / time.Since(begin).Seconds(), (f.cpu() - cpu).Seconds() * 1e3 / mb}, nil
 }
 
-// idle compares the resident memory without and with tunnels that have passed something.
+// idle compares the resident memory with tunnels that have passed something to that of
+// the start. It comes first in a round: later, free memory may be used again.
 func (f *forwarder) idle(target string, n int) ([]float64, error) {
-	before := f.memory()
 	conns, err := f.open(target, n)
 	defer closeAll(conns)
 	if err != nil {
@@ -366,7 +369,7 @@ func (f *forwarder) idle(target string, n int) ([]float64, error) {
 			return nil, err
 		}
 	}
-	return []float64{max(0, float64(f.memory()-before)) / float64(n)}, nil
+	return []float64{max(0, float64(f.memory()-f.base)) / float64(n)}, nil
 }
 
 func (f *forwarder) open(target string, n int) ([]*net.TCPConn, error) {
@@ -385,7 +388,7 @@ func closeAll(conns []*net.TCPConn) {
 	for _, c := range conns {
 		_ = c.Close()
 	}
-	time.Sleep(200 * time.Millisecond) // until the others have seen it
+	<-time.After(200 * time.Millisecond) // until the others have seen it
 }
 
 // cpu is what the process has used.
@@ -461,7 +464,7 @@ func serve(handle func(*net.TCPConn)) error {
 		c, err := l.Accept()
 		switch {
 		case errors.Is(err, syscall.EMFILE):
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		case err != nil:
 			return err
 		default:

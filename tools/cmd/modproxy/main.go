@@ -6,7 +6,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"log"
 	"os"
 	"path/filepath"
@@ -38,9 +37,6 @@ func add(folder, version, dir string) error {
 	parsed, err := modfile.Parse(filepath.Join(dir, "go.mod"), mod, nil)
 	if err != nil {
 		return err
-	}
-	if len(parsed.Replace) > 0 {
-		return fmt.Errorf("%s has a replace directive: go install refuses such a module", parsed.Module.Mod.Path)
 	}
 	m := module.Version{Path: parsed.Module.Mod.Path, Version: version}
 	path, err := module.EscapePath(m.Path)

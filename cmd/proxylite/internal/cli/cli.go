@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -46,6 +47,9 @@ type app struct {
 	typed    *bufio.Reader // of in
 }
 
+// exclusiveFlags is cobra's error for flags that exclude each other.
+var exclusiveFlags = regexp.MustCompile(`none of the others can be; \[(.*)\] were all set`)
+
 // Main runs the command line of the process and returns its exit code. The version is
 // that of a released archive, or empty.
 func Main(version string) int {
@@ -60,6 +64,9 @@ func Main(version string) int {
 	root := a.root()
 	err := root.ExecuteContext(ctx)
 	if err != nil && !a.parsed {
+		if names := exclusiveFlags.FindStringSubmatch(err.Error()); names != nil {
+			err = errors.New("--" + strings.ReplaceAll(names[1], " ", " and --") + " can't be used together")
+		}
 		err = usage(err)
 	}
 	return a.report(err)
@@ -123,7 +130,7 @@ Exit codes:
 		c.GroupID = "proxies"
 		cmd.AddCommand(c)
 	}
-	cmd.AddCommand(a.loginCmd(), a.logoutCmd(), a.versionCmd())
+	cmd.AddCommand(a.loginCmd(), a.logoutCmd(), a.versionCmd(), a.manCmd())
 	a.noteStart(cmd)
 	return cmd
 }

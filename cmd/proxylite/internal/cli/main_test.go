@@ -194,6 +194,12 @@ func update(ts *testscript.TestScript, _ bool, args []string) {
 		case "ending":
 			s.Products[0].ExpiredAt = time.Now().Add(50 * time.Hour)
 			s.StaticIPs[0].ExpiredAt = time.Now().Add(50 * time.Hour)
+		case "steady": // 1 GB a day, by two accounts: one of them from day to day the same
+			for day := 1; day <= 14; day++ {
+				at := time.Now().In(now.Location()).AddDate(0, 0, -day)
+				s.Use("even", at, proxylite.GB)
+				s.Use("uneven", at, 2*proxylite.Traffic(day%2)*proxylite.GB)
+			}
 		case "full":
 			s.Accounts[1].Used = 5 * proxylite.GB
 		case "healthy":

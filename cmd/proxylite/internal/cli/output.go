@@ -49,10 +49,14 @@ type column[T any] struct {
 	name  string
 	value func(T) any
 	extra bool // printed only when --columns asks for it
+	drawn bool // for a person: part of a table only
 }
 
 // share is the part of a limit that is used.
 type share float64
+
+// bar is a part of the largest value, from 0 to 1.
+type bar float64
 
 // unlimited is a traffic limit; 0 means none.
 type unlimited proxylite.Traffic
@@ -66,7 +70,7 @@ type rows interface {
 // show prints a list. It asks for the next row only when the one before is written, so
 // that a list in pages is read as far as it is printed.
 func show[T any](a *app, columns []column[T], list iter.Seq2[T, error]) error {
-	columns, err := pick(columns, a.columns)
+	columns, err := pick(columns, a.columns, a.output == "table" && a.jq == "")
 	if err != nil {
 		return err
 	}
@@ -126,9 +130,9 @@ func first[T any](n int, list iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-func pick[T any](columns []column[T], names []string) ([]column[T], error) {
+func pick[T any](columns []column[T], names []string, table bool) ([]column[T], error) {
 	if len(names) == 0 {
-		return slices.DeleteFunc(slices.Clone(columns), func(c column[T]) bool { return c.extra }), nil
+		return slices.DeleteFunc(slices.Clone(columns), func(c column[T]) bool { return c.extra || c.drawn && !table }), nil
 	}
 	var picked []column[T]
 	for _, name := range names {
@@ -204,6 +208,8 @@ func (a *app) plain(v any) any {
 		return int64(v)
 	case share:
 		return int(100*v + 0.5)
+	case bar:
+		return int(100*v + 0.5)
 	case proxylite.Password:
 		return a.password(v)
 	case time.Time:
@@ -245,9 +251,9 @@ func (a *app) human(v any) string {
 		}
 		return proxylite.Traffic(v).String()
 	case share:
-		const width = 10
-		full := min(width, int(v*width+0.5))
-		return fmt.Sprintf("%s%s %3.0f%%", strings.Repeat("█", full), strings.Repeat("░", width-full), 100*float64(v))
+		return blocks(float64(v), 10) + fmt.Sprintf(" %3.0f%%", 100*float64(v))
+	case bar:
+		return strings.TrimRight(blocks(float64(v), 30), "░")
 	case time.Time:
 		if v.IsZero() {
 			return ""
@@ -262,6 +268,12 @@ func (a *app) human(v any) string {
 		return ""
 	}
 	return printable(fmt.Sprint(a.plain(v)))
+}
+
+// blocks draws a part of a width.
+func blocks(part float64, width int) string {
+	full := max(0, min(width, int(part*float64(width)+0.5)))
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
 type tsvRows struct{ a *app }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -30,9 +29,7 @@ func (p *progress) set(done, total int) {
 	rate := float64(done) / max(elapsed.Seconds(), 0.001)
 	text := fmt.Sprintf("%d %ss, %.0f/s", done, p.noun, rate)
 	if total > 0 {
-		const width = 20
-		full := min(width, width*done/total)
-		text = fmt.Sprintf("%s%s %d/%d %ss, %.0f/s", strings.Repeat("█", full), strings.Repeat("░", width-full), done, total, p.noun, rate)
+		text = fmt.Sprintf("%s %d/%d %ss, %.0f/s", blocks(float64(done)/float64(total), 20), done, total, p.noun, rate)
 		if done > 0 && done < total {
 			left := time.Duration(float64(elapsed) / float64(done) * float64(total-done))
 			text += ", " + left.Round(time.Second).String() + " left"

@@ -14,9 +14,11 @@ func (a *app) usageCmd() *cobra.Command {
 		account, start, end string
 		days, productType   int
 	)
+	var most proxylite.Traffic
 	columns := []column[proxylite.DailyUsage]{
 		{name: "day", value: func(x proxylite.DailyUsage) any { return x.Day.Format(time.DateOnly) }},
 		{name: "traffic", value: func(x proxylite.DailyUsage) any { return x.Traffic }},
+		{name: "bar", value: func(x proxylite.DailyUsage) any { return bar(float64(x.Traffic) / float64(max(most, 1))) }, drawn: true},
 	}
 	cmd := &cobra.Command{
 		Use:     "usage",
@@ -48,9 +50,13 @@ func (a *app) usageCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, day := range list {
+				most = max(most, day.Traffic)
+			}
 			return show(a, columns, all(list))
 		},
 	}
+	cmd.AddCommand(a.usageForecastCmd())
 	f := cmd.Flags()
 	f.StringVar(&account, "account", "", "one account (default all)")
 	f.StringVar(&start, "start", "", "first day or time, such as 2026-11-01 or \"2026-11-01 08:30:00\" (default 7 days ago)")
