@@ -105,7 +105,7 @@ func (s *server) lose() {
 	}
 }
 
-const shortTTL = time.Second
+const shortTTL = 4 * time.Second
 
 func sleep(ctx context.Context) func(time.Duration) {
 	return func(d time.Duration) {
@@ -122,7 +122,7 @@ func TestConformanceOfRealServers(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Harness {
 			t.Parallel()
 			o := o
-			o.TTL, o.Fleet = 2*shortTTL, fmt.Sprint("fleet ", t.Name())
+			o.TTL, o.Fleet = shortTTL, fmt.Sprint("fleet ", t.Name())
 			c := client(t)
 			t.Cleanup(func() { _ = c.Close() })
 			s, err := redisstore.New(c, o)

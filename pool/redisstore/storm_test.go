@@ -199,7 +199,9 @@ func (w *worker) end(signal os.Signal) {
 
 // fault is what goes wrong next.
 func (s *storm) fault(n int) string {
+	s.mu.Lock()
 	i := s.rand.IntN(len(s.workers))
+	s.mu.Unlock()
 	w := s.workers[i]
 	what := s.faults[n%len(s.faults)]
 	switch what {
