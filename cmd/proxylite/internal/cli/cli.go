@@ -44,11 +44,32 @@ type app struct {
 	parsed   bool // the command line is valid, so that a later error is not one of usage
 	approved bool // a person or --yes has allowed what changes or spends
 	onClose  []func()
-	typed    *bufio.Reader // of in
+
+	interrupted <-chan struct{} // closed by Ctrl-C
+	typed       *bufio.Reader   // of in
 }
 
-// exclusiveFlags is cobra's error for flags that exclude each other.
-var exclusiveFlags = regexp.MustCompile(`none of the others can be; \[(.*)\] were all set`)
+// Errors of cobra about groups of flags.
+var (
+	exclusiveFlags = regexp.MustCompile(`none of the others can be; \[(.*)\] were all set`)
+	neededFlags    = regexp.MustCompile(`at least one of the flags in the group \[(.*)\] is required`)
+)
+
+// plainly says an error of cobra about flags in plain English.
+func plainly(err error) error {
+	list := func(names string) string {
+		all := strings.Fields(names)
+		last := len(all) - 1
+		return "--" + strings.Join(all[:last], ", --") + " and --" + all[last]
+	}
+	if names := exclusiveFlags.FindStringSubmatch(err.Error()); names != nil {
+		return errors.New(list(names[1]) + " can't be used together")
+	}
+	if names := neededFlags.FindStringSubmatch(err.Error()); names != nil {
+		return errors.New("one of " + list(names[1]) + " is needed")
+	}
+	return err
+}
 
 // Main runs the command line of the process and returns its exit code. The version is
 // that of a released archive, or empty.
@@ -59,15 +80,12 @@ func Main(version string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr, interrupted: ctx.Done()}
 	defer a.close()
 	root := a.root()
 	err := root.ExecuteContext(ctx)
 	if err != nil && !a.parsed {
-		if names := exclusiveFlags.FindStringSubmatch(err.Error()); names != nil {
-			err = errors.New("--" + strings.ReplaceAll(names[1], " ", " and --") + " can't be used together")
-		}
-		err = usage(err)
+		err = usage(plainly(err))
 	}
 	return a.report(err)
 }
@@ -126,7 +144,7 @@ Exit codes:
 		cmd.AddCommand(c)
 	}
 	cmd.AddGroup(&cobra.Group{ID: "proxies", Title: "Proxies and operation:"})
-	for _, c := range []*cobra.Command{a.doctorCmd(), a.gatewayCmd(), a.fetchCmd(), a.watchCmd(), a.sandboxCmd()} {
+	for _, c := range []*cobra.Command{a.doctorCmd(), a.gatewayCmd(), a.proxyCmd(), a.fetchCmd(), a.watchCmd(), a.sandboxCmd()} {
 		c.GroupID = "proxies"
 		cmd.AddCommand(c)
 	}
@@ -204,7 +222,19 @@ func (a *app) readLine() (string, error) {
 	if a.typed == nil {
 		a.typed = bufio.NewReader(a.in)
 	}
-	line, err := a.typed.ReadString('\n')
+	var line string
+	var err error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		line, err = a.typed.ReadString('\n')
+	}()
+	select {
+	case <-read:
+	case <-a.interrupted: // the read goes on, until the process ends
+		fmt.Fprintln(a.err)
+		return "", refused("interrupted: nothing was sent")
+	}
 	if err != nil && line == "" {
 		return "", usage(errors.New("nothing to read on stdin"))
 	}

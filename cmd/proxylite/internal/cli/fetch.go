@@ -34,10 +34,7 @@ var fetchedColumns = []column[fetched]{
 
 func (a *app) fetchCmd() *cobra.Command {
 	var (
-		g        gatewayFlags
-		account  string
-		proxies  []string
-		extract  int
+		from     sourceFlags
 		times    int
 		withBody bool
 	)
@@ -50,7 +47,7 @@ counts against its limit. With --body the body is printed instead of a table.`,
 		Example: "  proxylite fetch https://example.com --account bob --country US --times 3",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			source, err := a.fetchSource(cmd, &g, account, proxies, extract)
+			source, err := a.source(cmd, &from, count(from.extract, "IP"))
 			if err != nil {
 				return err
 			}
@@ -71,14 +68,10 @@ counts against its limit. With --body the body is printed instead of a table.`,
 			return err
 		},
 	}
-	g.flags(cmd)
+	from.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&account, "account", "", "go through the gateway as this account")
-	f.IntVar(&extract, "extract", 0, "extract so many IPs and go through them; spends quota")
-	f.StringSliceVar(&proxies, "proxy", nil, "go through this proxy, host:port")
 	f.IntVar(&times, "times", 1, "how many requests")
 	f.BoolVar(&withBody, "body", false, "print the body")
-	cmd.MarkFlagsMutuallyExclusive("account", "extract", "proxy")
 	cmd.MarkFlagsMutuallyExclusive("times", "body")
 	return columnHelp(cmd, fetchedColumns)
 }

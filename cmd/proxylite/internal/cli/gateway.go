@@ -3,10 +3,8 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -143,51 +141,4 @@ func (a *app) gatewayCheckCmd() *cobra.Command {
 		},
 	}
 	return cmd
-}
-
-// source is where "fetch" gets its proxies from.
-func (a *app) fetchSource(cmd *cobra.Command, g *gatewayFlags, account string, proxies []string, extract int) (pool.Source, error) {
-	switch {
-	case len(proxies) > 0:
-		list := make([]proxylite.Endpoint, len(proxies))
-		for i, p := range proxies {
-			e, err := proxylite.ParseEndpoint(p)
-			if err != nil {
-				return pool.Source{}, usage(fmt.Errorf("--proxy: %w", err))
-			}
-			if e.Password != (proxylite.Password{}) {
-				return pool.Source{}, refused("--proxy: a password does not belong on the command line: use --account")
-			}
-			list[i] = e
-		}
-		return pool.Fixed(list...), nil
-	case account == "" && extract == 0:
-		return pool.Source{}, usage(errors.New("give --account, --extract or --proxy"))
-	}
-	client, err := a.connect()
-	if err != nil {
-		return pool.Source{}, err
-	}
-	if account != "" {
-		if err := g.login(cmd.Context(), client, account); err != nil {
-			return pool.Source{}, err
-		}
-		return g.Rotating(), nil
-	}
-	params := proxylite.IPExtractParams{Quantity: extract, CountryCode: g.Area, State: g.State, City: g.City, Life: cmp.Or(g.Life, 10*time.Minute)}
-	if err := params.Validate(); err != nil {
-		return pool.Source{}, err
-	}
-	if err := a.approve("spend quota on %s", count(extract, "IP")); err != nil {
-		return pool.Source{}, err
-	}
-	extractor, err := a.extractor(client)
-	if err != nil {
-		return pool.Source{}, err
-	}
-	if a.dryRun {
-		_, err := extractor.Extract(cmd.Context(), params)
-		return pool.Source{}, err
-	}
-	return pool.Extract(extractor, params), nil
 }

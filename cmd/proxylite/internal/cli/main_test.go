@@ -8,9 +8,11 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -45,13 +47,14 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			var actual atomic.Bool // the time of the machine, which "orders buy" compares with
-			server := proxylitetest.NewServer(nil, proxylitetest.WithNow(func() time.Time {
+			server := proxylitetest.NewServer(nil, proxylitetest.WithToken("eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl"), proxylitetest.WithNow(func() time.Time {
 				if actual.Load() {
 					return time.Now()
 				}
 				return now
 			}))
 			env.Values["actual"] = &actual
+			env.Values["stop"] = map[string]func(){}
 			env.Defer(server.Close)
 			env.Values["server"] = server
 			env.Setenv("PROXYLITE_APP_KEY", server.Key)
@@ -61,7 +64,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fault": fault, "calls": calls, "exits": exits, "update": update, "terminal": terminal, "closed": closed, "same": same, "gateway": gateway, "tls": tlsServer, "sandbox": sandbox, "http": request,
+			"fault": fault, "calls": calls, "exits": exits, "update": update, "terminal": terminal, "closed": closed, "same": same, "gateway": gateway, "tls": tlsServer, "sandbox": sandbox, "http": request, "proxy": proxy, "through": through,
+			"stop": func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value("stop").(map[string]func())["stop"]() },
 			"calls-skip": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Setenv("CALLS_SEEN", strconv.Itoa(len(serverOf(ts).Calls())))
 			},
@@ -145,7 +149,7 @@ func terminal(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	defer func() { _ = tty.Close() }()
 	var shown []byte
-	lines := strings.SplitAfter(strings.ReplaceAll(args[0], `\n`, "\n"), "\n")
+	lines := strings.SplitAfter(strings.NewReplacer(`\n`, "\n", `\x03`, "\x03").Replace(args[0]), "\n")
 	for buffer := make([]byte, 4096); ; {
 		n, err := tty.Read(buffer)
 		shown = append(shown, buffer[:n]...)
@@ -262,6 +266,54 @@ func sandbox(ts *testscript.TestScript, _ bool, args []string) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	ts.Check(err)
 	ts.Setenv("SANDBOX", strings.TrimSpace(strings.TrimPrefix(line, "PROXYLITE_BASE_URL=")))
+}
+
+// proxy ARGS... starts proxylite proxy on a free port and sets PROXY to its address; "stop"
+// ends it as Ctrl-C does, and its stderr is stdout.
+func proxy(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := command(ts, append([]string{"proxy", "--listen", "127.0.0.1:0"}, args...))
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if slices.Contains(args, "--password-stdin") {
+		cmd.Stdin = strings.NewReader(ts.ReadFile("password"))
+	}
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	stopped := false
+	ts.Defer(func() {
+		if !stopped {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	ts.Check(err)
+	ts.Setenv("PROXY", strings.Fields(line)[2])
+	ts.Value("stop").(map[string]func())["stop"] = func() {
+		stopped = true
+		ts.Check(cmd.Process.Signal(os.Interrupt))
+		ts.Check(cmd.Wait())
+		_, _ = io.WriteString(ts.Stdout(), stderr.String())
+	}
+}
+
+// through URL USER gets a page through the proxy of PROXY; its body is stdout.
+func through(ts *testscript.TestScript, _ bool, args []string) {
+	via, err := url.Parse(ts.Getenv("PROXY"))
+	ts.Check(err)
+	if len(args) > 1 {
+		name, password, _ := strings.Cut(args[1], ":")
+		via.User = url.UserPassword(name, password)
+	}
+	transport := &http.Transport{Proxy: http.ProxyURL(via)}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Get(args[0])
+	ts.Check(err)
+	defer func() { _ = resp.Body.Close() }()
+	_, _ = fmt.Fprintf(ts.Stdout(), "%d ", resp.StatusCode)
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
 }
 
 // request METHOD URL [BODY] sends a request; its response is stdout.

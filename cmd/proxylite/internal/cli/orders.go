@@ -214,6 +214,7 @@ with --pays-later or in the policy, or accept it with --accept-immediate-payment
 			if limit.MaxPay, err = amount("--max-pay", most); err != nil {
 				return err
 			}
+			limit.AcceptImmediatePayment = caps.immediate
 			client, err := a.connect()
 			if err != nil {
 				return err
@@ -238,7 +239,7 @@ with --pays-later or in the policy, or accept it with --accept-immediate-payment
 	o.flags(cmd)
 	caps.flags(cmd)
 	cmd.Flags().StringVar(&most, "max-pay", "", "highest fee; required")
-	cmd.Flags().BoolVar(&limit.AcceptImmediatePayment, "accept-immediate-payment", false, "accept that the money may be spent before the fee is known")
+	cmd.Flags().BoolVar(&caps.immediate, "accept-immediate-payment", false, "accept that the money may be spent before the fee is known")
 	_ = cmd.MarkFlagRequired("max-pay")
 	return columnHelp(cmd, boughtColumns)
 }

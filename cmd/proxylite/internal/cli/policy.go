@@ -24,10 +24,11 @@ import (
 // sets goes beyond it.
 const systemPolicy = "/etc/proxylite/policy.json"
 
-const capHelp = `Caps come from /etc/proxylite/policy.json, from the file that PROXYLITE_POLICY or
---policy names, and from the flags; the strictest of them counts. A policy is JSON:
+const capHelp = `Caps come from /etc/proxylite/policy.json, from the files that PROXYLITE_POLICY
+and --policy name, and from the flags; the strictest of them counts. A policy is JSON:
   {"pays_later": [7], "max_per_order": "20", "max_per_day": "100",
-   "max_per_month": "500", "max_ips": 100, "max_ips_per_day": 1000}`
+   "max_per_month": "500", "max_ips": 100, "max_ips_per_day": 1000,
+   "accept_immediate_payment": false}`
 
 // caps are what a policy may say.
 type caps struct {
@@ -37,6 +38,9 @@ type caps struct {
 	MaxPerMonth  proxylite.Decimal `json:"max_per_month"`
 	MaxIPs       int               `json:"max_ips"`
 	MaxIPsPerDay int               `json:"max_ips_per_day"`
+	// Immediate allows --accept-immediate-payment, with which an order can cost more
+	// than its limit.
+	Immediate bool `json:"accept_immediate_payment"`
 }
 
 // within is the stricter of two policies in each respect. The payment methods of the
@@ -54,6 +58,7 @@ func (c caps) within(outer caps) caps {
 	c.MaxPerMonth = lower(c.MaxPerMonth, outer.MaxPerMonth)
 	c.MaxIPs = fewer(c.MaxIPs, outer.MaxIPs)
 	c.MaxIPsPerDay = fewer(c.MaxIPsPerDay, outer.MaxIPsPerDay)
+	c.Immediate = c.Immediate && outer.Immediate
 	return c
 }
 
@@ -106,20 +111,22 @@ func amount(flag, s string) (proxylite.Decimal, error) {
 }
 
 // policyFiles returns the caps that are set by files, and whether there are any.
-func policyFiles(path string) (c caps, set bool, err error) {
-	paths := []string{systemPolicy}
-	if path = cmp.Or(path, os.Getenv("PROXYLITE_POLICY")); path != "" {
-		paths = append(paths, path)
-	}
-	for _, p := range paths {
-		next, err := readCaps(p)
-		if p == systemPolicy && errors.Is(err, fs.ErrNotExist) {
+func policyFiles(flag string) (c caps, set bool, err error) {
+	for _, path := range []string{systemPolicy, os.Getenv("PROXYLITE_POLICY"), flag} {
+		if path == "" {
+			continue
+		}
+		next, err := readCaps(path)
+		if path == systemPolicy && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return caps{}, false, err
 		}
-		c, set = next.within(c), true
+		if set {
+			next = next.within(c)
+		}
+		c, set = next, true
 	}
 	return c, set, nil
 }
@@ -141,6 +148,7 @@ type capFlags struct {
 	policy, journal   string
 	order, day, month string
 	paysLater         []int64
+	immediate         bool
 }
 
 func (c *capFlags) flags(cmd *cobra.Command) {
@@ -154,7 +162,7 @@ func (c *capFlags) flags(cmd *cobra.Command) {
 }
 
 func (c *capFlags) caps() (caps, error) {
-	flags := caps{PaysLater: c.paysLater}
+	flags := caps{PaysLater: c.paysLater, Immediate: true}
 	for _, x := range []struct {
 		flag, text string
 		to         *proxylite.Decimal
@@ -169,8 +177,11 @@ func (c *capFlags) caps() (caps, error) {
 			return caps{}, err
 		}
 	}
-	files, _, err := policyFiles(c.policy)
-	return flags.within(files), err
+	files, set, err := policyFiles(c.policy)
+	if set {
+		flags = flags.within(files)
+	}
+	return flags, err
 }
 
 // buyer returns a buyer within the caps. A dry run and a demo write no journal.
@@ -178,6 +189,9 @@ func (a *app) buyer(client *proxylite.Client, flags capFlags) (*purchase.Buyer, 
 	c, err := flags.caps()
 	if err != nil {
 		return nil, err
+	}
+	if flags.immediate && !c.Immediate {
+		return nil, refused("the policy does not accept a payment method that may pay at once; nothing was sent")
 	}
 	journal, err := a.journal(flags.journal)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 const hidden = "[REDACTED]"
 
 // secretMember is a member of a JSON object whose name says that it is a secret.
-var secretMember = regexp.MustCompile(`(?i)("[^"\\]*(?:passw|pwd|secret|token|app_?key)[^"\\]*"\s*:\s*)("(?:[^"\\]|\\.)*"|[-+.0-9eE]+)`)
+var secretMember = regexp.MustCompile(`(?i)("[^"\\]*(?:pass|pwd|secret|token|app_?key)[^"\\]*"\s*:\s*)("(?:[^"\\]|\\.)*"|[-+.0-9eE]+)`)
 
 func maskJSON(text []byte) []byte {
 	return secretMember.ReplaceAll(text, []byte(`${1}"`+hidden+`"`))
