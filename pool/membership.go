@@ -279,7 +279,7 @@ func (m *membership) lapse() {
 
 // ready syncs if that is due before other calls, under call.
 func (m *membership) ready(ctx context.Context) error {
-	if err := m.flush(); err != nil {
+	if err := m.flush(ctx); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -354,26 +354,25 @@ func (m *membership) settle(g Grant, spent int, fetched []Proxy) error {
 		m.bookings = append(m.bookings, spending{Booking{Token: g.Token, N: spent, Per: g.Per}, m.pool.now().mono})
 		m.mu.Unlock()
 	}
-	return m.flush()
+	return m.flush(context.Background()) // the pool's may have ended, and this was paid for
 }
 
-// flush confirms the pending deposit, under call. Its context is not the pool's: what
-// was paid for is to be stored when the pool is closed, too.
-func (m *membership) flush() error {
+// flush makes the pending deposit, under call.
+func (m *membership) flush(ctx context.Context) error {
 	d := m.pending
 	if d == nil {
 		return nil
 	}
 	var err error
-	for range 3 {
+	for tries := 0; tries == 0 || tries < 3 && ctx.Err() == nil; tries++ {
 		got := slices.Clone(d.got)
 		for i := range got {
 			if got[i].Left < Forever {
 				got[i].Left -= time.Since(d.at)
 			}
 		}
-		ctx, cancel := m.timeout(context.Background())
-		err = m.store.Deposit(ctx, m.self, d.grant, d.spent, got)
+		inner, cancel := m.timeout(ctx)
+		err = m.store.Deposit(inner, m.self, d.grant, d.spent, got)
 		cancel()
 		if err == nil || errors.Is(err, ErrFenced) {
 			m.pending = nil
@@ -514,7 +513,9 @@ func (p *Pool) lose(a *address) {
 func (m *membership) leave() error {
 	m.call.Lock()
 	defer m.call.Unlock()
-	err := m.flush()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := m.flush(ctx)
 	m.mu.Lock()
 	n := len(m.drops)
 	rest := len(m.claimed) > n
@@ -529,8 +530,6 @@ func (m *membership) leave() error {
 	if n == 0 || !m.shared {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	if e := m.sync(ctx); e != nil {
 		err = errors.Join(err, fmt.Errorf("giving %d proxies back, which are free when the lease ends: %w", n, e))
 	}

@@ -58,7 +58,7 @@ func (p *Pool) Stats() Stats {
 		s.InFlight += int(a.inFlight.Load())
 		s.Uses += a.uses.Load()
 		switch {
-		case now.wall >= a.deadlineAt():
+		case now.wall >= a.deadlineAt(), !p.member.holds(now):
 		case a.until.Load() > int64(now.mono):
 			s.Resting++
 		default:

@@ -130,15 +130,15 @@ func TestCopiesAreCounted(t *testing.T) {
 	require.EqualValues(t, size, after.Down-before.Down)
 	require.GreaterOrEqual(t, p.Sessions()[0].Down, int64(size))
 
-	p = newPool(t, source, pool.WithByteBudget(size/2))
-	conn, err = p.Tunnel(t.Context(), addr)
+	limited := newPool(t, source, pool.WithByteBudget(size/2))
+	cut, err := limited.Tunnel(t.Context(), addr)
 	require.NoError(t, err)
-	near, far = tcpPair(t)
-	go func() { _, _ = near.Write(make([]byte, size)); _ = near.Close() }()
-	_, err = io.Copy(conn, far)
+	in, out := tcpPair(t)
+	go func() { _, _ = in.Write(make([]byte, size)); _ = in.Close() }()
+	_, err = io.Copy(cut, out)
 	require.ErrorIs(t, err, pool.ErrByteBudget)
-	require.Less(t, p.Stats().Up, int64(size))
-	_ = conn.Close()
+	require.Less(t, limited.Stats().Up, int64(size))
+	_ = cut.Close()
 }
 
 func tcpPair(t *testing.T) (a, b *net.TCPConn) {

@@ -239,6 +239,24 @@ func TestManyOperations(t *testing.T) {
 	}
 }
 
+// A middleware below sees the span of the attempt.
+func TestAnAttemptIsTheParentOfWhatIsBelow(t *testing.T) {
+	t.Parallel()
+	tel := newTelemetry()
+	var below trace.SpanContext
+	client, err := proxylite.NewClient(proxylite.AppKey("0123456789abcdef"), inMemory(), proxyliteotel.ForClient(tel.opts...),
+		proxylite.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				below = trace.SpanContextFromContext(r.Context())
+				return next.RoundTrip(r)
+			})
+		}))
+	require.NoError(t, err)
+	_, err = client.Accounts.List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, tel.spans.GetSpans()[0].SpanContext.SpanID(), below.SpanID())
+}
+
 type brokenBody struct{ err error }
 
 func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }

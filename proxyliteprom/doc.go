@@ -1,5 +1,5 @@
-// Package proxyliteprom has Prometheus collectors for a [proxylite.Client], for a
-// [pool.Pool], and for what the API says about an account:
+// Package proxyliteprom has Prometheus collectors for a [proxylite.Client], a [pool.Pool]
+// and a [localproxy.Server], and for what the API says about an account:
 //
 //	calls := proxyliteprom.NewClientCollector()
 //	client, err := proxylite.NewClientFromEnv(calls.Option())

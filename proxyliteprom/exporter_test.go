@@ -54,6 +54,9 @@ func TestExporterOfAWholeAccount(t *testing.T) {
 	require.Zero(t, testutil.CollectAndCount(e), "nothing is known before the first poll")
 	require.NoError(t, e.Poll(t.Context()))
 	calls := len(server.Calls())
+	require.True(t, slices.ContainsFunc(server.Calls(), func(c proxylitetest.Call) bool {
+		return c.Operation == "Orders.List" && c.Query.Get("status") == "0"
+	}), "it reads no orders that are paid")
 	state := server.State()
 	used := 0.0
 	for _, a := range state.Accounts {
@@ -102,16 +105,19 @@ func TestExporterAccounts(t *testing.T) {
 		`{"username":"pl-most","status":1,"limit_flow":10,"usage_flow":` + gb(9.5) + `}`,
 		`{"username":"pl-most","status":1,"limit_flow":100,"usage_flow":` + gb(8) + `}`,
 		`{"username":"pl-eight","status":1,"limit_flow":10,"usage_flow":` + gb(8) + `}`,
-		`{"username":"others","status":1,"limit_flow":0,"usage_flow":` + gb(3) + `}`,
+		`{"username":"others","status":1,"limit_flow":0,"usage_flow":` + gb(9) + `}`,
 		`{"username":"pl-off","status":0,"limit_flow":1,"usage_flow":` + gb(2) + `}`,
 		`{"username":"pl-odd","status":7,"usage_flow":` + gb(1) + `}`,
 	}
-	for range 2 { // in either order
-		slices.Reverse(list)
+	for i := range 8 {
+		list = append(list, fmt.Sprintf(`{"username":"pl-small%d","status":0,"usage_flow":%s}`, i, gb(float64(i)/8)))
+	}
+	for i := range list { // beginning with any of them
+		list := slices.Concat(list[i:], list[:i])
 		a := &api{data: map[string]string{"whitelist-account/list": strings.Join(list, ",")}}
-		e := a.exporter(t, proxyliteprom.ExporterConfig{Accounts: 3})
+		e := a.exporter(t, proxyliteprom.ExporterConfig{Accounts: 5})
 		require.NoError(t, e.Poll(t.Context()))
-		expect(t, registry(t, e), `
+		expect(t, registry(t, e), fmt.Sprintf(`
 # HELP proxylite_account_traffic_limit_bytes Traffic limit of an account; absent if it has none.
 # TYPE proxylite_account_traffic_limit_bytes gauge
 proxylite_account_traffic_limit_bytes{account="pl-eight"} 1.073741824e+10
@@ -119,21 +125,21 @@ proxylite_account_traffic_limit_bytes{account="pl-full"} 1.073741824e+10
 proxylite_account_traffic_limit_bytes{account="pl-most"} 1.073741824e+10
 # HELP proxylite_account_traffic_used_bytes Traffic used by an account; absent unless accounts have series of their own.
 # TYPE proxylite_account_traffic_used_bytes gauge
-proxylite_account_traffic_used_bytes{account="others"} 1.5032385536e+10
+proxylite_account_traffic_used_bytes{account="others"} %.0f
 proxylite_account_traffic_used_bytes{account="pl-eight"} 8.589934592e+09
 proxylite_account_traffic_used_bytes{account="pl-full"} 1.073741824e+10
 proxylite_account_traffic_used_bytes{account="pl-most"} 1.0200547328e+10
 # HELP proxylite_accounts Proxy accounts, by status.
 # TYPE proxylite_accounts gauge
 proxylite_accounts{status="account status 7"} 1
-proxylite_accounts{status="disabled"} 1
+proxylite_accounts{status="disabled"} 9
 proxylite_accounts{status="enabled"} 5
 # HELP proxylite_accounts_limit_reached Enabled accounts that have used this share of their limit, or more.
 # TYPE proxylite_accounts_limit_reached gauge
 proxylite_accounts_limit_reached{ratio="0.8"} 3
 proxylite_accounts_limit_reached{ratio="0.9"} 2
 proxylite_accounts_limit_reached{ratio="1"} 1
-`, "proxylite_accounts", "proxylite_accounts_limit_reached", "proxylite_account_traffic_used_bytes", "proxylite_account_traffic_limit_bytes")
+`, (9+8+2+1+3.5)*float64(1<<30)), "proxylite_accounts", "proxylite_accounts_limit_reached", "proxylite_account_traffic_used_bytes", "proxylite_account_traffic_limit_bytes")
 	}
 }
 
@@ -144,8 +150,8 @@ func TestExporterExpiry(t *testing.T) {
 		a := &api{data: map[string]string{
 			"user-product/list": `{"id":1,"product_type":9,"expired_at":"1999-12-31 00:00:00"},{"id":2,"product_type":9,"expired_at":"2000-01-03 08:00:00"},` +
 				`{"id":3,"product_type":9,"expired_at":"2000-01-02 08:00:00"},{"id":4,"product_type":9,"expired_at":"N/A"},{"id":5,"product_type":14,"expired_at":"2000-02-01 08:00:00"}`,
-			"ip/get-static-ip":      `{"id":"1","product_type":25,"status":2,"expired_at":"2000-01-01 09:00:00"},{"id":"2","product_type":25,"status":3,"expired_at":"2000-01-01 10:00:00"}`,
-			"user-usage-flow/total": `{"day":"1999-12-31","flow":5},{"day":"2000-01-01","flow":3}`,
+			"ip/get-static-ip":      `{"id":"1","product_type":25,"status":2,"expired_at":"2000-01-01 09:00:00"},{"id":"3","product_type":25,"status":1,"expired_at":"2000-01-01 07:00:00"},{"id":"2","product_type":25,"status":3,"expired_at":"2000-01-01 10:00:00"}`,
+			"user-usage-flow/total": `{"day":"1999-12-31","flow":5},{"day":"2000-01-02","flow":7},{"day":"2000-01-01","flow":3}`,
 			"static-ip-region":      `{"code":"US","number":2},{"code":"US","number":1}`,
 		}}
 		e := a.exporter(t, proxyliteprom.ExporterConfig{})

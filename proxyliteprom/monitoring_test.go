@@ -20,6 +20,7 @@ import (
 
 	"github.com/proxylite/proxylite-go"
 	"github.com/proxylite/proxylite-go/pool"
+	"github.com/proxylite/proxylite-go/pool/localproxy"
 	"github.com/proxylite/proxylite-go/proxyliteprom"
 	"github.com/proxylite/proxylite-go/proxylitetest"
 )
@@ -43,11 +44,14 @@ func everything(t *testing.T) (reg *prometheus.Registry, poll func()) {
 	lease, err := p.Get(t.Context())
 	require.NoError(t, err)
 	lease.Done(pool.Worked)
+	local, err := localproxy.New(p)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = local.Close() })
 	exporter := proxyliteprom.NewExporter(client, proxyliteprom.ExporterConfig{Accounts: 2})
 	poll = func() { require.NoError(t, exporter.Poll(t.Context())) }
 	poll()
 
-	collectors := []prometheus.Collector{calls, proxyliteprom.NewPoolCollector("checkout", p), exporter}
+	collectors := []prometheus.Collector{calls, proxyliteprom.NewPoolCollector("checkout", p), proxyliteprom.NewLocalProxyCollector("browser", local), exporter}
 	reg = registry(t, collectors...)
 	families, err := reg.Gather()
 	require.NoError(t, err)

@@ -6,19 +6,7 @@ import (
 	"github.com/proxylite/proxylite-go/pool"
 )
 
-// PoolCollector collects the figures of a pool; see [NewPoolCollector].
-type PoolCollector struct {
-	pool  *pool.Pool
-	descs []*prometheus.Desc // of poolMetrics
-}
-
-// poolMetrics are the metrics of a pool. Several of one name differ in their label.
-var poolMetrics = []struct {
-	name, help   string
-	label, value string
-	kind         prometheus.ValueType
-	of           func(pool.Stats) float64
-}{
+var poolFigures = []figure[pool.Stats]{
 	{"proxylite_pool_proxies", "Proxies of the pool, by state.", "state", string(pool.StateLive), prometheus.GaugeValue, func(s pool.Stats) float64 { return float64(s.Live) }},
 	{"proxylite_pool_proxies", "Proxies of the pool, by state.", "state", string(pool.StateResting), prometheus.GaugeValue, func(s pool.Stats) float64 { return float64(s.Resting) }},
 	{"proxylite_pool_in_flight", "Leases and requests under way.", "", "", prometheus.GaugeValue, func(s pool.Stats) float64 { return float64(s.InFlight) }},
@@ -42,35 +30,6 @@ var poolMetrics = []struct {
 // NewPoolCollector returns a collector of [pool.Pool.Stats], which takes no lock. The
 // name is the label "pool" of its metrics, and tells pools apart. Unregister it when the
 // pool is closed.
-func NewPoolCollector(name string, p *pool.Pool) *PoolCollector {
-	c := &PoolCollector{pool: p}
-	for _, m := range poolMetrics {
-		var labels []string
-		if m.label != "" {
-			labels = []string{m.label}
-		}
-		c.descs = append(c.descs, prometheus.NewDesc(m.name, m.help, labels, prometheus.Labels{"pool": name}))
-	}
-	return c
-}
-
-// Describe implements prometheus.Collector.
-func (c *PoolCollector) Describe(descs chan<- *prometheus.Desc) {
-	for i, desc := range c.descs {
-		if i == 0 || poolMetrics[i].name != poolMetrics[i-1].name {
-			descs <- desc
-		}
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (c *PoolCollector) Collect(metrics chan<- prometheus.Metric) {
-	stats := c.pool.Stats()
-	for i, m := range poolMetrics {
-		var labels []string
-		if m.label != "" {
-			labels = []string{m.value}
-		}
-		metrics <- prometheus.MustNewConstMetric(c.descs[i], m.kind, m.of(stats), labels...)
-	}
+func NewPoolCollector(name string, p *pool.Pool) prometheus.Collector {
+	return newFigures(p.Stats, poolFigures, prometheus.Labels{"pool": name})
 }

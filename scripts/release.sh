@@ -10,8 +10,8 @@ tags=$version
 for mod in $(git ls-files '*go.mod' ':!go.mod'); do
 	grep -q "^	*$root.* v0.0.0-" "$mod" && continue # not for users
 	module=$(dirname "$mod")
-	sed -i "s|^\(	*require \|	\)\($root[^ ]*\) v[^ ]*\$|\1\2 $version|" "$mod"
-	case $module in examples/*) ;; *) tags="$tags $module/$version" ;; esac
+	sed -i "s#^\(require \|	\)\($root[^ ]*\) v[^ ]*\$#\1\2 $version#" "$mod"
+	case $module in examples/* | tools) ;; *) tags="$tags $module/$version" ;; esac
 done
 scripts/modules.sh
 cat <<END

@@ -348,11 +348,38 @@ func TestPlainHTTPIsTransparent(t *testing.T) {
 	require.Empty(t, header.Get("Proxy-Authorization"))
 	require.Empty(t, header.Get("X-Forwarded-For"))
 	require.Empty(t, header.Get("Via"))
+	require.Equal(t, "identity", header.Get("Accept-Encoding"), "nothing is packed that the client can't unpack")
 
 	s := l.local.Sessions()[0]
 	require.Greater(t, s.Up, int64(100_000))
 	require.Eventually(t, func() bool { return l.local.Sessions()[0].Down > 100_000 && l.local.Sessions()[0].Active == 0 }, patience, time.Millisecond)
 	require.Equal(t, "site.test", l.local.Targets()[0].Name)
+}
+
+// A connection may ask for a tunnel after plain requests.
+func TestATunnelAfterPlainRequests(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 1, nil)
+	c := l.dial()
+	r := bufio.NewReader(c)
+	for range 2 {
+		_, err := io.WriteString(c, "GET http://site.test/ HTTP/1.1\r\nHost: site.test\r\n\r\n")
+		require.NoError(t, err)
+		resp, err := http.ReadResponse(r, nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+	}
+	_, err := io.WriteString(c, "CONNECT echo.test:7 HTTP/1.1\r\nHost: echo.test:7\r\n\r\nearly")
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+	require.NoError(t, err)
+	require.Equal(t, 200, resp.StatusCode)
+	require.NoError(t, c.CloseWrite())
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Equal(t, "early", string(b))
+	require.Eventually(t, func() bool { s := l.local.Stats(); return s.Active == 0 && s.Connections == 0 }, patience, time.Millisecond)
 }
 
 func TestAnUpgradePassesThrough(t *testing.T) {

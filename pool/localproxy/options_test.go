@@ -2,6 +2,7 @@ package localproxy_test
 
 import (
 	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -54,4 +55,19 @@ func TestTimeouts(t *testing.T) {
 		_ = c.Close()
 	}
 	require.Eventually(t, func() bool { return l.local.Stats().Connections == 0 }, patience, time.Millisecond)
+}
+
+func TestABusyTunnelIsNotIdle(t *testing.T) {
+	if os.Getenv("PROXYLITE_LONG") == "" {
+		t.Skip("it takes seconds: set PROXYLITE_LONG")
+	}
+	t.Parallel()
+	l := newLab(t, 1, nil, localproxy.WithIdleTimeout(3*time.Second))
+	_, c, r := l.connect("echo.test:7", "")
+	for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(100 * time.Millisecond) {
+		_, err := io.WriteString(c, "x")
+		require.NoError(t, err)
+		_, err = r.ReadByte()
+		require.NoError(t, err)
+	}
 }

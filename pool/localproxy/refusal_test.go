@@ -46,6 +46,7 @@ func TestWhatIsNotForAProxyIsRefused(t *testing.T) {
 	for _, request := range []string{
 		"GET / HTTP/1.1\r\nHost: site.test\r\n\r\n", "GET / HTTP/1.1\r\nHost: " + l.addr + "\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET https://site.test/ HTTP/1.1\r\nHost: site.test\r\n\r\n", "GET ftp://site.test/ HTTP/1.1\r\nHost: site.test\r\n\r\n",
+		"CONNECT site.test:80 HTTP/x\r\n\r\n", "CONNECT site.test:80 HTTP/1.1\r\nno header\r\n\r\n",
 	} {
 		got := l.send(request)
 		require.Regexp(t, `(?s)^HTTP/1.1 400 .*Proxylite-Reason: not_for_a_proxy\r\n.*{"reason":"not_for_a_proxy"`, got, request)

@@ -157,7 +157,7 @@ func (s *Store) eval(ctx context.Context, script *redis.Script, keys []string, b
 	if s.o.Replicas == 0 {
 		return script.Run(ctx, s.client, keys, body).Slice()
 	}
-	patience := s.o.TTL / 5
+	patience := min(s.o.TTL/5, 2*time.Second) // less than the read timeout of a client
 	if deadline, ok := ctx.Deadline(); ok {
 		patience = min(patience, time.Until(deadline)*3/4)
 	}

@@ -23,7 +23,7 @@ import (
 
 // server is a redis-server of its own on loopback.
 type server struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	port int
 	args []string
@@ -36,13 +36,18 @@ func newServer(t *testing.T, args ...string) *server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("redis-server is not installed (Debian: apt-get install redis-server)")
 	}
+	return startServer(t, args...)
+}
+
+func startServer(t testing.TB, args ...string) *server {
+	t.Helper()
 	s := &server{t: t, dir: t.TempDir(), port: freePort(t), args: args}
 	s.start()
 	t.Cleanup(s.kill)
 	return s
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -84,7 +89,7 @@ func askAt(addr, command string) string {
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
 	_, _ = io.WriteString(conn, command+"\r\nQUIT\r\n")
 	b, _ := io.ReadAll(conn)
-	return string(b)
+	return strings.TrimSuffix(string(b), "+OK\r\n") // of QUIT
 }
 
 func (s *server) kill() {
@@ -100,7 +105,7 @@ func (s *server) lose() {
 	}
 }
 
-const shortTTL = time.Second
+const shortTTL = 4 * time.Second
 
 func sleep(ctx context.Context) func(time.Duration) {
 	return func(d time.Duration) {
@@ -117,7 +122,7 @@ func TestConformanceOfRealServers(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Harness {
 			t.Parallel()
 			o := o
-			o.TTL, o.Fleet = 2*shortTTL, fmt.Sprint("fleet ", t.Name())
+			o.TTL, o.Fleet = shortTTL, fmt.Sprint("fleet ", t.Name())
 			c := client(t)
 			t.Cleanup(func() { _ = c.Close() })
 			s, err := redisstore.New(c, o)

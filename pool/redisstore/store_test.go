@@ -33,7 +33,7 @@ func (m *mini) advance(d time.Duration) {
 
 func open(t *testing.T, addr string, o redisstore.Options) *redisstore.Store {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true})
+	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, ContextTimeoutEnabled: true, ReadTimeout: time.Minute})
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	s, err := redisstore.New(client, o)
 	require.NoError(t, err)

@@ -28,10 +28,12 @@ import (
 
 // job is what a worker process of the storm is told.
 type job struct {
-	Name, Redis, Vendor, Proxy, Log string
-	TTL, Per                        time.Duration
-	Size, Limit                     int
-	Strict, NoHold, NoFence         bool
+	Name, Vendor, Proxy, Log string
+	Redis                    []string // addresses: of one server, of the Sentinels, or of a cluster
+	Sentinel, Cluster        bool
+	TTL, Per                 time.Duration
+	Size, Limit              int
+	Strict, NoHold, NoFence  bool
 }
 
 type silent struct{}
@@ -60,7 +62,9 @@ func work(s string) error {
 	redis.SetLogger(silent{})
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	store, err := redisstore.Open(j.Redis, redisstore.Options{TTL: j.TTL, Strict: j.Strict})
+	client := j.client()
+	defer func() { _ = client.Close() }()
+	store, err := redisstore.New(client, redisstore.Options{TTL: j.TTL, Strict: j.Strict})
 	if err != nil {
 		return err
 	}
@@ -105,8 +109,19 @@ func work(s string) error {
 		})
 	}
 	wg.Wait()
-	_ = p.Close()
-	return store.Close()
+	return p.Close()
+}
+
+// client is one as a caller would make it, for each of the three modes.
+func (j job) client() redis.UniversalClient {
+	o := &redis.UniversalOptions{
+		Addrs: j.Redis, MaxRetries: -1, ContextTimeoutEnabled: true, IsClusterMode: j.Cluster,
+		DialTimeout: time.Second, MaxRedirects: -1,
+	}
+	if j.Sentinel {
+		o.MasterName = "fleet"
+	}
+	return redis.NewUniversalClient(o)
 }
 
 func (j job) fetch(ctx context.Context, need int) ([]pool.Proxy, error) {
