@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs the tests of proxyliteprom that need Prometheus: promtool reads the metrics, the
-# alerts and their tests, and a server on loopback scrapes the metrics and runs the
-# queries of the dashboard. It needs Debian's package, and is skipped where that can't be
+# Runs the tests of proxyliteprom and of the command that need Prometheus: promtool reads
+# the metrics, the alerts and their tests, and a server on loopback scrapes the metrics
+# and runs the queries of the dashboard. It needs Debian's package, and is skipped where that can't be
 # installed.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,3 +10,4 @@ if ! why=$(scripts/packages.sh prometheus 2>&1) && ! command -v prometheus promt
 	exit 0
 fi
 go -C proxyliteprom test -count 1 -v -run 'Promtool|TestPrometheus' .
+go -C cmd/proxylite test -count 1 -v -run 'TestExporter(Profiles|Prometheus)' ./internal/cli

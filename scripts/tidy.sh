@@ -11,8 +11,11 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cp go.mod "$tmp/tidy.mod"
 cp go.sum "$tmp/tidy.sum"
-go mod edit -replace "github.com/proxylite/proxylite-go=$(cd ../.. && pwd)" "$tmp/tidy.mod"
+root=$(cd ../.. && pwd)
+for module in '' /proxyliteprom; do
+	go mod edit -replace "github.com/proxylite/proxylite-go$module=$root$module" "$tmp/tidy.mod"
+done
 GOWORK=off go mod tidy -modfile="$tmp/tidy.mod" "$@"
-go mod edit -dropreplace github.com/proxylite/proxylite-go "$tmp/tidy.mod"
+go mod edit -dropreplace github.com/proxylite/proxylite-go -dropreplace github.com/proxylite/proxylite-go/proxyliteprom "$tmp/tidy.mod"
 cp "$tmp/tidy.mod" go.mod
 cp "$tmp/tidy.sum" go.sum

@@ -144,7 +144,7 @@ Exit codes:
 		cmd.AddCommand(c)
 	}
 	cmd.AddGroup(&cobra.Group{ID: "proxies", Title: "Proxies and operation:"})
-	for _, c := range []*cobra.Command{a.doctorCmd(), a.gatewayCmd(), a.proxyCmd(), a.fetchCmd(), a.watchCmd(), a.sandboxCmd()} {
+	for _, c := range []*cobra.Command{a.doctorCmd(), a.gatewayCmd(), a.proxyCmd(), a.fetchCmd(), a.watchCmd(), a.sandboxCmd(), a.exporterCmd()} {
 		c.GroupID = "proxies"
 		cmd.AddCommand(c)
 	}
