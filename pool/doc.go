@@ -33,4 +33,10 @@
 // [WithQuota] sets a ceiling; a fetch of unknown outcome counts as spent;
 // refusals that more calls can't cure stop the fetching until [Pool.Resume].
 // [Pool.Stats] tells what was spent and what was wasted.
+//
+// # Many pools
+//
+// [WithStore] shares proxies, sessions and the quota with the pools of this process or
+// of other machines, so that each proxy is used in one place at a time: see
+// docs/fleet.md.
 package pool

@@ -37,7 +37,7 @@ func TestTimeouts(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1, nil)
 	for name, opt := range map[string]localproxy.Option{
-		"idle": localproxy.WithIdleTimeout(20 * time.Millisecond), "total": localproxy.WithTotalTimeout(20 * time.Millisecond),
+		"idle": localproxy.WithIdleTimeout(2 * time.Second), "total": localproxy.WithTotalTimeout(2 * time.Second),
 	} {
 		l.local, l.addr = serve(t, l.pool, opt)
 		resp, _, r := l.connect("echo.test:7", "")

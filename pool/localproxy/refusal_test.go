@@ -13,7 +13,7 @@ import (
 
 func TestRefusalsSayWhy(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, 2, nil, localproxy.WithConnectTimeout(200*time.Millisecond))
+	l := newLab(t, 2, nil, localproxy.WithConnectTimeout(10*time.Second))
 	refusal := func(target string) (status, attempts int, reason string) {
 		resp, _, r := l.connect(target, "")
 		require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
