@@ -42,12 +42,19 @@ func open(t *testing.T, addr string, o redisstore.Options) *redisstore.Store {
 
 func TestConformanceInMemory(t *testing.T) {
 	t.Parallel()
-	for name, key := range map[string][]byte{"readable": nil, "encrypted": []byte("0123456789abcdef")} {
+	for name, c := range map[string]struct {
+		key []byte
+		off time.Duration // the server's clock less that of this machine
+	}{
+		"readable": {}, "encrypted": {key: []byte("0123456789abcdef")}, "an hour behind": {off: time.Hour}, "an hour ahead": {off: -time.Hour},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			storetest.Run(t, func(t *testing.T) storetest.Harness {
 				m := newMini(t)
-				s := open(t, m.Addr(), redisstore.Options{Key: key})
+				m.now = m.now.Add(c.off)
+				m.SetTime(m.now)
+				s := open(t, m.Addr(), redisstore.Options{Key: c.key})
 				require.NoError(t, s.Create(t.Context(), "stock", "one", "two"))
 				return storetest.Harness{Store: s, Advance: m.advance}
 			})
