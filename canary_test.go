@@ -245,27 +245,13 @@ func page(head string, body func(a asked) string) trouble {
 // listen serves on a real socket, one request for each connection.
 func listen(t *testing.T, serve func(net.Conn, asked)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var wg sync.WaitGroup
-	t.Cleanup(func() { _ = ln.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer func() { _ = conn.Close() }()
-				var text bytes.Buffer
-				if r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text))); err == nil {
-					_, _ = io.Copy(io.Discard, r.Body)
-					serve(conn, asked{r, text.String(), t})
-				}
-			})
+	return apitest.Listen(t, func(conn net.Conn) {
+		var text bytes.Buffer
+		if r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text))); err == nil {
+			_, _ = io.Copy(io.Discard, r.Body)
+			serve(conn, asked{r, text.String(), t})
 		}
 	})
-	return ln.Addr().String()
 }
 
 // troubles are what a call may meet, each over real connections.
@@ -473,28 +459,16 @@ func throughProxy(status int, reason string) func(*testing.T) (string, http.Roun
 
 // socksThatRefuses asks for a login and says no.
 func socksThatRefuses(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var wg sync.WaitGroup
-	t.Cleanup(func() { _ = ln.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			buf := make([]byte, 600)
-			_, _ = conn.Read(buf)
-			_, _ = conn.Write([]byte{5, 2})
-			n, _ := conn.Read(buf)
-			if !bytes.Contains(buf[:n], []byte(canaryProxy)) {
-				t.Error("no login at the SOCKS5 proxy")
-			}
-			_, _ = conn.Write([]byte{1, 1})
-			_ = conn.Close()
+	return apitest.Listen(t, func(conn net.Conn) {
+		buf := make([]byte, 600)
+		_, _ = conn.Read(buf)
+		_, _ = conn.Write([]byte{5, 2})
+		n, _ := conn.Read(buf)
+		if !bytes.Contains(buf[:n], []byte(canaryProxy)) {
+			t.Error("no login at the SOCKS5 proxy")
 		}
+		_, _ = conn.Write([]byte{1, 1})
 	})
-	return ln.Addr().String()
 }
 
 // Invariant 1. A recognisable app_key, token, account password and proxy login go

@@ -98,29 +98,39 @@ func TestWhatIsGivenUpIsClosed(t *testing.T) {
 	}
 }
 
+// slowSecondDial is a transport to responses that take half a second, so that two requests
+// want two connections. The second one waits first, and is not made if that fails.
+func slowSecondDial(wait func(context.Context) error) (tr *http.Transport, dials *atomic.Int64) {
+	n := newNetwork()
+	n.answer = func(addr string, _ *http.Request) *http.Response {
+		time.Sleep(500 * time.Millisecond)
+		return plain(200, addr)
+	}
+	tr, dials = n.transport(), new(atomic.Int64)
+	dial := tr.DialContext
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dials.Add(1) == 2 {
+			if err := wait(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return dial(ctx, network, addr)
+	}
+	return tr, dials
+}
+
 // A connection that is still being made when its request has got another one is for the
 // next requests, though the context of the first is done.
 func TestAConnectionThatItsRequestDidNotNeedIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork()
-		n.answer = func(addr string, _ *http.Request) *http.Response {
-			time.Sleep(500 * time.Millisecond)
-			return plain(200, addr)
-		}
-		tr := n.transport()
-		dial := tr.DialContext
-		var dials atomic.Int64
-		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if dials.Add(1) == 2 {
-				select {
-				case <-time.After(2 * time.Second):
-				case <-ctx.Done():
-					return nil, ctx.Err()
-				}
+		tr, dials := slowSecondDial(func(ctx context.Context) error {
+			select {
+			case <-time.After(2 * time.Second):
+			case <-ctx.Done():
 			}
-			return dial(ctx, network, addr)
-		}
+			return ctx.Err()
+		})
 		p := newPool(t, (&made{}).source(1), pool.WithTransport(tr))
 		for range 2 {
 			var work sync.WaitGroup
@@ -143,22 +153,12 @@ func TestAConnectionThatItsRequestDidNotNeedIsKept(t *testing.T) {
 func TestCloseEndsAConnectionThatIsBeingMade(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork()
-		n.answer = func(addr string, _ *http.Request) *http.Response {
-			time.Sleep(500 * time.Millisecond)
-			return plain(200, addr)
-		}
-		tr := n.transport()
-		dial := tr.DialContext
-		var dials, ended atomic.Int64
-		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if dials.Add(1) == 2 {
-				<-ctx.Done()
-				ended.Add(1)
-				return nil, ctx.Err()
-			}
-			return dial(ctx, network, addr)
-		}
+		var ended atomic.Int64
+		tr, _ := slowSecondDial(func(ctx context.Context) error {
+			<-ctx.Done()
+			ended.Add(1)
+			return ctx.Err()
+		})
 		p := newPool(t, (&made{}).source(1), pool.WithTransport(tr))
 		var work sync.WaitGroup
 		for range 2 {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 	"github.com/proxylite/proxylite-go/pool"
 	"github.com/proxylite/proxylite-go/proxylitetest"
 )
@@ -30,13 +31,7 @@ func TestATunnelTriesTheNextProxy(t *testing.T) {
 		for range 4 {
 			conn, err := p.Tunnel(t.Context(), "echo.test:7")
 			require.NoError(t, err)
-			_, err = io.WriteString(conn, "ping")
-			require.NoError(t, err)
-			require.NoError(t, conn.(interface{ CloseWrite() error }).CloseWrite())
-			back, err := io.ReadAll(conn)
-			require.NoError(t, err)
-			require.Equal(t, "ping", string(back))
-			require.NoError(t, conn.Close())
+			echoes(t, conn)
 		}
 		require.NotZero(t, p.Stats().Retries)
 		require.Zero(t, p.Stats().InFlight)
@@ -69,22 +64,13 @@ func TestWhatComesWithTheResponseIsNotLost(t *testing.T) {
 	for i := range long {
 		long[i] = byte(i)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr := apitest.Listen(t, func(conn net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_, _ = conn.Write(append([]byte("HTTP/1.1 200 OK\r\n\r\n"), long...))
+	})
+	endpoint, err := proxylite.ParseEndpoint(addr)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = http.ReadRequest(bufio.NewReader(conn))
-			_, _ = conn.Write(append([]byte("HTTP/1.1 200 OK\r\n\r\n"), long...))
-			_ = conn.Close()
-		}
-	}()
-	addr := l.Addr().(*net.TCPAddr)
-	p := newPool(t, pool.Fixed(proxylite.Endpoint{Host: "127.0.0.1", Port: addr.Port}))
+	p := newPool(t, pool.Fixed(endpoint))
 	for _, read := range []func(net.Conn) ([]byte, error){
 		func(c net.Conn) ([]byte, error) { return io.ReadAll(c) },
 		func(c net.Conn) ([]byte, error) {
@@ -112,7 +98,7 @@ func TestCopiesAreCounted(t *testing.T) {
 	conn, err := p.Tunnel(pool.WithSession(t.Context(), "s"), addr)
 	require.NoError(t, err)
 	before := p.Stats()
-	near, far := tcpPair(t)
+	near, far := apitest.TCPPair(t)
 	go func() {
 		_, _ = io.Copy(conn, far)
 		_ = conn.(interface{ CloseWrite() error }).CloseWrite()
@@ -133,7 +119,7 @@ func TestCopiesAreCounted(t *testing.T) {
 	limited := newPool(t, source, pool.WithByteBudget(size/2))
 	cut, err := limited.Tunnel(t.Context(), addr)
 	require.NoError(t, err)
-	in, out := tcpPair(t)
+	in, out := apitest.TCPPair(t)
 	go func() { _, _ = in.Write(make([]byte, size)); _ = in.Close() }()
 	_, err = io.Copy(cut, out)
 	require.ErrorIs(t, err, pool.ErrByteBudget)
@@ -141,17 +127,16 @@ func TestCopiesAreCounted(t *testing.T) {
 	_ = cut.Close()
 }
 
-func tcpPair(t *testing.T) (a, b *net.TCPConn) {
+// echoes sends through a tunnel to an echo server, and reads to the end of what comes back.
+func echoes(t *testing.T, conn net.Conn) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, err := io.WriteString(conn, "ping")
 	require.NoError(t, err)
-	defer l.Close()
-	near, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, conn.(interface{ CloseWrite() error }).CloseWrite())
+	back, err := io.ReadAll(conn)
 	require.NoError(t, err)
-	far, err := l.Accept()
-	require.NoError(t, err)
-	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
-	return near.(*net.TCPConn), far.(*net.TCPConn)
+	require.Equal(t, "ping", string(back))
+	require.NoError(t, conn.Close())
 }
 
 // With https, the tunnel leads through TLS to the proxy.
@@ -186,13 +171,7 @@ func TestATunnelOverTLS(t *testing.T) {
 	p := newPool(t, pool.Fixed(endpoint), pool.WithScheme("https"), pool.WithTransport(template))
 	conn, err := p.Tunnel(t.Context(), addr)
 	require.NoError(t, err)
-	_, err = io.WriteString(conn, "ping")
-	require.NoError(t, err)
-	require.NoError(t, conn.(interface{ CloseWrite() error }).CloseWrite())
-	back, err := io.ReadAll(conn)
-	require.NoError(t, err)
-	require.Equal(t, "ping", string(back))
-	require.NoError(t, conn.Close())
+	echoes(t, conn)
 }
 
 // Browsers open tunnels that they do not use: the target closes them when the browser

@@ -13,7 +13,6 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -89,25 +88,13 @@ var servers = map[string]func(text, url string) string{
 }
 
 func serve(t *testing.T, answer func(text, url string) string) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var wg sync.WaitGroup
-	t.Cleanup(func() { _ = ln.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			var text bytes.Buffer
-			if r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text))); err == nil {
-				_, _ = io.Copy(io.Discard, r.Body)
-				_, _ = io.WriteString(conn, answer(text.String(), r.URL.String()))
-			}
-			_ = conn.Close()
+	return "http://" + apitest.Listen(t, func(conn net.Conn) {
+		var text bytes.Buffer
+		if r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &text))); err == nil {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(conn, answer(text.String(), r.URL.String()))
 		}
 	})
-	return "http://" + ln.Addr().String()
 }
 
 // Whatever an exporter gets of a call, it holds no secret.

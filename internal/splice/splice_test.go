@@ -9,29 +9,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/proxylite/proxylite-go/internal/apitest"
 	"github.com/proxylite/proxylite-go/internal/splice"
 )
-
-func pair(t *testing.T) (a, b *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	near, err := net.Dial("tcp", l.Addr().String())
-	require.NoError(t, err)
-	far, err := l.Accept()
-	require.NoError(t, err)
-	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
-	return near.(*net.TCPConn), far.(*net.TCPConn)
-}
 
 // What is copied is counted in pieces as it passes, both ways of copying, through one
 // another too.
 func TestCopiesAreWholeAndCounted(t *testing.T) {
 	t.Parallel()
 	data := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
-	in, from := pair(t)
-	to, out := pair(t)
+	in, from := apitest.TCPPair(t)
+	to, out := apitest.TCPPair(t)
 	go func() { _, _ = in.Write(data); _ = in.CloseWrite() }()
 	var read, written, pieces int64
 	done := make(chan struct{})
@@ -48,7 +36,7 @@ func TestCopiesAreWholeAndCounted(t *testing.T) {
 	require.EqualValues(t, len(data), written)
 	require.Greater(t, pieces, int64(1))
 
-	to, out = pair(t)
+	to, out = apitest.TCPPair(t)
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	var total int64
 	n, err := splice.From(to, bytes.NewReader(data), func(n int64) error { total += n; return nil })
@@ -69,13 +57,13 @@ func (s sink) ReadFrom(r io.Reader) (int64, error) {
 func TestTheCountEndsACopy(t *testing.T) {
 	t.Parallel()
 	enough := errors.New("enough")
-	to, out := pair(t)
+	to, out := apitest.TCPPair(t)
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	n, err := splice.From(to, bytes.NewReader(make([]byte, 4<<20)), func(int64) error { return enough })
 	require.ErrorIs(t, err, enough)
 	require.Less(t, n, int64(4<<20))
 
-	in, from := pair(t)
+	in, from := apitest.TCPPair(t)
 	go func() { _, _ = in.Write(make([]byte, 4<<20)) }()
 	n, err = splice.To(io.Discard, from, func(int64) error { return enough })
 	require.ErrorIs(t, err, enough)

@@ -15,7 +15,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/proxylite/proxylite-go"
+	"github.com/proxylite/proxylite-go/internal/apitest"
 	"github.com/proxylite/proxylite-go/pool"
 	"github.com/proxylite/proxylite-go/pool/localproxy"
 	"github.com/proxylite/proxylite-go/proxylitetest"
@@ -176,23 +176,7 @@ func (l *lab) used() (n []int) {
 
 func echo(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var running sync.WaitGroup
-	t.Cleanup(func() { _ = l.Close(); running.Wait() })
-	running.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				_, _ = io.Copy(conn, conn)
-				_ = conn.Close()
-			})
-		}
-	})
-	return l.Addr().String()
+	return apitest.Listen(t, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
 }
 
 func TestOnePortSpeaksEveryProtocol(t *testing.T) {
