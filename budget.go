@@ -1,7 +1,5 @@
 package proxylite
 
-import "time"
-
 // RetryBudget returns how many retries are left in the budget that all calls of the
 // client share, for metrics; see [RetryPolicy.Budget]. limited is false if the budget
 // has no limit.
@@ -12,9 +10,6 @@ func (c *Client) RetryBudget() (left int, limited bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	tokens := b.tokens
-	if !b.last.IsZero() {
-		tokens = min(b.max, tokens+time.Since(b.last).Seconds())
-	}
-	return int(tokens / retryCost), true
+	b.refill()
+	return int(b.tokens / retryCost), true
 }

@@ -110,16 +110,21 @@ func (b *budget) spend() bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	if !b.last.IsZero() {
-		b.tokens = min(b.max, b.tokens+now.Sub(b.last).Seconds())
-	}
-	b.last = now
+	b.refill()
 	if b.tokens < retryCost {
 		return false
 	}
 	b.tokens -= retryCost
 	return true
+}
+
+// refill adds what the time since the last one gives back. The caller holds mu.
+func (b *budget) refill() {
+	now := time.Now()
+	if !b.last.IsZero() {
+		b.tokens = min(b.max, b.tokens+now.Sub(b.last).Seconds())
+	}
+	b.last = now
 }
 
 func (b *budget) succeeded() {

@@ -48,7 +48,7 @@ func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, refuse("a middleware replaced the request's context; it must derive from it")
 	}
-	resp, err := l.receive(req, a)
+	resp, err := l.send(req.Context(), a, req, req.Header, within(req.Context()))
 	hide := a.call.Hide(l.secret)
 	if err != nil {
 		return nil, hide.Error(err)
@@ -64,40 +64,13 @@ func (l *Credential) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// receive sends a request of a middleware. Its body may block, for longer than the attempt
-// may take.
-func (l *Credential) receive(req *http.Request, a *Attempt) (*http.Response, error) {
-	ctx := req.Context()
-	out := req
-	if req.Body != nil {
-		type read struct {
-			body []byte
-			err  error
-		}
-		ended := make(chan read, 1)
-		go func() {
-			body, err := io.ReadAll(req.Body)
-			ended <- read{body, err}
-		}()
-		select {
-		case r := <-ended:
-			closeBody(req)
-			if r.err != nil {
-				return nil, refuse("the request body can't be read")
-			}
-			out = req.WithContext(ctx)
-			out.Body = io.NopCloser(bytes.NewReader(r.body))
-		case <-ctx.Done():
-			closeBody(req)
-			return nil, fmt.Errorf("the request body that a middleware set did not end: %w", ctx.Err())
-		}
-	}
-	return l.Send(ctx, a, out, req.Header)
-}
-
 // Send sends a copy of the request with the given context and header. Without middleware
 // it is called in place of RoundTrip, which saves a copy of the request.
-func (l *Credential) Send(ctx context.Context, a *Attempt, req *http.Request, header http.Header) (resp *http.Response, err error) {
+func (l *Credential) Send(ctx context.Context, a *Attempt, req *http.Request, header http.Header) (*http.Response, error) {
+	return l.send(ctx, a, req, header, io.ReadAll)
+}
+
+func (l *Credential) send(ctx context.Context, a *Attempt, req *http.Request, header http.Header, read func(io.Reader) ([]byte, error)) (resp *http.Response, err error) {
 	secret, err := l.permit(ctx, req)
 	if err != nil {
 		closeBody(req)
@@ -113,7 +86,7 @@ func (l *Credential) Send(ctx context.Context, a *Attempt, req *http.Request, he
 	s.std, s.cleartext2 = l.std != nil, l.std != nil && !hasHTTP1(l.std)
 	out := req.WithContext(ctx)
 	out.Header = header
-	base, err := l.prepare(a, out, secret.value)
+	base, err := l.prepare(a, out, secret.value, read)
 	if err != nil {
 		closeBody(out)
 		return nil, err
@@ -143,7 +116,7 @@ func (l *Credential) permit(ctx context.Context, req *http.Request) (held, error
 }
 
 // prepare adds the secret to the request and returns the transport to send it with.
-func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http.RoundTripper, error) {
+func (l *Credential) prepare(a *Attempt, out *http.Request, secret string, read func(io.Reader) ([]byte, error)) (http.RoundTripper, error) {
 	// The header may be shared by all requests. net/http only reads it.
 	if l.secret.Bearer || l.std == nil || l.std.Proxy != nil {
 		out.Header = out.Header.Clone()
@@ -151,8 +124,10 @@ func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http
 	var body []byte
 	if out.Body != nil {
 		var err error
-		body, err = io.ReadAll(out.Body)
-		if err != nil {
+		if body, err = read(out.Body); err != nil {
+			if out.Context().Err() != nil {
+				return nil, fmt.Errorf("the request body that a middleware set did not end: %w", out.Context().Err())
+			}
 			return nil, refuse("the request body can't be read")
 		}
 		_ = out.Body.Close()
@@ -175,6 +150,26 @@ func (l *Credential) prepare(a *Attempt, out *http.Request, secret string) (http
 		out.URL = &u
 	}
 	return l.choose(a, out, body)
+}
+
+// within returns an io.ReadAll that ends with ctx. The body of a middleware may block; the
+// client's own does not, and is read without a goroutine, which takes 1.7 µs.
+func within(ctx context.Context) func(io.Reader) ([]byte, error) {
+	return func(body io.Reader) ([]byte, error) {
+		ended := make(chan struct{})
+		var all []byte
+		var failed error
+		go func() {
+			defer close(ended)
+			all, failed = io.ReadAll(body)
+		}()
+		select {
+		case <-ended:
+			return all, failed
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // choose gives the request its body, and returns the transport to send it by.
