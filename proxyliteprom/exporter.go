@@ -21,6 +21,9 @@ type ExporterConfig struct {
 	// traffic. The traffic of all others is one series, whose label is "others". 0 means
 	// that no account has any.
 	Accounts int
+	// Failed is called with the error of each poll of [Exporter.Run] that fails, which
+	// [Exporter.Poll] describes. If it is nil, only the metrics tell.
+	Failed func(error)
 }
 
 // Exporter collects what the API says about an account: traffic, limits, expiry, stock,
@@ -68,12 +71,14 @@ func NewExporter(client *proxylite.Client, config ExporterConfig) *Exporter {
 	return &Exporter{client: client, config: config, parts: map[string]*polled{}}
 }
 
-// Run polls now and then at each interval, until ctx ends. Failures are metrics.
+// Run polls now and then at each interval, until ctx ends.
 func (e *Exporter) Run(ctx context.Context) {
 	ticker := time.NewTicker(e.config.Interval)
 	defer ticker.Stop()
 	for {
-		_ = e.Poll(ctx)
+		if err := e.Poll(ctx); err != nil && ctx.Err() == nil && e.config.Failed != nil {
+			e.config.Failed(err)
+		}
 		select {
 		case <-ctx.Done():
 			return

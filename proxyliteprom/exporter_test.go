@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proxylite/proxylite-go"
@@ -184,7 +185,11 @@ func TestExporterOfAnAPIThatIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &api{}
-		e := a.exporter(t, proxyliteprom.ExporterConfig{Interval: time.Minute})
+		var failed atomic.Int32
+		e := a.exporter(t, proxyliteprom.ExporterConfig{Interval: time.Minute, Failed: func(err error) {
+			failed.Add(1)
+			assert.ErrorContains(t, err, "accounts: ")
+		}})
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { e.Run(ctx); close(done) }()
@@ -201,6 +206,7 @@ func TestExporterOfAnAPIThatIsDown(t *testing.T) {
 		pass(2 * time.Minute)
 		require.InDelta(t, 0, up(), 0)
 		require.Equal(t, 1, series(), "the last that is known")
+		require.EqualValues(t, 2, failed.Load(), "polls")
 		pass(2 * time.Minute)
 		require.Zero(t, series(), "stale")
 		require.InDelta(t, success, testutil.ToFloat64(part{e, "proxylite_last_success_timestamp_seconds", "accounts"}), 0)
@@ -214,6 +220,7 @@ func TestExporterOfAnAPIThatIsDown(t *testing.T) {
 		stop()
 		<-done
 		require.Equal(t, calls, a.calls.Load())
+		require.EqualValues(t, 4, failed.Load(), "the end of the context is no failure")
 		require.InDelta(t, 1, up(), 0, "the end of the context is no failure of the API")
 		require.ErrorIs(t, e.Poll(ctx), context.Canceled)
 		require.InDelta(t, 1, up(), 0)

@@ -123,9 +123,9 @@ func (a *app) exporter(ctx context.Context, e *exporterFlags) error {
 	if e.once {
 		return a.exportOnce(ctx, e, exporters, registry)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.listen)
+	listener, err := listen(ctx, e.listen)
 	if err != nil {
-		return fmt.Errorf("can't listen: %w", err)
+		return err
 	}
 	address := listener.Addr().(*net.TCPAddr)
 	if err := a.write(fmt.Sprintf("metrics at %s/metrics\n", address)); err != nil {
@@ -137,7 +137,7 @@ func (a *app) exporter(ctx context.Context, e *exporterFlags) error {
 	ctx, stop := context.WithCancel(ctx)
 	var polls sync.WaitGroup
 	for _, x := range exporters {
-		polls.Go(func() { a.run(ctx, x, e.config.Interval) })
+		polls.Go(func() { x.Run(ctx) })
 	}
 	err = a.serveMetrics(ctx, listener, e.webConfig, registry)
 	stop()
@@ -164,15 +164,18 @@ func (a *app) exporters(e *exporterFlags, registry prometheus.Registerer) ([]pol
 		if err != nil {
 			return nil, err
 		}
-		x := polled{Exporter: proxyliteprom.NewExporter(client, e.config)}
+		x, of := polled{}, registry
 		if len(e.profiles) > 0 {
-			x.profile = name
-			registry := prometheus.WrapRegistererWith(prometheus.Labels{"profile": name}, registry)
-			err = registry.Register(x)
-		} else {
-			err = registry.Register(x)
+			x.profile, of = name, prometheus.WrapRegistererWith(prometheus.Labels{"profile": name}, registry)
 		}
-		if err != nil {
+		config := e.config
+		config.Failed = func(err error) {
+			for _, err := range failures(x.profile, err) {
+				a.note("%s", err)
+			}
+		}
+		x.Exporter = proxyliteprom.NewExporter(client, config)
+		if err := of.Register(x); err != nil {
 			return nil, err
 		}
 		exporters = append(exporters, x)
@@ -180,36 +183,19 @@ func (a *app) exporters(e *exporterFlags, registry prometheus.Registerer) ([]pol
 	return exporters, nil
 }
 
-// run polls at each interval until the context ends, and tells failures on stderr.
-func (a *app) run(ctx context.Context, x polled, interval time.Duration) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		for _, err := range x.poll(ctx) {
-			a.note("%s", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// poll polls once and returns the failures of its parts, unless the context ends.
-func (x polled) poll(ctx context.Context) []error {
-	err := x.Poll(ctx)
+// failures are those of the parts of a poll.
+func failures(profile string, err error) []error {
 	joined, ok := errors.AsType[interface {
 		error
 		Unwrap() []error
 	}](err)
-	if !ok || ctx.Err() != nil {
+	if !ok {
 		return nil
 	}
 	failed := slices.Clone(joined.Unwrap())
-	if x.profile != "" {
+	if profile != "" {
 		for i, err := range failed {
-			failed[i] = fmt.Errorf("profile %q: %w", x.profile, err)
+			failed[i] = fmt.Errorf("profile %q: %w", profile, err)
 		}
 	}
 	return failed
@@ -226,29 +212,23 @@ func (a *app) serveMetrics(ctx context.Context, listener net.Listener, config st
 	mux.Handle("/{$}", http.RedirectHandler("/metrics", http.StatusFound))
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: a.timeout, WriteTimeout: a.timeout, ErrorLog: slog.NewLogLogger(log, slog.LevelWarn)}
-	done := make(chan error, 1)
-	go func() { done <- web.Serve(listener, server, &web.FlagConfig{WebConfigFile: &config}, slog.New(log)) }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if server.Shutdown(ctx) != nil {
-		_ = server.Close() // what takes longer is cut
-	}
-	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return serve(ctx,
+		func() error {
+			return web.Serve(listener, server, &web.FlagConfig{WebConfigFile: &config}, slog.New(log))
+		},
+		func(ctx context.Context) error {
+			if server.Shutdown(ctx) != nil {
+				return server.Close() // what takes longer is cut
+			}
+			return nil
+		})
 }
 
 // exportOnce polls once and writes the metrics, also those that tell what failed.
 func (a *app) exportOnce(ctx context.Context, e *exporterFlags, exporters []polled, registry *prometheus.Registry) error {
 	var failed []error
 	for _, x := range exporters {
-		failed = append(failed, x.poll(ctx)...)
+		failed = append(failed, failures(x.profile, x.Poll(ctx))...)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

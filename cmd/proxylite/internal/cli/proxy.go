@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -134,9 +133,9 @@ func kilobytes(n int64) proxylite.Traffic { return proxylite.Traffic((n + 1023) 
 
 // serveProxy serves until the context ends, and then lets what is under way end.
 func (a *app) serveProxy(ctx context.Context, server *localproxy.Server, p *proxyFlags) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.listen)
+	listener, err := listen(ctx, p.listen)
 	if err != nil {
-		return fmt.Errorf("can't listen: %w", err)
+		return err
 	}
 	defer func() { _ = listener.Close() }()
 	if p.admin != "" {
@@ -154,20 +153,11 @@ func (a *app) serveProxy(ctx context.Context, server *localproxy.Server, p *prox
 	if err := a.write(fmt.Sprintf("curl -x http://%s%s https://example.com\nchromium --proxy-server=%s\n", login, address, address)); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	select {
-	case err := <-done:
+	err = serve(ctx, func() error { return server.Serve(listener) }, server.Shutdown)
+	if ctx.Err() == nil {
 		return usage(err) // it can't be served at this address
-	case <-ctx.Done():
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	_ = server.Shutdown(ctx) // what takes longer is cut
-	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return err
 }
 
 // serveAdmin serves the handler for statistics and control.
@@ -176,13 +166,9 @@ func (a *app) serveAdmin(ctx context.Context, server *localproxy.Server, address
 	if err != nil {
 		return nil, usage(fmt.Errorf("PROXYLITE_ADMIN_TOKEN: %w", err))
 	}
-	host, _, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-		return nil, usage(fmt.Errorf("--admin %q: use an address of this machine alone, such as 127.0.0.1:8119", address))
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	listener, err := listenHere(ctx, "--admin", address)
 	if err != nil {
-		return nil, fmt.Errorf("can't listen: %w", err)
+		return nil, err
 	}
 	web := &http.Server{Handler: handler, ReadHeaderTimeout: a.timeout}
 	done := make(chan struct{})

@@ -55,13 +55,14 @@ only connect to this machine.
 				}
 				options = append(options, proxylitetest.WithState(state))
 			}
-			host, _, err := net.SplitHostPort(address)
-			if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-				return usage(fmt.Errorf("--listen %q: use an address of this machine alone, such as 127.0.0.1:8080", address))
+			listener, err := listenHere(cmd.Context(), "--listen", address)
+			if err != nil {
+				return err
 			}
+			defer func() { _ = listener.Close() }()
 			server := proxylitetest.NewServer(nil, options...)
 			defer server.Close()
-			return a.serveSandbox(cmd.Context(), server, address, gateway)
+			return a.serveSandbox(cmd.Context(), server, listener, gateway)
 		},
 	}
 	f := cmd.Flags()
@@ -72,8 +73,8 @@ only connect to this machine.
 	return cmd
 }
 
-// serveSandbox serves on a fixed address until the context ends.
-func (a *app) serveSandbox(ctx context.Context, server *proxylitetest.Server, address string, gateway bool) error {
+// serveSandbox serves until the context ends.
+func (a *app) serveSandbox(ctx context.Context, server *proxylitetest.Server, listener net.Listener, gateway bool) error {
 	target, err := url.Parse(server.URL)
 	if err != nil {
 		return err
@@ -97,12 +98,6 @@ func (a *app) serveSandbox(ctx context.Context, server *proxylitetest.Server, ad
 		reply(w, text, err)
 	})
 	mux.HandleFunc("POST /sandbox/fault", func(w http.ResponseWriter, r *http.Request) { addFault(server, w, r) })
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return fmt.Errorf("can't listen: %w", err)
-	}
-	web := &http.Server{Handler: mux, ReadHeaderTimeout: a.timeout}
-	context.AfterFunc(ctx, func() { _ = web.Close() })
 	fields := fmt.Sprintf("PROXYLITE_BASE_URL=http://%s\nPROXYLITE_APP_KEY=%s\n", listener.Addr(), server.Key)
 	if gateway {
 		fields += fmt.Sprintf("PROXYLITE_GATEWAY=%s\n", server.Gateway())
@@ -111,10 +106,8 @@ func (a *app) serveSandbox(ctx context.Context, server *proxylitetest.Server, ad
 		return err
 	}
 	a.note("sandbox: made-up data, nothing is real; it ends with Ctrl-C")
-	if err := web.Serve(listener); ctx.Err() == nil {
-		return err
-	}
-	return nil
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: a.timeout}
+	return serve(ctx, func() error { return web.Serve(listener) }, func(context.Context) error { return web.Close() })
 }
 
 func reply(w http.ResponseWriter, text []byte, err error) {
