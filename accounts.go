@@ -210,7 +210,7 @@ func (s *AccountsService) names(ctx context.Context, op *Operation, usernames []
 // allow letters and digits only, so no prefix; one client of a sister brand's
 // dashboard needed the full name, as listed. Try [Account.Name] first.
 //
-// POST /whitelist-account/delete. Safe to retry.
+// POST /whitelist-account/delete. Idempotent: it may be repeated.
 func (s *AccountsService) Delete(ctx context.Context, usernames []string, opts ...CallOption) error {
 	return s.names(ctx, &opAccountsDelete, usernames, opts)
 }
@@ -218,7 +218,7 @@ func (s *AccountsService) Delete(ctx context.Context, usernames []string, opts .
 // Disable disables accounts. It takes effect within about 5 minutes; the accounts
 // may incur cost until then. For the form of the names see [AccountsService.Delete].
 //
-// POST /whitelist-account/disable. Safe to retry.
+// POST /whitelist-account/disable. Idempotent: it may be repeated.
 func (s *AccountsService) Disable(ctx context.Context, usernames []string, opts ...CallOption) error {
 	return s.names(ctx, &opAccountsDisable, usernames, opts)
 }
@@ -226,7 +226,7 @@ func (s *AccountsService) Disable(ctx context.Context, usernames []string, opts 
 // Enable enables disabled accounts. For the form of the names see
 // [AccountsService.Delete].
 //
-// POST /whitelist-account/enable. Safe to retry.
+// POST /whitelist-account/enable. Idempotent: it may be repeated.
 func (s *AccountsService) Enable(ctx context.Context, usernames []string, opts ...CallOption) error {
 	return s.names(ctx, &opAccountsEnable, usernames, opts)
 }
@@ -235,7 +235,7 @@ func (s *AccountsService) Enable(ctx context.Context, usernames []string, opts .
 // password may work for another 5 minutes. For the form of the name see
 // [AccountsService.Delete].
 //
-// POST /whitelist-account/change-password. Safe to retry.
+// POST /whitelist-account/change-password. Idempotent: it may be repeated.
 func (s *AccountsService) ChangePassword(ctx context.Context, username string, password Password, opts ...CallOption) error {
 	in := s.c.input()
 	in.accountName("username", username)
@@ -254,7 +254,7 @@ func (s *AccountsService) ChangePassword(ctx context.Context, username string, p
 // counts as 1 here, any other character as 2. For the form of the name see
 // [AccountsService.Delete].
 //
-// POST /whitelist-account/change-remark. Safe to retry.
+// POST /whitelist-account/change-remark. Idempotent: it may be repeated.
 func (s *AccountsService) ChangeRemark(ctx context.Context, username, remark string, opts ...CallOption) error {
 	in := s.c.input()
 	in.accountName("username", username)
@@ -271,7 +271,7 @@ func (s *AccountsService) ChangeRemark(ctx context.Context, username, remark str
 // so an account can use somewhat more than its limit. For the form of the name see
 // [AccountsService.Delete].
 //
-// POST /whitelist-account/change-limit. Safe to retry.
+// POST /whitelist-account/change-limit. Idempotent: it may be repeated.
 func (s *AccountsService) ChangeLimit(ctx context.Context, username string, limit Traffic, opts ...CallOption) error {
 	in := s.c.input()
 	in.accountName("username", username)

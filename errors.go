@@ -172,7 +172,8 @@ func NewError(status, code int, message string) *Error {
 // NewErrorLike returns an error for mocks in tests for which errors.Is(err, target) is
 // true. The target is an error variable of this package, such as [ErrRateLimited], or
 // the reason why a call got no response, such as context.DeadlineExceeded or a
-// *net.OpError.
+// *net.OpError. Like [NewError], it returns the error of a [ClassUnsafe] call: for one
+// of a read that got no response, set Outcome to [OutcomeSafe].
 func NewErrorLike(target error) *Error {
 	for code, known := range knownCodes {
 		if known.err != nil && known.err == target {
@@ -202,7 +203,7 @@ func NewErrorLike(target error) *Error {
 }
 
 // Explanation returns an English explanation of the error code, or "" if the code is
-// unknown.
+// unknown. The text of Error contains it.
 func (e *Error) Explanation() string { return knownCodes[e.Code].text }
 
 // CallerIP returns the address to add to the allow list after an [ErrIPNotAllowed]. ok

@@ -209,7 +209,7 @@ func (s *OrdersService) Create(ctx context.Context, p OrderCreateParams, opts ..
 // Close cancels an order that awaits payment. The vendor documents no response
 // body: an empty one with status 200 counts as success, like an envelope that says so.
 //
-// POST /order/close. Free; safe to retry.
+// POST /order/close. Free; idempotent: it may be repeated.
 func (s *OrdersService) Close(ctx context.Context, tradeNo string, opts ...CallOption) error {
 	in := s.c.input()
 	in.emptyOK = true

@@ -13,7 +13,8 @@ import (
 )
 
 // handle says what to do about a failed call. The order matters: whatever the reason, a
-// call that may have taken effect must not be made again before somebody has checked.
+// call that may have taken effect must not be made again before somebody has checked,
+// unless it is idempotent, such as ChangeLimit.
 func handle(err error) string {
 	input, isInput := errors.AsType[*proxylite.InputError](err)
 	e, isCall := errors.AsType[*proxylite.Error](err)

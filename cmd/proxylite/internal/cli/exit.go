@@ -104,6 +104,10 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
+// ofFlags names the flags where package purchase names the fields of its structs.
+var ofFlags = strings.NewReplacer(
+	"Policy.PaysLater", "--pays-later", "set Limit.AcceptImmediatePayment", "use --accept-immediate-payment", "MaxPay", "--max-pay")
+
 // report prints an error to stderr and returns its exit code.
 func (a *app) report(err error) int {
 	code := exitCode(err)
@@ -111,6 +115,10 @@ func (a *app) report(err error) int {
 		return code
 	}
 	next := nextAction(code, err)
+	message := err.Error()
+	if errors.Is(err, purchase.ErrBudget) || errors.Is(err, purchase.ErrImmediatePayment) {
+		message = ofFlags.Replace(message)
+	}
 	api, _ := errors.AsType[*proxylite.Error](err)
 	if a.jsonErrors {
 		out := struct {
@@ -123,7 +131,7 @@ func (a *app) report(err error) int {
 			APIMessage string `json:"api_message,omitempty"`
 			Message    string `json:"message"`
 			Next       string `json:"next,omitempty"`
-		}{Code: code, Kind: exitMeanings[code], Message: err.Error(), Next: next}
+		}{Code: code, Kind: exitMeanings[code], Message: message, Next: next}
 		if api != nil {
 			out.Kind, out.Outcome, out.Operation = string(api.Kind), api.Outcome.String(), api.Operation
 			out.Status, out.APICode, out.APIMessage = api.Status, api.Code, api.Message
@@ -132,11 +140,10 @@ func (a *app) report(err error) int {
 		fmt.Fprintln(a.err, string(text))
 		return code
 	}
-	text := err.Error()
-	if !strings.HasPrefix(text, "proxylite: ") {
-		text = "proxylite: " + text
+	if !strings.HasPrefix(message, "proxylite: ") {
+		message = "proxylite: " + message
 	}
-	a.note("%s", text)
+	a.note("%s", message)
 	if next != "" {
 		a.note("next: %s", next)
 	}
@@ -147,14 +154,8 @@ func (a *app) report(err error) int {
 func nextAction(code int, err error) string {
 	api, _ := errors.AsType[*proxylite.Error](err)
 	switch {
-	case code == exitUnknown && errors.Is(err, purchase.ErrAmbiguous):
-		return "look at the orders in the dashboard, then: proxylite orders settle KEY TRADE_NO (or --none)"
-	case code == exitUnknown && api != nil:
-		where := map[string]string{
-			"Orders.Create": `"proxylite orders list"`, "Accounts.Add": `"proxylite accounts list"`,
-			"IP.Extract": "the dashboard, and count the quota as spent",
-		}[api.Operation]
-		return "do not repeat it yet: look what became of it in " + cmp.Or(where, "the dashboard")
+	case code == exitUnknown:
+		return nextOfUnknown(api, err)
 	case code == exitCredential && api != nil:
 		return "copy the app_key of the dashboard again, then: proxylite login"
 	case errors.Is(err, proxylite.ErrIPNotAllowed):
@@ -176,4 +177,22 @@ func nextAction(code int, err error) string {
 		return "check the owner and the mode of the file"
 	}
 	return ""
+}
+
+// nextOfUnknown says what a person can do if the outcome is unknown.
+func nextOfUnknown(api *proxylite.Error, err error) string {
+	_, isUncertain := errors.AsType[uncertainError](err)
+	switch {
+	case isUncertain:
+		return `in a few minutes: proxylite orders reconcile, or the same "orders buy" with this key, which buys nothing twice`
+	case errors.Is(err, purchase.ErrAmbiguous):
+		return "look at the orders in the dashboard, then: proxylite orders settle KEY TRADE_NO (or --none)"
+	case api == nil:
+		return ""
+	}
+	where := map[string]string{
+		"Orders.Create": `"proxylite orders list"`, "Accounts.Add": `"proxylite accounts list"`,
+		"IP.Extract": "the dashboard, and count the quota as spent",
+	}[api.Operation]
+	return "do not repeat it yet: look what became of it in " + cmp.Or(where, "the dashboard")
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -153,6 +154,11 @@ func (a *app) ordersCloseCmd() *cobra.Command {
 	}
 }
 
+// uncertainError is the error of a purchase whose order may still appear in the list.
+type uncertainError struct{ error }
+
+func (e uncertainError) Unwrap() error { return e.error }
+
 // bought is a purchase of the journal.
 type bought struct {
 	Key     string            `json:"key"`
@@ -182,6 +188,9 @@ func (a *app) showBought(purchases ...purchase.Purchase) error {
 		for _, o := range p.Candidates {
 			a.note("%s may be %s", p.Key, o)
 		}
+	}
+	if a.dryRun {
+		a.note("dry run: nothing is written to the journal")
 	}
 	return show(a, boughtColumns, all(list))
 }
@@ -226,7 +235,7 @@ with --pays-later or in the policy, or accept it with --accept-immediate-payment
 			if err := a.approve("buy product %d with payment method %d for at most %s", o.ProductID, o.payment, limit.MaxPay); err != nil {
 				return err
 			}
-			p, err := buyer.Buy(cmd.Context(), args[0], params, limit)
+			p, err := a.buyOnce(cmd.Context(), buyer, args[0], params, limit)
 			if p.Order.TradeNo != "" {
 				a.note("%s: %s", p.State, p.Order)
 			}
@@ -244,6 +253,19 @@ with --pays-later or in the policy, or accept it with --accept-immediate-payment
 	return columnHelp(cmd, boughtColumns)
 }
 
+// buyOnce buys, and tells if it takes long.
+func (a *app) buyOnce(ctx context.Context, buyer *purchase.Buyer, key string, params proxylite.OrderCreateParams, limit purchase.Limit) (purchase.Purchase, error) {
+	late := time.AfterFunc(10*time.Second, func() {
+		a.note("still looking for the order, until it is certain whether it was placed; Ctrl-C is safe: the journal knows")
+	})
+	defer late.Stop()
+	p, err := buyer.Buy(ctx, key, params, limit)
+	if p.State == purchase.Unknown && err != nil && !errors.Is(err, purchase.ErrAmbiguous) {
+		err = uncertainError{err}
+	}
+	return p, err
+}
+
 func (a *app) ordersReconcileCmd() *cobra.Command {
 	var caps capFlags
 	cmd := &cobra.Command{
@@ -251,8 +273,11 @@ func (a *app) ordersReconcileCmd() *cobra.Command {
 		Short: "Find out what became of purchases that are not settled",
 		Long: `Find out what became of the purchases of "orders buy" that are not settled: look for
 orders whose response was lost, close those that cost too much, and note which were
-paid or cancelled. Purchases whose outcome is still unknown end with exit code 6.`,
-		Args: arguments(0, 0),
+paid or cancelled. Purchases whose outcome is still unknown end with exit code 6.
+
+It closes orders, so it asks, or needs --yes; --dry-run only looks.`,
+		Example: "  proxylite orders reconcile --dry-run\n  proxylite orders reconcile --yes",
+		Args:    arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := a.connect()
 			if err != nil {
@@ -269,12 +294,17 @@ paid or cancelled. Purchases whose outcome is still unknown end with exit code 6
 			if err := errors.Join(err, a.showBought(purchases...)); err != nil {
 				return err
 			}
+			var uncertain error
 			for _, p := range purchases {
-				if p.State == purchase.Unknown {
-					return fmt.Errorf("the outcome of purchase %q is unknown: %w", p.Key, purchase.ErrAmbiguous)
+				switch {
+				case p.State != purchase.Unknown:
+				case len(p.Candidates) > 0:
+					return fmt.Errorf("purchase %q: %w", p.Key, purchase.ErrAmbiguous)
+				default:
+					uncertain = uncertainError{fmt.Errorf("purchase %q: %w: no order is listed, and one may still appear", p.Key, proxylite.ErrOutcomeUnknown)}
 				}
 			}
-			return nil
+			return uncertain
 		},
 	}
 	caps.flags(cmd)
@@ -290,8 +320,10 @@ func (a *app) ordersSettleCmd() *cobra.Command {
 		Use:   "settle KEY [TRADE_NO]",
 		Short: "Say what became of a purchase whose outcome is unknown",
 		Long: `Say what became of a purchase whose outcome is unknown, after a look at the
-dashboard: the number of its order, or --none if there is no order.`,
-		Args: arguments(1, 2),
+dashboard: the number of its order, or --none if there is no order. It is for purchases
+that "orders reconcile" calls ambiguous; others become certain by themselves.`,
+		Example: "  proxylite orders settle shop-2026-11 2026112712000000000000050037",
+		Args:    arguments(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if none != (len(args) == 1) {
 				return usage(errors.New("give either the number of the order or --none"))

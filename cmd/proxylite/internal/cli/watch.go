@@ -58,6 +58,7 @@ not told again after a restart. With --disable-at it disables accounts, which ne
 	f.DurationVar(&config.Every, "every", 5*time.Minute, "time between two looks")
 	f.IntSliceVar(&config.Traffic, "traffic", nil, "thresholds in percent of the limit (default 80,90,100)")
 	f.DurationSliceVar(&config.Expiry, "expiry", nil, "thresholds before the end of a plan (default 168h,72h,24h)")
+	f.Lookup("expiry").DefValue = ""
 	f.IntVar(&config.DisableAt, "disable-at", 0, "disable accounts that have used so many percent of their limit (default never)")
 	return columnHelp(cmd, eventColumns)
 }
