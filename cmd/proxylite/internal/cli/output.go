@@ -29,6 +29,9 @@ var formats = []string{"table", "tsv", "csv", "json", "ndjson"}
 
 // checkFlags checks the flags that need no request.
 func (a *app) checkFlags() error {
+	if a.jq != "" && a.output != "" && !strings.HasSuffix(a.output, "json") {
+		return fmt.Errorf("--jq writes what the expression returns, not %s: use @csv or @tsv in it, or leave out --output", a.output)
+	}
 	if a.output = cmp.Or(a.output, os.Getenv("PROXYLITE_OUTPUT")); a.output == "" {
 		a.output = "tsv"
 		if isTerminal(a.out) {
