@@ -18,6 +18,7 @@ type batch struct {
 	renewed int // proxies that the pool has, with a later end of life
 	asked   int
 	usedUp  bool // the source has nothing that the pool has not had enough of
+	late    bool // what the source brought ends before it can be given out
 	err     error
 }
 
@@ -70,6 +71,9 @@ func (p *Pool) fetchWith(g Grant, begun moment, b *batch) (fresh map[string]Prox
 	fetched, spent, err := p.ask(ctx, g.N)
 	fresh = map[string]Proxy{}
 	b.usedUp = len(fetched) > 0
+	b.late = b.usedUp && !slices.ContainsFunc(fetched, func(proxy Proxy) bool {
+		return proxy.Expires.IsZero() || time.Until(proxy.Expires) > max(0, p.margin)
+	})
 	for _, proxy := range fetched {
 		switch {
 		case p.renew(proxy, b):

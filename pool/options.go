@@ -201,7 +201,8 @@ func WithBanStatus(statuses ...int) Option {
 
 // WithStopOn names more errors of the source that stop the fetching, beside those
 // that always do: a refused credential, an account without verification, an IP
-// that is not allowed, invalid input, [ErrExhausted], and three refusals in a row.
+// that is not allowed, invalid input, [ErrExhausted], three refusals in a row, and three
+// batches in a row of paid proxies that end within the margin.
 func WithStopOn(f func(error) bool) Option {
 	return func(s *settings) error { s.stopOn = f; return nil }
 }

@@ -20,7 +20,7 @@ type supply struct {
 	next     clock.Instant // monotonic: no fetch before
 	took     time.Duration // the last fetch
 	strikes  int           // fetches in a row that brought nothing of use
-	refusals int           // by the API, in a row
+	refusals int           // by the API, or batches that end too early, in a row
 	lastErr  error         // of the last fetch, or of a proxy that died since
 	stopped  error         // why there will be no more
 
@@ -239,6 +239,10 @@ func (p *Pool) settled(b batch, added int, barren bool, lost error) { //nolint:c
 	var limit *waitError
 	var answer *proxylite.Error
 	switch {
+	case err == nil && p.source.Costs && b.late:
+		if sp.refusals++; sp.refusals >= 3 {
+			p.stop(fmt.Errorf("all proxies of the source end within the margin (%s), so they are paid for and not used: is the clock right?", max(0, p.margin)))
+		}
 	case err == nil:
 		sp.refusals = 0
 	case errors.As(err, &limit):

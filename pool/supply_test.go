@@ -572,6 +572,29 @@ func TestExtractionsWithNothingUsableStopTheFetching(t *testing.T) {
 	})
 }
 
+// So may proxies that end before they can be given out, with a clock that is ahead.
+func TestPaidProxiesThatEndWithinTheMarginStopTheFetching(t *testing.T) {
+	t.Parallel()
+	for _, costs := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &made{life: 30 * time.Second}
+			source := m.source(3)
+			source.Costs = costs
+			p := newPool(t, source, pool.WithMargin(time.Minute))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			_, err := p.Get(ctx)
+			if !costs {
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				return
+			}
+			require.ErrorIs(t, err, pool.ErrStopped)
+			require.ErrorContains(t, err, "end within the margin (1m0s)")
+			require.Equal(t, 9, m.made(), "three fetches of three")
+		})
+	}
+}
+
 // What came with an error is used.
 func TestProxiesThatComeWithAnErrorAreUsed(t *testing.T) {
 	t.Parallel()
