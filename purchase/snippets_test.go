@@ -96,7 +96,7 @@ func advice(err error) string {
 	case !errors.As(err, &e):
 		return "no call has failed"
 	case errors.Is(err, proxylite.ErrOutcomeUnknown):
-		return "it may have succeeded: look before you buy again"
+		return "it may have taken effect: repeat what is idempotent, such as ChangeLimit; else look first"
 	case errors.Is(err, proxylite.ErrInvalidInput):
 		return "nothing was sent: the InputError in it has each field and rule"
 	case errors.Is(err, proxylite.ErrInvalidAppKey): // code 3
@@ -118,8 +118,8 @@ func TestTheAdviceOfTheReadme(t *testing.T) {
 		proxylitetest.Fault{Code: 3}, proxylitetest.Fault{Code: 156}, proxylitetest.Fault{Code: 9, Message: "no"})
 	list := func() string { _, err := s.client.Accounts.List(t.Context()); return advice(err) }
 	order := func() string { _, err := s.client.Orders.Create(t.Context(), plan(traffic)); return advice(err) }
-	require.Equal(t, "it may have succeeded: look before you buy again", order())
-	require.Equal(t, "it may have succeeded: look before you buy again", order(), "of a proxy, behind which it may have been placed")
+	require.Equal(t, "it may have taken effect: repeat what is idempotent, such as ChangeLimit; else look first", order())
+	require.Equal(t, "it may have taken effect: repeat what is idempotent, such as ChangeLimit; else look first", order(), "of a proxy, behind which it may have been placed")
 	require.Equal(t, "call again after 1h0m0s", list())
 	require.Equal(t, "set another key", list())
 	require.Equal(t, "verify the account in the dashboard", list())
