@@ -17,7 +17,8 @@ type UsageDailyParams struct {
 	ProductType ProductType // one kind of plan; 0 means all
 }
 
-// DailyUsage is the traffic of one day.
+// DailyUsage is the traffic of one day. The vendor does not document whether a day without
+// traffic is listed with 0 or left out; the server of package proxylitetest leaves it out.
 type DailyUsage struct {
 	Day     time.Time `json:"day"` // its beginning in the client's time zone
 	Traffic Traffic   `json:"flow" wire:"round"`
@@ -31,6 +32,9 @@ var opUsageDaily = Operation{Name: "Usage.Daily", Method: http.MethodGet, Path: 
 // late. Start and End are sent in the client's time zone, see [WithTimeZone]; their
 // years must be from 1 to 9999 there. An account that was deleted and added again
 // under the same name keeps its history.
+//
+// Days without traffic may be left out, and an account that does not exist may give no days
+// and no error. The server of package proxylitetest does both; the vendor documents neither.
 //
 // GET /user-usage-flow/total. Free; safe to retry.
 func (s *UsageService) Daily(ctx context.Context, p UsageDailyParams, opts ...CallOption) ([]DailyUsage, error) {

@@ -183,6 +183,22 @@ func TestWatchPostsSignedEvents(t *testing.T) {
 	require.Equal(t, proxylite.AccountDisabled, api.State().Accounts[1].Status)
 }
 
+// A day without traffic is printed too.
+func TestUsagePrintsEveryDay(t *testing.T) {
+	t.Parallel()
+	api, env := account(t)
+	used := time.Now().AddDate(0, 0, -3)
+	api.Update(func(st *proxylitetest.State) {
+		st.Usage = nil
+		st.Use("bob", used, 5*proxylite.GB)
+	})
+	out, err := run(t, env, "usage")
+	require.NoError(t, err, out)
+	require.Contains(t, out, used.In(time.FixedZone("UTC+8", 8*60*60)).Format(time.DateOnly)+" 5 GB\n")
+	require.Equal(t, 6, strings.Count(out, " 0 KB\n")-strings.Count(out, "in all: 0 KB\n"), out)
+	require.Equal(t, 1, strings.Count(out, "in all: 5 GB\n"), out)
+}
+
 // buys runs a program that buys, with a journal, against an API that fails once. It runs
 // it again until it is done, and returns what it said.
 func buys(t *testing.T, fault proxylitetest.Fault, program string, args ...string) (api *proxylitetest.Server, said string) {
