@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// AccountsService manages proxy accounts. An account is a user name and a password
+// AccountsService manages proxy accounts (代理账户). An account is a user name and a password
 // with which traffic goes through the vendor's gateway.
 type AccountsService struct{ c *Client }
 
-// Account is a proxy account.
+// Account is a proxy account (代理账户).
 type Account struct {
 	// Package internal/wire describes the options of the wire tags.
 
@@ -266,7 +266,7 @@ func (s *AccountsService) ChangeRemark(ctx context.Context, username, remark str
 	return s.c.run(ctx, &opAccountsChangeRemark, in, opts)
 }
 
-// ChangeLimit sets the traffic limit of an account, such as 5*proxylite.GB: whole
+// ChangeLimit sets the traffic limit (流量限制) of an account, such as 5*proxylite.GB: whole
 // GB, at most 102400. 0 removes the limit. Traffic is counted up to 5 minutes late,
 // so an account can use somewhat more than its limit. For the form of the name see
 // [AccountsService.Delete].

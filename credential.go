@@ -17,7 +17,7 @@ type Credential struct {
 	open func() (*transport.Secret, error)
 }
 
-// AppKey authenticates with the app_key of the dashboard. The app_key has administrator
+// AppKey authenticates with the app_key (授权密钥) of the dashboard. The app_key has administrator
 // rights, which include spending money. It is sent in the URL of most calls.
 func AppKey(key string) Credential { return fixed(key, false, "app_key") }
 

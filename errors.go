@@ -24,9 +24,9 @@ var (
 	// ErrInvalidAppKey means that the API does not accept the credential (code 3).
 	ErrInvalidAppKey = errors.New("invalid app_key or token")
 	// ErrNotVerified means that the account has not passed real-name verification
-	// (code 156).
+	// (账户未实名认证, code 156).
 	ErrNotVerified = errors.New("account has not passed real-name verification")
-	// ErrIPNotAllowed means that the caller's IP is not on the allow list (code 202).
+	// ErrIPNotAllowed means that the caller's IP is not on the allow list (白名单, code 202).
 	// If the API names the address, [Error.CallerIP] returns it.
 	ErrIPNotAllowed = errors.New("caller's IP is not on the allow list")
 	// ErrVerificationNeeded means that the account needs a second factor (code 348)

@@ -42,7 +42,7 @@ const (
 	FormatText Format = "text"
 )
 
-// EntryNetwork is the network through which traffic enters. It is an open set:
+// EntryNetwork is the network through which traffic enters (代理网络). It is an open set:
 // other values are sent as they are.
 type EntryNetwork string
 
@@ -115,7 +115,7 @@ type RejectedEntry struct {
 // String returns the reason.
 func (r RejectedEntry) String() string { return r.Reason }
 
-// Extract extracts proxy endpoints. Most of them have no login: they admit the
+// Extract extracts proxy endpoints (提取 IP). Most of them have no login: they admit the
 // caller's IP. It must be on the allow list, or the call fails with
 // [ErrIPNotAllowed]. If the stock is low, Extract returns fewer endpoints than asked
 // for, or none, without an error. Entries that can't be read are in
@@ -377,7 +377,7 @@ func (s *IPService) SearchStates(ctx context.Context, countryCode string, opts .
 	return sendList[string](ctx, s.c, &opIPSearchStates, in, opts)
 }
 
-// StaticIP is a purchased static IP. The vendor doesn't document the response: the
+// StaticIP is a purchased static IP (静态 IP). The vendor doesn't document the response: the
 // fields after ID are inferred from the filters of the request and from the responses of
 // sister brands. A field that is missing or of another type is empty; Raw has the whole
 // entry.

@@ -8,7 +8,7 @@ import (
 // MarketingService lists recharge bonuses.
 type MarketingService struct{ c *Client }
 
-// RechargeGiftRatio is the bonus for recharging the balance.
+// RechargeGiftRatio is the bonus for recharging the balance (充值赠金).
 type RechargeGiftRatio struct {
 	Amount Decimal `json:"amount"` // amount recharged
 	Ratio  Decimal `json:"ratio"`  // e.g. "1.2"; the vendor does not say of what

@@ -16,7 +16,7 @@ import (
 // OrdersService lists, creates and closes orders.
 type OrdersService struct{ c *Client }
 
-// Order is an order.
+// Order is an order (订单).
 type Order struct {
 	ID          int64       `json:"id"`
 	TradeNo     string      `json:"trade_no"` // up to 28 digits

@@ -15,7 +15,7 @@ type PaymentGroup struct {
 	Items []PaymentMethod `json:"items"`
 }
 
-// PaymentMethod is a way to pay. Its ID goes into [OrderCreateParams].
+// PaymentMethod is a way to pay (支付方式). Its ID goes into [OrderCreateParams].
 type PaymentMethod struct {
 	ID       int64   `json:"id"` // 0 is a valid ID
 	Title    string  `json:"title"`

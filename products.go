@@ -10,7 +10,7 @@ import (
 // ProductsService lists purchased plans.
 type ProductsService struct{ c *Client }
 
-// PurchasedProduct is a purchased plan.
+// PurchasedProduct is a purchased plan (已购套餐).
 type PurchasedProduct struct {
 	ID          int64        `json:"id"`
 	CreatedAt   time.Time    `json:"created_at"` // when it becomes valid
@@ -22,7 +22,7 @@ type PurchasedProduct struct {
 	Unread map[string]string `json:"unread,omitempty" wire:"unread"` // see Order.Unread
 }
 
-// ProductType says what a plan or an order is for. It is an open set: a value
+// ProductType says what a plan or an order is for (套餐类型). It is an open set: a value
 // without a constant is kept and printed as a number.
 type ProductType int
 

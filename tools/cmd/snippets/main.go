@@ -13,6 +13,8 @@
 // The go blocks of a translation, X.zh-CN.md or zh/X.md, must be those of X.md, but for
 // the comments.
 //
+// The Go names in the last column of a table of a glossary.md must exist.
+//
 // The files that relative links and the sh blocks (go run ./x, scripts/x.sh)
 // name must exist, and so must what a doc link names.
 package main
@@ -87,6 +89,13 @@ func check(root string, files []string) (problems []string, err error) {
 			return nil, err
 		}
 		problems = append(problems, deadNames(root, file, string(text))...)
+		if filepath.Base(file) == "glossary.md" {
+			dead, err := deadGoNames(root, file, string(text))
+			if err != nil {
+				return nil, err
+			}
+			problems = append(problems, dead...)
+		}
 		if original(root, file) != "" { // whose code is compiled
 			other, err := checkTranslation(root, file, string(text))
 			if err != nil {
