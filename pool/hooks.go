@@ -52,7 +52,7 @@ type Reason string
 
 // The reasons.
 const (
-	ReasonExpired Reason = "expired" // its life, less the margin, is over
+	ReasonExpired Reason = "expired" // its life, less the margin, is over; told when the pool next fetches
 	ReasonDead    Reason = "dead"    // refused the login, said so itself, or judged so
 	ReasonFailed  Reason = "failed"  // fails where others work
 	ReasonUsedUp  Reason = "used up" // had its uses, or was dropped by the caller

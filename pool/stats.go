@@ -39,7 +39,7 @@ type Stats struct {
 	Unknown     uint64 // of Spent: nobody knows whether they were paid for
 	Wasted      uint64 // paid for, and never used
 	Dead        uint64 // proxies taken out for good, but for those used up
-	Expired     uint64 // proxies that reached the end of their life
+	Expired     uint64 // proxies that reached the end of their life, as seen at a fetch
 }
 
 // Stats returns the figures of now. It takes no lock.
