@@ -46,8 +46,9 @@ func WithSession(ctx context.Context, key string, opts ...SessionOption) context
 	return context.WithValue(ctx, sessionKey{}, s)
 }
 
-// EndSession forgets a key: its proxy is free for others, and the key's next use
-// gets another one. It returns false if the key is not known.
+// EndSession forgets a key: its proxy is free for others, and the key's next use is that
+// of a new key. It may get a proxy that it had before, and does so if the pool has only
+// one; [Pool.Drop] takes a proxy out for good. It returns false if the key is not known.
 func (p *Pool) EndSession(key string) bool {
 	s := p.sessions.remove(key)
 	if s == nil {
