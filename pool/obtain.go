@@ -22,10 +22,14 @@ type batch struct {
 	err     error
 }
 
+// minLeft is the life that a proxy must have left to be of use. The default margin
+// depends on the life of each, so it asks for nothing here.
+func (p *Pool) minLeft() time.Duration { return max(0, p.margin) }
+
 // obtain gets need proxies: from the stock of the store, and then from the source.
 func (p *Pool) obtain(need int) (b batch) {
 	m := &p.member
-	want := Want{N: need, MinLeft: max(0, p.margin), Ask: need}
+	want := Want{N: need, MinLeft: p.minLeft(), Ask: need}
 	if p.source.Batch > 0 {
 		want.Ask = min(need, p.source.Batch)
 	}
@@ -72,7 +76,7 @@ func (p *Pool) fetchWith(g Grant, begun moment, b *batch) (fresh map[string]Prox
 	fresh = map[string]Proxy{}
 	b.usedUp = len(fetched) > 0
 	b.late = b.usedUp && !slices.ContainsFunc(fetched, func(proxy Proxy) bool {
-		return proxy.Expires.IsZero() || time.Until(proxy.Expires) > max(0, p.margin)
+		return proxy.Expires.IsZero() || time.Until(proxy.Expires) > p.minLeft()
 	})
 	for _, proxy := range fetched {
 		switch {

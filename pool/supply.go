@@ -240,9 +240,7 @@ func (p *Pool) settled(b batch, added int, barren bool, lost error) { //nolint:c
 	var answer *proxylite.Error
 	switch {
 	case err == nil && p.source.Costs && b.late:
-		if sp.refusals++; sp.refusals >= 3 {
-			p.stop(fmt.Errorf("all proxies of the source end within the margin (%s), so they are paid for and not used: is the clock right?", max(0, p.margin)))
-		}
+		p.refused(fmt.Errorf("all proxies of the source end within the margin (%s), so they are paid for and not used: is the clock right?", p.minLeft()))
 	case err == nil:
 		sp.refusals = 0
 	case errors.As(err, &limit):
@@ -257,9 +255,7 @@ func (p *Pool) settled(b batch, added int, barren bool, lost error) { //nolint:c
 		if added > 0 || answer.Kind != proxylite.KindAPI && !errors.Is(err, proxylite.ErrMalformedResponse) {
 			break
 		}
-		if sp.refusals++; sp.refusals >= 3 {
-			p.stop(err)
-		}
+		p.refused(err)
 	}
 	for _, final := range []error{
 		proxylite.ErrInvalidAppKey, proxylite.ErrNotVerified, proxylite.ErrVerificationNeeded,
@@ -273,6 +269,13 @@ func (p *Pool) settled(b batch, added int, barren bool, lost error) { //nolint:c
 		p.stop(fmt.Errorf("all proxies of the source are out for good: %w", lost))
 	}
 	if err != nil && p.stopOn != nil && p.stopOn(err) {
+		p.stop(err)
+	}
+}
+
+// refused stops the fetching when it comes three times in a row.
+func (p *Pool) refused(err error) {
+	if p.supply.refusals++; p.supply.refusals >= 3 {
 		p.stop(err)
 	}
 }
