@@ -179,7 +179,8 @@ func (s *Server) Close() error {
 
 // EndSession makes the next use of a session that of a new one, see
 // [pool.Pool.EndSession], and its bytes count from zero. The name is that of
-// [Server.Sessions]: "session-a1" or "bob_country-US_session-a1". It returns false if there is no such session.
+// [Server.Sessions]: "session-a1" or "bob_country-US_session-a1". It returns
+// false if there is no such session.
 func (s *Server) EndSession(name string) bool {
 	c, err := s.parse(name)
 	if err != nil || c.session == "" {
