@@ -224,6 +224,8 @@ func TestExporterOfAnAPIThatIsDown(t *testing.T) {
 		require.InDelta(t, 1, up(), 0, "the end of the context is no failure of the API")
 		require.ErrorIs(t, e.Poll(ctx), context.Canceled)
 		require.InDelta(t, 1, up(), 0)
+		e.Run(ctx)
+		require.EqualValues(t, 4, failed.Load(), "nor is it one that is told")
 	})
 }
 

@@ -137,10 +137,11 @@ func TestExporterPolls(t *testing.T) {
 	require.Regexp(t, `(?m)^bonus: .*Marketing.RechargeGiftRatios`, e.stop())
 }
 
-// Each profile has the figures of its own login.
+// Each profile has the figures of its own login, and its failures name it.
 func TestExporterProfiles(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
+	servers := map[string]*proxylitetest.Server{}
 	for name, accounts := range map[string]int{"shop": 1, "crawler": 3} {
 		server := proxylitetest.NewServer(t, proxylitetest.WithKey("key-of-"+name))
 		server.Update(func(s *proxylitetest.State) {
@@ -149,6 +150,7 @@ func TestExporterProfiles(t *testing.T) {
 				s.Accounts[i].Status = proxylite.AccountEnabled
 			}
 		})
+		servers[name] = server
 		login := commandOf(t, home, "login", "--file", "--profile", name, "--base-url", server.URL)
 		login.Stdin = strings.NewReader(server.Key + "\n")
 		out, err := login.CombinedOutput()
@@ -158,6 +160,12 @@ func TestExporterProfiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(out), "\nproxylite_accounts{profile=\"shop\",status=\"enabled\"} 1\n")
 	require.Contains(t, string(out), "\nproxylite_accounts{profile=\"crawler\",status=\"enabled\"} 3\n")
+	servers["crawler"].FailNext("Orders.List", proxylitetest.Fault{Code: 1})
+	failing := commandOf(t, home, "exporter", "--once", "--profiles", "shop,crawler")
+	var stderr bytes.Buffer
+	failing.Stderr = &stderr
+	require.ErrorContains(t, failing.Run(), "exit status 7")
+	require.Contains(t, stderr.String(), `profile "crawler": orders: `)
 
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
